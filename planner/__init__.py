@@ -1,0 +1,1 @@
+"""Facts in, a plan out: pure functions and pydantic models. No I/O, no Textual, no Paddle."""

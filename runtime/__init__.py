@@ -1,0 +1,1 @@
+"""Does what the plan says: engines, stages, supervisor, journal, workers."""

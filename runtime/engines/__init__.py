@@ -1,0 +1,1 @@
+"""Engines: isolated Python environments, each holding one training toolkit at pinned versions."""

@@ -1,0 +1,48 @@
+"""Where Steersman keeps things on this machine, and how files are replaced safely."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import platformdirs
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""Folder that holds `planner`, `recipes`, `runtime` and `tui`."""
+
+
+def home() -> Path:
+    """Return the data folder: `$STEERSMAN_HOME`, else the platform's (`platformdirs`). Not created here."""
+    override = os.environ.get("STEERSMAN_HOME")
+    return Path(override).expanduser().resolve() if override else Path(platformdirs.user_data_dir("steersman"))
+
+
+def engines_folder() -> Path:
+    """Return the folder with one environment per engine and build, such as `engines/paddlenlp-cpu`."""
+    return home() / "engines"
+
+
+def models_folder() -> Path:
+    """Return the cache of fetched and converted models."""
+    return home() / "models"
+
+
+def runs_folder() -> Path:
+    """Return the folder that holds run folders unless the person names another."""
+    return home() / "runs"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write `text` beside `path`, fsync it, and rename it into place: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""The run engine: run folder, journal, supervisor, resume. Status is always derived from disk."""

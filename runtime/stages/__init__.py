@@ -1,0 +1,1 @@
+"""What each stage runs: its process, specification, environment and proofs."""

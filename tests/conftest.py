@@ -1,0 +1,58 @@
+"""Fixtures that all tests share: the real engine and a tiny real model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_model import write_tiny_llama
+
+CONVERT = """
+import json, pathlib, sys
+from paddlenlp.transformers import AutoModelForCausalLM, AutoTokenizer
+source, destination = sys.argv[1:]
+tokenizer_config = pathlib.Path(source, "tokenizer_config.json")
+values = json.loads(tokenizer_config.read_text())
+values["tokenizer_class"] = "PretrainedTokenizerFast"  # PaddleNLP's spelling
+tokenizer_config.write_text(json.dumps(values))
+model = AutoModelForCausalLM.from_pretrained(source, convert_from_torch=True, dtype="float32")
+model.save_pretrained(destination, safe_serialization=True)
+AutoTokenizer.from_pretrained(source).save_pretrained(destination)
+"""
+
+
+@pytest.fixture(scope="session")
+def engine_python() -> Path:
+    """The interpreter of the paddlenlp CPU engine: `STEERSMAN_TEST_ENGINE`, else the installed engine."""
+    override = os.environ.get("STEERSMAN_TEST_ENGINE")
+    if override:
+        return Path(override)
+    from runtime.paths import engines_folder
+
+    python = engines_folder() / "paddlenlp-cpu" / "bin" / "python"
+    if not python.exists():
+        pytest.fail(f"no engine at {python}; `make test` installs it, or run `steersman engines install paddlenlp`")
+    return python
+
+
+@pytest.fixture(scope="session")
+def tiny_hf_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny llama as a Hugging Face folder. Never write into it."""
+    return write_tiny_llama(tmp_path_factory.mktemp("tiny") / "hf")
+
+
+@pytest.fixture(scope="session")
+def tiny_paddle_model(tiny_hf_model: Path, engine_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same tiny llama in PaddleNLP's own format. Never write into it."""
+    import shutil
+
+    copy = tmp_path_factory.mktemp("tiny") / "copy"
+    shutil.copytree(tiny_hf_model, copy)
+    destination = copy.parent / "paddle"
+    subprocess.run(
+        [str(engine_python), "-c", CONVERT, str(copy), str(destination)], check=True, capture_output=True, timeout=300
+    )
+    return destination
