@@ -1,0 +1,125 @@
+"""Load a Hugging Face folder into PaddleNLP without writing into it.
+
+PaddleNLP's `convert_from_torch` saves a second full copy of the weights, `model_state.pdparams`, into the folder it reads.
+So it is pointed at a temporary folder of links, in which that name is already taken by an empty file (which stops the
+copy from being written at all), and in which the two JSON files are respelled the way PaddleNLP wants them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+REWRITTEN = ("config.json", "tokenizer_config.json")
+"""The small files of which PaddleNLP sees an edited copy; everything else is a link."""
+
+
+class UnloadableModel(ValueError):
+    """A Hugging Face folder that PaddleNLP cannot represent; the message is one sentence for the person."""
+
+
+def config_for_paddlenlp(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config.json in the spelling that PaddleNLP 3.0 reads: newer keys would be ignored, not refused."""
+    config = dict(config)
+    rope = config.pop("rope_parameters", None) or {}
+    if "rope_theta" in rope:
+        config.setdefault("rope_theta", rope["rope_theta"])
+    if rope.get("rope_type", "default") != "default":
+        config.setdefault("rope_scaling", {key: value for key, value in rope.items() if key != "rope_theta"})
+    if "dtype" in config:
+        config.setdefault("torch_dtype", config.pop("dtype"))
+    return config
+
+
+def tokenizer_config_for_paddlenlp(folder: Path) -> dict[str, Any]:
+    """Return the folder's tokenizer_config with PaddleNLP's class name and the chat template inside.
+
+    The class is always the generic fast one: it runs tokenizer.json as it is, while the model-specific slow classes drop
+    the newline between chat turns (measured on Qwen2).
+    """
+    path = folder / "tokenizer_config.json"
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if (folder / "tokenizer.json").exists():
+        values["tokenizer_class"] = "PretrainedTokenizerFast"
+    template = folder / "chat_template.jinja"
+    if "chat_template" not in values and template.exists():
+        values["chat_template"] = template.read_text(encoding="utf-8")
+    return values
+
+
+@contextlib.contextmanager
+def linked_view(folder: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder that looks like `folder` to PaddleNLP; writes into it never reach `folder`."""
+    source = Path(folder).resolve()
+    if not (source / "config.json").exists():
+        raise UnloadableModel(f"{source} is no Hugging Face model folder: it has no config.json.")
+    with tempfile.TemporaryDirectory(prefix="steersman-view-") as name:
+        view = Path(name)
+        for entry in source.iterdir():
+            if entry.is_file() and entry.name not in REWRITTEN and not entry.name.endswith(".pdparams"):
+                (view / entry.name).symlink_to(entry.resolve())
+        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+        (view / "config.json").write_text(json.dumps(config_for_paddlenlp(config)), encoding="utf-8")
+        (view / "tokenizer_config.json").write_text(
+            json.dumps(tokenizer_config_for_paddlenlp(source)), encoding="utf-8"
+        )
+        (view / "model_state.pdparams").touch()
+        yield view
+
+
+def tensor_names(folder: str | Path) -> set[str]:
+    """Return the names of all tensors in the folder's safetensors files; nothing but the headers is read."""
+    from safetensors import safe_open
+
+    names: set[str] = set()
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        with safe_open(str(path), framework="np") as file:
+            names.update(file.keys())
+    return names
+
+
+def check_every_weight_is_given(model: Any, given: set[str]) -> None:
+    """Raise `UnloadableModel` unless each parameter of `model` comes from a tensor of the folder.
+
+    PaddleNLP initialises a parameter without a source at random and only warns.
+    """
+    sources = {mapping.target_name: mapping.source_name for mapping in model._get_name_mappings(model.config)}
+    tied = set(model._tied_weights_keys or ()) if model.config.tie_word_embeddings else set()
+    missing = [
+        name
+        for name in model.state_dict()
+        if name not in tied and sources.get(name, "not known to PaddleNLP") not in given
+    ]
+    if missing:
+        raise UnloadableModel(
+            f"{len(missing)} weights have no tensor in the folder, the first is {missing[0]}."
+        )
+
+
+def load_hf_model(folder: str | Path, dtype: str = "float32") -> Any:
+    """Return the PaddleNLP causal language model of a Hugging Face folder, in eval mode, weights cast to `dtype`.
+
+    The folder is only read. Raises `UnloadableModel` when it lacks safetensors or any weight.
+    """
+    from paddlenlp.transformers import AutoModelForCausalLM
+
+    names = tensor_names(folder)
+    if not names:
+        raise UnloadableModel(f"{folder} holds no safetensors weights.")
+    with linked_view(folder) as view:
+        model = AutoModelForCausalLM.from_pretrained(str(view), convert_from_torch=True, dtype=dtype)
+    check_every_weight_is_given(model, names)
+    model.eval()
+    return model
+
+
+def load_hf_tokenizer(folder: str | Path) -> Any:
+    """Return PaddleNLP's tokenizer of a Hugging Face folder, chat template included. The folder is only read."""
+    from paddlenlp.transformers import AutoTokenizer
+
+    with linked_view(folder) as view:
+        return AutoTokenizer.from_pretrained(str(view))
