@@ -1,8 +1,8 @@
 """Load a Hugging Face folder into PaddleNLP without writing into it.
 
-PaddleNLP's `convert_from_torch` saves a second full copy of the weights, `model_state.pdparams`, into the folder it reads.
-So it is pointed at a temporary folder of links, in which that name is already taken by an empty file (which stops the
-copy from being written at all), and in which the two JSON files are respelled the way PaddleNLP wants them.
+PaddleNLP's `convert_from_torch` saves a second full copy of the weights, `model_state.pdparams`, into the folder it
+reads. So it is pointed at a temporary folder of links, in which that name is already taken by an empty file (which
+stops the copy from being written at all), and in which the two JSON files are respelled the way PaddleNLP wants them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ REWRITTEN = ("config.json", "tokenizer_config.json")
 """The small files of which PaddleNLP sees an edited copy; everything else is a link."""
 
 
-class UnloadableModel(ValueError):
-    """A Hugging Face folder that PaddleNLP cannot represent; the message is one sentence for the person."""
+class UnloadableModelError(ValueError):
+    """A Hugging Face folder that PaddleNLP cannot load; the message is a sentence for the person."""
 
 
 def config_for_paddlenlp(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config.json in the spelling that PaddleNLP 3.0 reads: newer keys would be ignored, not refused."""
+    """Return a config.json in PaddleNLP 3.0's spelling: it ignores newer keys instead of refusing them."""
     config = dict(config)
     rope = config.pop("rope_parameters", None) or {}
     if "rope_theta" in rope:
@@ -38,8 +38,8 @@ def config_for_paddlenlp(config: dict[str, Any]) -> dict[str, Any]:
 def tokenizer_config_for_paddlenlp(folder: Path) -> dict[str, Any]:
     """Return the folder's tokenizer_config with PaddleNLP's class name and the chat template inside.
 
-    The class is always the generic fast one: it runs tokenizer.json as it is, while the model-specific slow classes drop
-    the newline between chat turns (measured on Qwen2).
+    The class is always the generic fast one: it runs tokenizer.json as it is, while the model-specific slow classes
+    drop the newline between chat turns (measured on Qwen2).
     """
     path = folder / "tokenizer_config.json"
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -56,7 +56,7 @@ def linked_view(folder: str | Path) -> Iterator[Path]:
     """Yield a temporary folder that looks like `folder` to PaddleNLP; writes into it never reach `folder`."""
     source = Path(folder).resolve()
     if not (source / "config.json").exists():
-        raise UnloadableModel(f"{source} is no Hugging Face model folder: it has no config.json.")
+        raise UnloadableModelError(f"{source} is no Hugging Face model folder: it has no config.json.")
     with tempfile.TemporaryDirectory(prefix="steersman-view-") as name:
         view = Path(name)
         for entry in source.iterdir():
@@ -83,7 +83,7 @@ def tensor_names(folder: str | Path) -> set[str]:
 
 
 def check_every_weight_is_given(model: Any, given: set[str]) -> None:
-    """Raise `UnloadableModel` unless each parameter of `model` comes from a tensor of the folder.
+    """Raise `UnloadableModelError` unless each parameter of `model` comes from a tensor of the folder.
 
     PaddleNLP initialises a parameter without a source at random and only warns.
     """
@@ -95,21 +95,21 @@ def check_every_weight_is_given(model: Any, given: set[str]) -> None:
         if name not in tied and sources.get(name, "not known to PaddleNLP") not in given
     ]
     if missing:
-        raise UnloadableModel(
+        raise UnloadableModelError(
             f"{len(missing)} weights have no tensor in the folder, the first is {missing[0]}."
         )
 
 
 def load_hf_model(folder: str | Path, dtype: str = "float32") -> Any:
-    """Return the PaddleNLP causal language model of a Hugging Face folder, in eval mode, weights cast to `dtype`.
+    """Return a Hugging Face folder's causal language model in PaddleNLP, in eval mode, cast to `dtype`.
 
-    The folder is only read. Raises `UnloadableModel` when it lacks safetensors or any weight.
+    The folder is only read. Raises `UnloadableModelError` when it lacks safetensors or any weight.
     """
     from paddlenlp.transformers import AutoModelForCausalLM
 
     names = tensor_names(folder)
     if not names:
-        raise UnloadableModel(f"{folder} holds no safetensors weights.")
+        raise UnloadableModelError(f"{folder} holds no safetensors weights.")
     with linked_view(folder) as view:
         model = AutoModelForCausalLM.from_pretrained(str(view), convert_from_torch=True, dtype=dtype)
     check_every_weight_is_given(model, names)
@@ -118,7 +118,7 @@ def load_hf_model(folder: str | Path, dtype: str = "float32") -> Any:
 
 
 def load_hf_tokenizer(folder: str | Path) -> Any:
-    """Return PaddleNLP's tokenizer of a Hugging Face folder, chat template included. The folder is only read."""
+    """Return a Hugging Face folder's tokenizer in PaddleNLP, with its chat template. The folder is only read."""
     from paddlenlp.transformers import AutoTokenizer
 
     with linked_view(folder) as view:
