@@ -1,8 +1,9 @@
 """Load a Hugging Face folder into PaddleNLP without writing into it.
 
-PaddleNLP's `convert_from_torch` saves a second full copy of the weights, `model_state.pdparams`, into the folder it
-reads. So it is pointed at a temporary folder of links, in which that name is already taken by an empty file (which
-stops the copy from being written at all), and in which the two JSON files are respelled the way PaddleNLP wants them.
+PaddleNLP's `convert_from_torch` saves a second full copy of the weights, `model_state.pdparams`, into
+the folder it reads. So it is pointed at a temporary folder of links, in which that name is already
+taken by an empty file (which stops the copy from being written at all), and in which the two JSON
+files are respelled the way PaddleNLP wants them.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def config_for_paddlenlp(config: dict[str, Any]) -> dict[str, Any]:
 def tokenizer_config_for_paddlenlp(folder: Path) -> dict[str, Any]:
     """Return the folder's tokenizer_config with PaddleNLP's class name and the chat template inside.
 
-    The class is always the generic fast one: it runs tokenizer.json as it is, while the model-specific slow classes
-    drop the newline between chat turns (measured on Qwen2).
+    The class is always the generic fast one: it runs tokenizer.json as it is, while the model-specific
+    slow classes drop the newline between chat turns (measured on Qwen2).
     """
     path = folder / "tokenizer_config.json"
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -118,7 +119,7 @@ def load_hf_model(folder: str | Path, dtype: str = "float32") -> Any:
 
 
 def load_hf_tokenizer(folder: str | Path) -> Any:
-    """Return a Hugging Face folder's tokenizer in PaddleNLP, with its chat template. The folder is only read."""
+    """Return a Hugging Face folder's tokenizer in PaddleNLP, chat template included; only reads."""
     from paddlenlp.transformers import AutoTokenizer
 
     with linked_view(folder) as view:
