@@ -1,0 +1,67 @@
+"""Put LoRA adapters into a model, with the choices that upstream's config has no field for."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from paddlenlp.peft import LoRAConfig, LoRAModel
+from paddlenlp.transformers import PretrainedModel
+from paddlenlp.trl import ModelConfig, SFTConfig
+from paddlenlp.trl.llm_utils import get_lora_target_modules
+
+from runtime.workers.refusal import RefusedError
+
+ATTENTION = re.compile(r"[qkvo]_proj|qkv_proj|out_proj|attn\.|query|key|value|q_a_proj|q_b_proj|kv_[ab]_proj")
+"""Marks the attention layers among PaddleNLP's name patterns of linear layers."""
+
+
+def target_modules(model: PretrainedModel, which: str) -> list[str]:
+    """Return name patterns of the layers that get an adapter; `which` is `all-linear` or `attention`."""
+    try:
+        patterns: list[str] = get_lora_target_modules(model)
+    except ValueError as error:
+        raise RefusedError(
+            f"PaddleNLP knows no LoRA layers for a model of type {model.base_model_prefix}."
+        ) from error
+    if which == "all-linear":
+        return patterns
+    if which != "attention":
+        raise RefusedError(f"`lora_target_modules` is {which}; it must be all-linear or attention.")
+    chosen = [pattern for pattern in patterns if ATTENTION.search(pattern)]
+    if not chosen:
+        raise RefusedError(
+            f"No attention layer is known by name in a model of type {model.base_model_prefix}."
+        )
+    return chosen
+
+
+def add_adapters(
+    model: PretrainedModel, model_config: ModelConfig, training: SFTConfig, dtype: str, extras: dict[str, Any]
+) -> LoRAModel:
+    """Return `model` with adapters, everything else frozen.
+
+    `extras` are `lora_alpha`, `lora_dropout` and `lora_target_modules`. Without them upstream's choice
+    applies: alpha is twice the rank, no dropout, all linear layers.
+    """
+    if model_config.lora_path:
+        raise RefusedError(
+            "`lora_path` starts from an adapter, which this worker does not do.", remedy="Leave the key out."
+        )
+    rank = model_config.lora_rank
+    config = LoRAConfig(
+        target_modules=target_modules(model, extras.get("lora_target_modules", "all-linear")),
+        r=rank,
+        lora_alpha=extras.get("lora_alpha", 4 if model_config.rslora else 2 * rank),
+        lora_dropout=float(extras.get("lora_dropout", 0.0)),
+        rslora=model_config.rslora,
+        lora_plus_scale=model_config.lora_plus_scale,
+        merge_weights=False,
+        tensor_parallel_degree=training.tensor_parallel_degree,
+        dtype=dtype,
+        base_model_name_or_path=model_config.model_name_or_path,
+        use_quick_lora=model_config.use_quick_lora and not extras.get("lora_dropout"),
+    )
+    adapted = LoRAModel(model, config)
+    adapted.mark_only_lora_as_trainable()
+    return adapted

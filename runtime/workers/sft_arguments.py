@@ -1,0 +1,170 @@
+"""Read the training config: the JSON of upstream's `llm/run_finetune.py`, by upstream's own dataclasses.
+
+The parser itself is lenient where a mistake costs hours: it takes a prefix for the whole name (`eval_step`
+becomes `eval_steps`) and `null` for the text "None". Both are refused here before it sees the file, with a
+sentence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from paddlenlp.trainer import PdArgumentParser
+from paddlenlp.trl import DataConfig, ModelConfig, SFTConfig
+
+from runtime.workers.refusal import RefusedError
+
+
+@dataclass
+class GenerateArgument:
+    """Sampling of upstream's evaluation by generation. Here only so that its keys are known."""
+
+    top_k: int = field(default=1)
+    top_p: float = field(default=1.0)
+
+
+@dataclass
+class ReftArgument:
+    """Options of representation fine-tuning, which is refused. Here only so that its keys are known."""
+
+    layers: str = field(default="all")
+    position: str = field(default="f7+l7")
+    intervention_type: str = field(default="LoreftIntervention")
+    rank: int = field(default=8)
+    act_fn: str = field(default="linear")
+    add_bias: bool = field(default=False)
+    dropout: float = field(default=0.0)
+
+
+DATACLASSES = (GenerateArgument, ModelConfig, ReftArgument, DataConfig, SFTConfig)
+"""In the order of upstream's script, so that a field of the same name goes to the same class."""
+
+UNSUPPORTED = {
+    "prefix_tuning": "prefix tuning",
+    "vera": "VeRA",
+    "lokr": "LoKr, which this version of PaddleNLP cannot merge",
+    "reft": "ReFT",
+    "pissa": "PiSSA, whose trained adapter this version of PaddleNLP loses on reload",
+    "use_mora": "MoRA, which this version of PaddleNLP merges wrongly",
+    "lora_use_mixer": "MosLoRA",
+    "neftune": "NEFTune",
+    "lazy": "a lazily read data set, which cannot be resumed exactly",
+    "eval_with_do_generation": "evaluation by generation, which this version of PaddleNLP fails at",
+    "autoregressive": "loss on the prompt",
+    "use_pose_convert": "PoSE",
+    "use_ssa": "shifted sparse attention",
+}
+"""Switches that the worker refuses rather than ignores -> what they turn on."""
+
+
+class Arguments(NamedTuple):
+    """The parsed config."""
+
+    generation: GenerateArgument
+    model: ModelConfig
+    reft: ReftArgument
+    data: DataConfig
+    training: SFTConfig
+
+
+def parse(path: str | Path) -> Arguments:
+    """Return the config at `path`, checked; raises `RefusedError` with a sentence that names the key.
+
+    Parsing also joins the process group when there is more than one process: upstream does that while it
+    builds `SFTConfig`.
+    """
+    values = read(path)
+    check_values(values, path)
+    messages = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(messages):
+            parsed = PdArgumentParser(DATACLASSES).parse_json_file(str(path))
+    except SystemExit as error:
+        reason = messages.getvalue().strip().splitlines()[-1:] or ["a value has the wrong type"]
+        raise RefusedError(
+            f"{path}: {reason[0].split('error: ')[-1]}.", remedy="Correct the value in the config."
+        ) from error
+    except (ValueError, AssertionError) as error:
+        raise RefusedError(f"{path}: PaddleNLP refuses this combination of settings: {error}") from error
+    return Arguments(*parsed)
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Return the JSON object at `path`."""
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RefusedError(f"The training config {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise RefusedError(f"The training config {path} is not JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise RefusedError(f"The training config {path} must be one JSON object of setting names and values.")
+    return values
+
+
+def check_values(values: dict[str, Any], path: str | Path) -> None:
+    """Refuse unknown names, nulls, methods that are not trained here, and settings that do nothing."""
+    names = {entry.name for kind in DATACLASSES for entry in dataclasses.fields(kind) if entry.init}
+    for key, value in values.items():
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1)
+            hint = f"Did you mean `{near[0]}`?" if near else "Remove it."
+            raise RefusedError(f"{path}: `{key}` is not a setting of this version of PaddleNLP.", remedy=hint)
+        if value is None:
+            raise RefusedError(
+                f"{path}: `{key}` is null, which PaddleNLP reads as the text None.",
+                remedy="Leave the key out.",
+            )
+    for key, meaning in UNSUPPORTED.items():
+        if values.get(key):
+            raise RefusedError(
+                f"{path}: `{key}` asks for {meaning}; this worker trains LoRA adapters or all weights."
+            )
+    if values.get("weight_quantize_algo"):
+        raise RefusedError(
+            f"{path}: `weight_quantize_algo` stores weights in few bits, which this worker does not do."
+        )
+    check_device(values, path)
+
+
+def check_device(values: dict[str, Any], path: str | Path) -> None:
+    """Refuse what the device cannot do and, above all, what it would silently not do."""
+    processes = int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
+    for key in ("tensor_parallel_degree", "pipeline_parallel_degree", "sharding_parallel_degree"):
+        if int(values.get(key, -1)) > processes:
+            raise RefusedError(
+                f"{path}: `{key}` is {values[key]}, but {processes} process(es) run.",
+                "PaddleNLP would silently switch it off.",
+                "Start as many processes as the degree asks for, or leave the key out.",
+            )
+    if values.get("device", "gpu") != "cpu":
+        return
+    for key in ("bf16", "fp16"):
+        if values.get(key):
+            raise RefusedError(
+                f"{path}: `{key}` is on, but the device is cpu.",
+                "Paddle keeps computing in float32 there without saying so (O1), or has no kernels (O2).",
+                f"Set `{key}` to false.",
+            )
+    for key, meaning in (("use_flash_attention", "FlashAttention"), ("flash_mask", "FlashMask")):
+        if values.get(key):
+            raise RefusedError(
+                f"{path}: {meaning} needs a GPU, but the device is cpu.", remedy=f"Set `{key}` to false."
+            )
+    for key in ("tensor_parallel_degree", "pipeline_parallel_degree"):
+        if int(values.get(key, -1)) > 1:
+            raise RefusedError(
+                f"{path}: `{key}` needs GPUs; on the CPU Paddle refuses it.", remedy="Use data parallelism."
+            )
+    if str(values.get("sharding", "")).split()[:1] not in ([], ["stage1"]):
+        raise RefusedError(
+            f"{path}: sharding beyond stage1 needs GPUs.", remedy="Set `sharding` to stage1 or leave it out."
+        )

@@ -1,0 +1,145 @@
+"""PaddleNLP's `SFTTrainer` without the defects that cost people their runs.
+
+What is replaced, and nothing else: the training sampler (exact resume, no left-over micro-batches), the way
+a checkpoint reaches the disk (whole or absent, rotated), and the random state after a resume at the border
+of an epoch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import paddle
+from paddle.io import BatchSampler, DataLoader, Dataset, DistributedBatchSampler
+from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState
+from paddlenlp.trainer.trainer_utils import EvalLoopOutput
+from paddlenlp.trl import SFTConfig, SFTTrainer
+
+from runtime.workers import checkpoints
+from runtime.workers.answer_logits import AnswerLogits
+from runtime.workers.emit import Emitter
+from runtime.workers.evaluation import EvalBatches, TokenMean
+from runtime.workers.progress import Progress
+from runtime.workers.sampler import ExactBatchSampler
+
+
+class ExactTrainer(SFTTrainer):  # type: ignore[misc]
+    """A trainer whose resumed run equals the uninterrupted one."""
+
+    def __init__(
+        self, *, emitter: Emitter, progress: Progress, answer_logits: AnswerLogits | None, **named: Any
+    ) -> None:
+        super().__init__(**named)
+        self.emitter = emitter
+        self.progress = progress
+        self.answer_logits = answer_logits
+        self.add_callback(progress)
+
+    def _get_train_sampler(self) -> DistributedBatchSampler:
+        return ExactBatchSampler(
+            self.train_dataset,
+            micro_batch_size=self.args.per_device_train_batch_size,
+            accumulation=self.args.gradient_accumulation_steps,
+            processes=self.args.dataset_world_size,
+            rank=self.args.dataset_rank,
+            seed=self.args.seed,
+        )
+
+    def train(self, resume_from_checkpoint: str | None = None, **named: Any) -> Any:
+        """Train; a checkpoint's random state is restored wherever in an epoch it was taken.
+
+        Upstream restores it only after skipping at least one batch, so never at the border of an epoch.
+        """
+        if resume_from_checkpoint is not None:
+            self.add_callback(RestoreRandomState(self, resume_from_checkpoint))
+        return super().train(resume_from_checkpoint=resume_from_checkpoint, **named)
+
+    def training_step(self, model: Any, inputs: dict[str, Any], step_control: int = 0) -> paddle.Tensor:
+        """Count the micro-batch's tokens, then train on it."""
+        self.progress.count(inputs)
+        return super().training_step(model, inputs, step_control=step_control)
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False) -> Any:
+        """Compute the loss from the positions whose label counts."""
+        if self.answer_logits is None:
+            return super().compute_loss(model, inputs, return_outputs)
+        self.answer_logits.labels = inputs["labels"]
+        try:
+            return super().compute_loss(model, inputs, return_outputs)
+        finally:
+            self.answer_logits.labels = None
+
+    def _get_eval_sampler(self, eval_dataset: Dataset) -> BatchSampler:
+        return EvalBatches(
+            eval_dataset,
+            self.args.per_device_eval_batch_size,
+            self.args.dataset_world_size,
+            self.args.dataset_rank,
+        )
+
+    def evaluation_loop(self, dataloader: DataLoader, *positional: Any, **named: Any) -> EvalLoopOutput:
+        """Return the dev loss per answer token."""
+        mean = TokenMean()
+        self.model.eval()
+        for inputs in dataloader:
+            loss, _, _ = self.prediction_step(self.model, inputs, prediction_loss_only=True)
+            mean.add(loss, inputs)
+        self.model.train()
+        rows = len(dataloader.dataset)
+        return EvalLoopOutput(None, None, {"eval_loss": mean.over_ranks(self.args)}, rows)
+
+    def _save_checkpoint(self, model: Any, metrics: dict[str, float] | None = None) -> None:
+        """Let upstream write a checkpoint aside, then publish it under its name and rotate the old ones."""
+        output = self.args.output_dir
+        speaks = self.args.process_index == 0
+        name = f"checkpoint-{self.state.global_step}"
+        if speaks:
+            self.emitter.state("saving", f"step {self.state.global_step}")
+            checkpoints.staging(Path(output))
+        self.wait()
+        best_before = self.state.best_model_checkpoint
+        staged = Path(output) / checkpoints.STAGING
+        self.args.output_dir = self.args.output_signal_dir = str(staged)
+        try:
+            super()._save_checkpoint(model, metrics)
+        finally:
+            self.args.output_dir = self.args.output_signal_dir = output
+        if self.state.best_model_checkpoint != best_before:
+            self.state.best_model_checkpoint = str(Path(output) / name)
+        self.wait()
+        if speaks:
+            self.publish(staged / name, Path(output) / name)
+        self.wait()
+
+    def publish(self, staged: Path, final: Path) -> None:
+        """Finish a checkpoint on the first rank."""
+        paddle.save(self.args, str(staged / "training_args.bin"))
+        self.state.save_to_json(str(staged / "trainer_state.json"))
+        checkpoints.publish(staged, final)
+        staged.parent.rmdir()
+        self.emitter.state("saved", f"step {self.state.global_step}")
+        if self.args.save_total_limit:
+            checkpoints.rotate(final.parent, self.args.save_total_limit, self.state.best_model_checkpoint)
+
+    def _rotate_checkpoints(self, use_mtime: bool = False, output_dir: str | None = None) -> None:
+        """Do nothing: `publish` rotates, on one process as on many."""
+
+    def wait(self) -> None:
+        """Wait until every rank is here."""
+        if self.args.world_size > 1:
+            paddle.distributed.barrier()
+
+
+class RestoreRandomState(TrainerCallback):  # type: ignore[misc]
+    """Restores the random state of a checkpoint as training begins."""
+
+    def __init__(self, trainer: ExactTrainer, checkpoint: str) -> None:
+        self.trainer = trainer
+        self.checkpoint = checkpoint
+
+    def on_train_begin(
+        self, args: SFTConfig, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Restore it."""
+        self.trainer._load_rng_state(self.checkpoint)

@@ -1,0 +1,47 @@
+"""Stop gracefully: on the file `stop`, on SIGTERM or SIGINT, on any rank, all ranks at the same step.
+
+Paddle's import installs its own handler for SIGTERM, and a signal during the seconds of importing would end
+the process unasked. So signals are held back from the first line of the worker until the handlers are in
+place.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+
+from runtime.workers.emit import stop_requested
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def hold_signals() -> None:
+    """Keep the stop signals waiting until `StopRequest.listen`. Call before Paddle is imported."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+class StopRequest:
+    """Whether someone asked this process to stop."""
+
+    def __init__(self, stage_folder: str | Path) -> None:
+        self.stage_folder = Path(stage_folder)
+        self.signalled = ""
+
+    def listen(self) -> None:
+        """Install the handlers and let signals that were held back arrive. Call after Paddle is imported."""
+        for number in SIGNALS:
+            signal.signal(number, self.note)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Remember the signal; the training loop looks at the end of the step."""
+        self.signalled = signal.Signals(number).name
+
+    def requested(self) -> bool:
+        """Return whether to stop at the next chance."""
+        return bool(self.signalled) or stop_requested(self.stage_folder)
+
+    def reason(self) -> str:
+        """Return in words who asked."""
+        return f"received {self.signalled}" if self.signalled else "stop was requested"

@@ -1,0 +1,86 @@
+"""SwanLab as a callback object that can fail without harm.
+
+`report_to="swanlab"` always raises in this version of PaddleNLP, so the callback is built here and passed
+on. Nothing leaves the machine unless the plan says `swanlab-cloud` and `SWANLAB_API_KEY` is set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from paddlenlp.trainer import TrainerCallback
+
+from runtime.workers.emit import Emitter
+
+EVENTS = ("on_train_begin", "on_log", "on_evaluate", "on_save", "on_train_end")
+
+
+class Harmless(TrainerCallback):  # type: ignore[misc]
+    """Passes the trainer's events on to another callback, whose first failure is a warning and the end."""
+
+    def __init__(self, inner: TrainerCallback, warn: Callable[[str], None]) -> None:
+        self.inner: TrainerCallback | None = inner
+        self.warn = warn
+
+    def forward(self, event: str, *positional: Any, **named: Any) -> None:
+        """Call one event of the inner callback."""
+        if self.inner is None:
+            return
+        try:
+            getattr(self.inner, event)(*positional, **named)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            self.inner = None
+            self.warn(f"The experiment tracker failed and is off for the rest of the run: {error}")
+
+
+def passing_on(event: str) -> Callable[..., None]:
+    """Return a method that forwards `event`."""
+
+    def method(self: Harmless, *positional: Any, **named: Any) -> None:
+        self.forward(event, *positional, **named)
+
+    return method
+
+
+for name in EVENTS:
+    setattr(Harmless, name, passing_on(name))
+
+
+def swanlab_mode(tracker: str) -> str:
+    """Return SwanLab's mode: `cloud` only with a key, else `local`, which its dashboard opens offline."""
+    return "cloud" if tracker == "swanlab-cloud" and os.environ.get("SWANLAB_API_KEY") else "local"
+
+
+def make(extras: dict[str, Any], emitter: Emitter, run_name: str) -> TrainerCallback | None:
+    """Return the tracker that the plan asks for, or None; a tracker that cannot start is a warning."""
+    tracker = extras.get("tracker", "none")
+    if tracker == "none" or emitter.rank != 0:
+        return None
+
+    def warn(message: str) -> None:
+        emitter.log(message, level="warning")
+
+    mode = swanlab_mode(tracker)
+    if tracker == "swanlab-cloud" and mode != "cloud":
+        warn("The plan wants SwanLab's cloud, but SWANLAB_API_KEY is not set; figures stay on this machine.")
+    folder = Path(extras["tracker_folder"])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        from swanlab.integration.paddlenlp import SwanLabCallback
+
+        inner = SwanLabCallback(
+            project=extras.get("project", "steersman"),
+            experiment_name=run_name,
+            logdir=str(folder),
+            mode=mode,
+        )
+    except Exception as error:
+        warn(f"The experiment tracker cannot start, training goes on without it: {error}")
+        return None
+    emitter.artifact("tracker", folder)
+    return Harmless(inner, warn)

@@ -1,0 +1,147 @@
+"""The training stage: `paddle.distributed.launch --nproc_per_node N start.py train SPEC.json`, N = 1 too."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.workers.emit import Emitter, write_result
+from runtime.workers.refusal import RefusedError
+from runtime.workers.stop import StopRequest, hold_signals
+
+if TYPE_CHECKING:
+    from runtime.workers.sft_arguments import Arguments
+    from runtime.workers.sft_trainer import ExactTrainer
+
+
+def main(spec: dict[str, Any], arguments: list[str]) -> int:
+    """Train as the spec's config says; return 0 when finished or stopped on request, 1 when refused."""
+    hold_signals()
+    rank = int(os.environ.get("PADDLE_TRAINER_ID", "0"))
+    emitter = Emitter(spec["stage_folder"], spec["stage"], rank)
+    stop = StopRequest(spec["stage_folder"])
+    try:
+        return run(spec, emitter, stop)
+    except RefusedError as error:
+        emitter.error(error.what, error.why, error.remedy)
+        return 1
+
+
+def run(spec: dict[str, Any], emitter: Emitter, stop: StopRequest) -> int:
+    """Set everything up, continue from the newest complete checkpoint, train, and hand over the weights."""
+    import paddle
+
+    from runtime.workers import sft_arguments, sft_dataset, sft_setup, tracker
+    from runtime.workers.progress import Progress
+
+    paddle.disable_signal_handler()
+    stop.listen()
+    extras = spec.get("extras", {})
+    arguments = sft_arguments.parse(spec["config"])
+    paddle.set_device(arguments.training.device)
+    tokenizer = sft_dataset.load_tokenizer(arguments.model.model_name_or_path, arguments.data)
+    splits = sft_setup.load_splits(arguments, tokenizer, emitter)
+    checkpoint = agree_on_checkpoint(Path(arguments.training.output_dir), arguments, emitter)
+    model = sft_setup.build_model(arguments, extras)
+    progress = Progress(emitter, stop)
+    observer = tracker.make(extras, emitter, Path(spec["stage_folder"]).parent.parent.name)
+    trainer = sft_setup.build_trainer(
+        arguments, model, tokenizer, splits, progress, emitter, [observer] if observer else []
+    )
+    if not train(trainer, checkpoint):
+        if emitter.rank == 0:
+            emitter.state("stopped", stop.reason())
+        return 0
+    finish(spec, arguments, trainer, emitter)
+    return 0
+
+
+def agree_on_checkpoint(output: Path, arguments: Arguments, emitter: Emitter) -> str | None:
+    """Return the newest complete checkpoint, the same on every rank. The first rank removes broken ones."""
+    import paddle
+
+    from runtime.workers import checkpoints
+
+    chosen: list[str | None] = [None]
+    if emitter.rank == 0:
+        found = checkpoints.find(output)
+        for folder in found.broken:
+            emitter.log(f"{folder.name} is incomplete and is removed.", level="warning")
+            shutil.rmtree(folder)
+        chosen = [str(found.checkpoint) if found.checkpoint else None]
+    if arguments.training.world_size > 1:
+        paddle.distributed.broadcast_object_list(chosen, src=0)
+    if chosen[0] and emitter.rank == 0:
+        emitter.state("resumed", f"from {Path(chosen[0]).name}")
+    return chosen[0]
+
+
+def train(trainer: ExactTrainer, checkpoint: str | None) -> bool:
+    """Train to the planned step; return False when stopped before it on request.
+
+    Upstream trains one more step when a finished run is started again; here its weights are only loaded.
+    """
+    from paddlenlp.trainer.trainer_callback import TrainerState
+
+    state = TrainerState.load_from_json(f"{checkpoint}/trainer_state.json") if checkpoint else None
+    if state is not None and state.global_step >= planned_steps(trainer):
+        trainer._load_from_checkpoint(checkpoint)
+        trainer.state = state
+        trainer.progress.restore(state)
+    else:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    return not trainer.progress.stopping
+
+
+def planned_steps(trainer: ExactTrainer) -> int:
+    """Return the optimizer steps of the whole run: `max_steps`, else whole epochs."""
+    if trainer.args.max_steps > 0:
+        return int(trainer.args.max_steps)
+    return int(trainer._get_train_sampler().steps * trainer.args.num_train_epochs)
+
+
+def finish(spec: dict[str, Any], arguments: Arguments, trainer: ExactTrainer, emitter: Emitter) -> None:
+    """Evaluate the final weights, write them beside, rename them into place, declare the stage done."""
+    totals = trainer.progress.totals
+    if trainer.eval_dataset is not None and totals.eval_step < trainer.state.global_step:
+        trainer.evaluate()
+    name = "adapter" if arguments.model.lora else "model"
+    final = Path(arguments.training.output_dir) / name
+    save_weights(trainer, final)
+    if emitter.rank != 0:
+        return
+    emitter.artifact(name, final)
+    figures: dict[str, Any] = {
+        "train_loss": totals.train_loss,
+        "train_seconds": totals.seconds,
+        "tokens_per_second": totals.tokens_per_second,
+        "tokens": int(totals.tokens),
+        "peak_memory_bytes": int(totals.peak_memory_bytes),
+        "host_memory_bytes": int(totals.host_memory_bytes),
+        "steps": trainer.state.global_step,
+    }
+    if totals.eval_loss is not None:
+        figures["eval_loss"] = totals.eval_loss
+    write_result(spec["stage_folder"], {name: str(final)}, figures)
+
+
+def save_weights(trainer: ExactTrainer, final: Path) -> None:
+    """Write the trained weights with PaddleNLP's own writer, all or nothing."""
+    from runtime.workers import checkpoints
+
+    partial = final.with_name(f".{final.name}.partial")
+    if trainer.args.process_index == 0:
+        shutil.rmtree(partial, ignore_errors=True)
+    trainer.wait()
+    trainer.save_model(str(partial), merge_tensor_parallel=trainer.args.tensor_parallel_degree > 1)
+    trainer.wait()
+    if trainer.args.process_index == 0:
+        (partial / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody needs
+        for path in partial.rglob("*"):
+            checkpoints.sync(path)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        checkpoints.sync(final.parent)
+    trainer.wait()
