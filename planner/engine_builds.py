@@ -1,0 +1,172 @@
+"""Which accelerator build of an engine fits a machine: by NVIDIA driver and compute capability.
+
+The table is `recipes/engines/engines.yaml`; every row names its source. A build that lacks kernels for a card may start
+and compute wrong numbers (PaddlePaddle/Paddle#73937), so a doubtful build is never chosen.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+from pydantic import Field
+
+from planner.errors import BadInput, NothingFeasible
+from planner.facts import DeviceFacts, HardwareFacts
+from planner.plan import Alternative
+from planner.schema import Record
+
+TABLE = Path(__file__).resolve().parent.parent / "recipes" / "engines" / "engines.yaml"
+PREFERENCE = ("cu126", "cu118", "cu129")
+"""Order of trial: the plain choice for Volta to Hopper, then what serves older drivers and cards, then Blackwell's."""
+
+
+class EngineBuild(Record):
+    """One accelerator build of an engine."""
+
+    paddle: str = Field(description="Pinned requirement of the Paddle wheel.")
+    index: str | None = Field(None, description="Registry of that wheel, if it is not on the ordinary one.")
+    cuda: str | None = Field(None, description="CUDA version it was compiled for.")
+    min_driver: str | None = Field(None, description="Oldest NVIDIA driver (Linux) with which it is offered.")
+    capabilities: tuple[str, str] | None = Field(
+        None, description="Lowest and highest compute capability with kernels."
+    )
+    disk_gb: float = Field(gt=0, description="Free space wanted before an installation, in 10^9 bytes.")
+    source: str = Field(description="Where the row's figures come from.")
+
+
+class Engine(Record):
+    """One training toolkit at pinned versions."""
+
+    title: str
+    python: tuple[str, ...] = Field(description="Interpreter versions that it installs on.")
+    python_because: str = Field(description="Why no others.")
+    builds: dict[str, EngineBuild]
+
+
+@lru_cache(maxsize=1)
+def engines() -> dict[str, Engine]:
+    """Return the table of known engines by name."""
+    return {
+        name: Engine.model_validate(row) for name, row in yaml.safe_load(TABLE.read_text("utf-8")).items()
+    }
+
+
+def build_of(engine: str, build: str) -> EngineBuild:
+    """Return one row of the table; `BadInput` that lists the known names when there is none."""
+    if engine not in engines():
+        raise BadInput(f"There is no engine {engine!r}.", remedy=f"Known engines: {', '.join(engines())}.")
+    builds = engines()[engine].builds
+    if build not in builds:
+        raise BadInput(
+            f"Engine {engine} has no build {build!r}.", remedy=f"Known builds: {', '.join(builds)}."
+        )
+    return builds[build]
+
+
+def pick_build(
+    hardware: HardwareFacts, engine: str = "paddlenlp"
+) -> tuple[str, str, tuple[Alternative, ...]]:
+    """Return the build for this machine, why, and why not each other one.
+
+    Raises `NothingFeasible` when there are NVIDIA devices and no build serves them: their owner should decide between a
+    new driver and the CPU, rather than find a training run a hundred times slower than expected.
+    """
+    builds = engines()[engine].builds
+    if not hardware.devices:
+        reason = "there is no NVIDIA GPU on this machine"
+        others = tuple(Alternative(value=name, because=_sentence(reason)) for name in builds if name != "cpu")
+        return "cpu", "No NVIDIA GPU, so the CPU build of Paddle is used.", others
+    objections = {name: _objection(builds[name], hardware) for name in PREFERENCE if name in builds}
+    chosen = next((name for name, objection in objections.items() if not objection), None)
+    if chosen is None:
+        raise _nothing_fits(hardware, builds)
+    alternatives = [Alternative(value="cpu", because="It would leave the GPU idle.")]
+    for name, objection in objections.items():
+        if name != chosen:
+            reason = (
+                objection
+                or f"it would serve too, but {chosen} comes first: {'it is the common build' if chosen == 'cu126' else 'it serves older cards and drivers'}"
+            )
+            alternatives.append(Alternative(value=name, because=_sentence(reason)))
+    return chosen, _because(chosen, builds[chosen], hardware), tuple(alternatives)
+
+
+def _because(name: str, build: EngineBuild, hardware: HardwareFacts) -> str:
+    cards = ", ".join(_card(device) for device in hardware.devices)
+    kernels = f"has kernels for {cards}"
+    if hardware.driver_version is None:
+        return f"{name} {kernels}; it needs NVIDIA driver {build.min_driver} or newer, which could not be looked at."
+    return f"{name} {kernels}, and driver {hardware.driver_version} is not older than the {build.min_driver} it needs."
+
+
+def _objection(build: EngineBuild, hardware: HardwareFacts) -> str:
+    """Return why `build` does not serve this machine, or an empty string."""
+    lowest, highest = build.capabilities or ("0", "0")
+    for device in hardware.devices:
+        capability = device.compute_capability
+        if capability and not version(lowest) <= version(capability) <= version(highest):
+            return f"it has kernels for compute capability {lowest} to {highest} only, and {_card(device)} is outside"
+    driver, needed = hardware.driver_version, build.min_driver
+    if driver and needed and version(driver) < version(needed):
+        return f"it needs NVIDIA driver {needed} or newer; this machine has {driver}"
+    return ""
+
+
+def _nothing_fits(hardware: HardwareFacts, builds: dict[str, EngineBuild]) -> NothingFeasible:
+    """Say whether it is the card, the mix of cards or the driver, and what to do about it."""
+    on_cpu = (
+        "Or use the CPU: add `--build cpu` to `steersman engines install`, and plan with a CPU `--hardware`."
+    )
+    without_driver = hardware.model_copy(update={"driver_version": None})
+    fitting = [
+        build for build in builds.values() if build.capabilities and not _objection(build, without_driver)
+    ]
+    if fitting:
+        needed = min((build.min_driver or "" for build in fitting), key=version)
+        return NothingFeasible(
+            f"NVIDIA driver {hardware.driver_version} is too old for {_card(hardware.devices[0])}.",
+            why=f"The oldest driver with which a Paddle build for this card works is {needed}.",
+            remedy=f"Update the driver to {needed} or newer. {on_cpu}",
+        )
+    for device in hardware.devices:
+        alone = without_driver.model_copy(update={"devices": (device,)})
+        if all(_objection(build, alone) for build in builds.values() if build.capabilities):
+            ranges = [build.capabilities for build in builds.values() if build.capabilities]
+            lowest = min((low for low, _ in ranges), key=version)
+            highest = max((high for _, high in ranges), key=version)
+            return NothingFeasible(
+                f"No Paddle build has kernels for {_card(device)}.",
+                why=f"They cover compute capability {lowest} to {highest}.",
+                remedy=f"Choose another card with CUDA_VISIBLE_DEVICES. {on_cpu}",
+            )
+    return NothingFeasible(
+        "No single Paddle build has kernels for all GPUs of this machine.",
+        why=f"It has {', '.join(_card(device) for device in hardware.devices)}.",
+        remedy=f"Choose cards of one kind with CUDA_VISIBLE_DEVICES. {on_cpu}",
+    )
+
+
+def _card(device: DeviceFacts) -> str:
+    known = device.compute_capability
+    return (
+        f"{device.name} (compute capability {known})"
+        if known
+        else f"{device.name} (compute capability unknown)"
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def version(text: str) -> tuple[int, ...]:
+    """Return `550.54.14` as comparable numbers; anything after the digits and dots is ignored."""
+    numbers: list[int] = []
+    for part in text.split("."):
+        digits = "".join(character for character in part if character.isdigit())
+        if not digits:
+            break
+        numbers.append(int(digits))
+    return tuple(numbers)

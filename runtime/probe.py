@@ -1,0 +1,91 @@
+"""What this machine offers to this process: processor, memory, disk, NVIDIA devices. Each failed probe is reported."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import psutil
+
+from planner.facts import CpuFacts, DeviceFacts, HardwareFacts
+from runtime.probe_cpu import probe_cpu
+from runtime.probe_limits import memory_limit
+from runtime.probe_nvidia import Nvidia, probe_nvidia
+
+SHARED_MEMORY = Path("/dev/shm")
+Value = TypeVar("Value")
+
+
+class Probe(NamedTuple):
+    """Facts, and one sentence for each thing that could not be found out (its value is then the cautious one)."""
+
+    hardware: HardwareFacts
+    failures: tuple[str, ...]
+
+
+def probe_hardware(where: Path) -> HardwareFacts:
+    """Return the facts of this machine; `where` is the folder that runs will be written to (it need not exist yet)."""
+    return probe(where).hardware
+
+
+def probe(where: Path) -> Probe:
+    """Probe everything; a probe that fails is replaced by a cautious value and told in `failures`."""
+    failures: list[str] = []
+
+    def attempt(what: str, read: Callable[[], Value], otherwise: Value) -> Value:
+        try:
+            return read()
+        except (OSError, ValueError, psutil.Error) as error:
+            failures.append(f"{what} could not be read: {error}.")
+            return otherwise
+
+    unknown_cpu = CpuFacts(name=platform.machine() or "unknown", cores=os.cpu_count() or 1, vendor="other")
+    cpu = attempt("The processor", probe_cpu, unknown_cpu)
+    memory = attempt("The memory size", _memory_bytes, 1 << 30)
+    disk = attempt(f"Free space of {where}", lambda: shutil.disk_usage(existing(where)).free, 0)
+    shared = attempt(str(SHARED_MEMORY), lambda: shutil.disk_usage(SHARED_MEMORY).total, 0)
+    nvidia = attempt("NVIDIA devices", probe_nvidia, Nvidia())
+    failures.extend(nvidia.failures)
+    hardware = HardwareFacts(
+        description=describe(cpu, memory, nvidia.devices),
+        origin="probed",
+        cpu=cpu,
+        devices=nvidia.devices,
+        memory_bytes=memory,
+        disk_free_bytes=disk,
+        shm_bytes=shared,
+        interconnect=nvidia.interconnect,
+        driver_version=nvidia.driver_version,
+    )
+    return Probe(hardware, tuple(failures))
+
+
+def existing(path: Path) -> Path:
+    """Return `path` or its nearest parent that exists."""
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def describe(cpu: CpuFacts, memory_bytes: int, devices: tuple[DeviceFacts, ...]) -> str:
+    """Return one line such as `2 cores of AMD EPYC, 25 GB of memory, no GPU`."""
+    cores = "1 core" if cpu.cores == 1 else f"{cpu.cores} cores"
+    gpus = (
+        ", ".join(f"{device.count} x {device.name} ({_gb(device.memory_bytes)})" for device in devices)
+        or "no GPU"
+    )
+    return f"{cores} of {cpu.name}, {_gb(memory_bytes)} of memory, {gpus}"
+
+
+def _memory_bytes() -> int:
+    total = int(psutil.virtual_memory().total)
+    return min(total, memory_limit() or total)
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.0f} GB"
