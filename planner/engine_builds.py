@@ -1,7 +1,7 @@
 """Which accelerator build of an engine fits a machine: by NVIDIA driver and compute capability.
 
-The table is `recipes/engines/engines.yaml`; every row names its source. A build that lacks kernels for a card may start
-and compute wrong numbers (PaddlePaddle/Paddle#73937), so a doubtful build is never chosen.
+The table is `recipes/engines/engines.yaml`; every row names its source. A build that lacks kernels for a card
+may start and compute wrong numbers (PaddlePaddle/Paddle#73937), so a doubtful build is never chosen.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from planner.schema import Record
 
 TABLE = Path(__file__).resolve().parent.parent / "recipes" / "engines" / "engines.yaml"
 PREFERENCE = ("cu126", "cu118", "cu129")
-"""Order of trial: the plain choice for Volta to Hopper, then what serves older drivers and cards, then Blackwell's."""
+"""Order of trial: the common build for Volta to Hopper, the one for older drivers and cards, Blackwell's."""
 
 
 class EngineBuild(Record):
@@ -70,8 +70,8 @@ def pick_build(
 ) -> tuple[str, str, tuple[Alternative, ...]]:
     """Return the build for this machine, why, and why not each other one.
 
-    Raises `NothingFeasible` when there are NVIDIA devices and no build serves them: their owner should decide between a
-    new driver and the CPU, rather than find a training run a hundred times slower than expected.
+    Raises `NothingFeasible` when there are NVIDIA devices and no build serves them: their owner should decide
+    between a new driver and the CPU, rather than find a run a hundred times slower than expected.
     """
     builds = engines()[engine].builds
     if not hardware.devices:
@@ -85,10 +85,7 @@ def pick_build(
     alternatives = [Alternative(value="cpu", because="It would leave the GPU idle.")]
     for name, objection in objections.items():
         if name != chosen:
-            reason = (
-                objection
-                or f"it would serve too, but {chosen} comes first: {'it is the common build' if chosen == 'cu126' else 'it serves older cards and drivers'}"
-            )
+            reason = objection or f"it would serve too, but {chosen} comes first in the order of trial"
             alternatives.append(Alternative(value=name, because=_sentence(reason)))
     return chosen, _because(chosen, builds[chosen], hardware), tuple(alternatives)
 
@@ -97,8 +94,8 @@ def _because(name: str, build: EngineBuild, hardware: HardwareFacts) -> str:
     cards = ", ".join(_card(device) for device in hardware.devices)
     kernels = f"has kernels for {cards}"
     if hardware.driver_version is None:
-        return f"{name} {kernels}; it needs NVIDIA driver {build.min_driver} or newer, which could not be looked at."
-    return f"{name} {kernels}, and driver {hardware.driver_version} is not older than the {build.min_driver} it needs."
+        return f"{name} {kernels}; it needs NVIDIA driver {build.min_driver} or newer (unknown here)."
+    return f"{name} {kernels}, and driver {hardware.driver_version} is new enough ({build.min_driver})."
 
 
 def _objection(build: EngineBuild, hardware: HardwareFacts) -> str:
@@ -107,7 +104,7 @@ def _objection(build: EngineBuild, hardware: HardwareFacts) -> str:
     for device in hardware.devices:
         capability = device.compute_capability
         if capability and not version(lowest) <= version(capability) <= version(highest):
-            return f"it has kernels for compute capability {lowest} to {highest} only, and {_card(device)} is outside"
+            return f"its kernels are for compute capability {lowest} to {highest}, not for {_card(device)}"
     driver, needed = hardware.driver_version, build.min_driver
     if driver and needed and version(driver) < version(needed):
         return f"it needs NVIDIA driver {needed} or newer; this machine has {driver}"

@@ -1,4 +1,7 @@
-"""What this machine offers to this process: processor, memory, disk, NVIDIA devices. Each failed probe is reported."""
+"""What this machine offers to this process: processor, memory, disk, NVIDIA devices.
+
+A probe that fails is told, never swallowed.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ Value = TypeVar("Value")
 
 
 class Probe(NamedTuple):
-    """Facts, and one sentence for each thing that could not be found out (its value is then the cautious one)."""
+    """Facts, and one sentence for each thing that could not be found out (it then has a cautious value)."""
 
     hardware: HardwareFacts
     failures: tuple[str, ...]
 
 
 def probe_hardware(where: Path) -> HardwareFacts:
-    """Return the facts of this machine; `where` is the folder that runs will be written to (it need not exist yet)."""
+    """Return the facts of this machine; `where` is the folder for runs, which need not exist yet."""
     return probe(where).hardware
 
 

@@ -30,8 +30,8 @@ VENDORS: dict[str, Literal["amd", "intel"]] = {"AuthenticAMD": "amd", "GenuineIn
 def probe_cpu(root: Path = Path("/"), allowed: set[int] | None = None) -> CpuFacts:
     """Read /proc/cpuinfo and the topology in /sys, limited to this process's affinity and CPU quota.
 
-    `cores` counts physical cores: two hardware threads of one core share its arithmetic units, and one training thread
-    on each is slower than one on the core.
+    `cores` counts physical cores: two hardware threads of one core share its arithmetic units, so a training
+    thread on each of them gains nothing.
     """
     fields = _cpuinfo(root)
     logical = os.sched_getaffinity(0) if allowed is None else allowed

@@ -1,7 +1,7 @@
-"""Limits that a container or a service manager puts on this process: CPU quota and memory, cgroup version 1 and 2.
+"""Limits that a container or a service manager puts on this process: CPU quota and memory, cgroup 1 and 2.
 
-psutil and /proc report the whole machine. A training process that believes them is killed for memory or starts more
-threads than it is given time for.
+psutil and /proc report the whole machine. A training that believes them is killed for memory or starts
+more threads than it is given time for.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def memory_limit(root: Path = Path("/")) -> int | None:
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the control-group folders of this process for `controller`, innermost first, up to the mount point.
+    """Yield this process's control-group folders for `controller`, innermost first, up to the mount point.
 
-    Inside a container the path in /proc/self/cgroup may be the host's and absent here; then only the mount point counts.
+    Inside a container the path in /proc/self/cgroup may be the host's; then only the mount point exists.
     """
     for line in (_read(root / "proc/self/cgroup") or "").splitlines():
         _, controllers, path = line.split(":", 2)

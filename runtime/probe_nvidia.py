@@ -76,7 +76,7 @@ def _read(nvml: Any) -> Nvidia:
 
 
 def _visible(nvml: Any, handles: list[Any], wanted: str | None, failures: list[str]) -> list[Any]:
-    """Keep the devices that CUDA_VISIBLE_DEVICES leaves: indices or UUID prefixes; like CUDA, stop at the first unknown."""
+    """Keep what CUDA_VISIBLE_DEVICES names by index or UUID prefix; like CUDA, stop at the first unknown."""
     if wanted is None:
         return handles
     chosen: list[Any] = []
@@ -105,7 +105,7 @@ def _capability(nvml: Any, handle: Any, failures: list[str]) -> str | None:
 
 
 def _interconnect(nvml: Any, handles: list[Any]) -> str | None:
-    """Return `nvlink` if a link of the first device is up, `pcie` for several devices without, None for fewer than two."""
+    """Return `nvlink` if a link of the first device is up, else `pcie`; None for fewer than two devices."""
     if len(handles) < 2:
         return None
     for link in range(int(getattr(nvml, "NVML_NVLINK_MAX_LINKS", 18))):
