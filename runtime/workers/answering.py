@@ -1,0 +1,179 @@
+"""The work of stage `generate`.
+
+Both models answer greedily and in batches, through the template and tokenizer that training used, one
+model in memory at a time. An answer that was cut by the limit of new tokens is marked as such.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from runtime.workers.decoding import Answer, greedy
+from runtime.workers.hf_load import UnloadableModelError, load_hf_model
+from runtime.workers.merging import load_paddle_model
+from runtime.workers.prompting import decode_answer, encode_prompt, end_tokens, load_tokenizer
+from runtime.workers.refusal import RefusedError
+from runtime.workers.stage_run import Stage
+
+BATCH_ROWS = 16
+"""Prompts answered together. Most of a step is reading the weights, at one cost for one row or many."""
+
+
+class Answered(NamedTuple):
+    """One model's answers, in the order of the prompts."""
+
+    texts: list[str]
+    ended: list[bool]
+    tokens: int
+    seconds: float
+
+
+def batches(prompts: list[list[int]]) -> list[list[int]]:
+    """Return the prompts' numbers in batches of similar length, so that little of a batch is padding."""
+    order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+    return [order[start : start + BATCH_ROWS] for start in range(0, len(order), BATCH_ROWS)]
+
+
+def answer_all(
+    model: Any,
+    tokenizer: Any,
+    prompts: list[list[int]],
+    ends: set[int],
+    max_new_tokens: int,
+    stage: Stage,
+    on_answer: Callable[[], None],
+) -> Answered:
+    """Answer every prompt; `on_answer()` is called as each one is complete."""
+    answers: list[Answer] = [Answer() for _ in prompts]
+    started = time.monotonic()
+    for numbers in batches(prompts):
+        found = greedy(
+            model,
+            [prompts[number] for number in numbers],
+            ends,
+            max_new_tokens,
+            on_end=lambda row: on_answer(),
+            each_step=stage.check_stop,
+        )
+        for number, answer in zip(numbers, found, strict=True):
+            answers[number] = answer
+    return Answered(
+        [decode(tokenizer, answer.tokens) for answer in answers],
+        [answer.ended for answer in answers],
+        sum(len(answer.tokens) + answer.ended for answer in answers),
+        time.monotonic() - started,
+    )
+
+
+def decode(tokenizer: Any, tokens: list[int]) -> str:
+    """Return an answer's text without the space around it."""
+    return decode_answer(tokenizer, tokens).strip()
+
+
+def check_lengths(prompts: list[list[int]], max_new_tokens: int, positions: int) -> None:
+    """Raise `RefusedError` when a prompt and its answer would leave the positions that the model knows."""
+    if max_new_tokens < 1:
+        raise RefusedError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
+    for number, prompt in enumerate(prompts, start=1):
+        if len(prompt) + max_new_tokens > positions:
+            raise RefusedError(
+                f"Prompt {number} has {len(prompt)} tokens; with {max_new_tokens} new ones that is more than "
+                f"the {positions} positions of the model.",
+                remedy="Shorten the prompt or lower max_new_tokens.",
+            )
+
+
+def prove(samples: list[dict[str, Any]], stage: Stage) -> None:
+    """Emit the proof `generate.answers`; raises `RefusedError` when an answer is empty or none ends."""
+    count = len(samples)
+    empty = sum(not sample["tuned"] for sample in samples)
+    ended = sum(sample["tuned_ended"] for sample in samples)
+    differing = sum(sample["tuned"] != sample["base"] for sample in samples)
+    cut = f" {count - ended} were cut at the limit of new tokens." if ended < count else ""
+    stage.emitter.proof(
+        "generate.answers",
+        empty == 0 and ended > 0,
+        f"The tuned model answered {count - empty} of {count} prompts, ended {ended} answers by itself, "
+        f"and answered {differing} differently from the base model.{cut}",
+        prompts=count,
+        empty=empty,
+        ended=ended,
+        ended_share=round(ended / count, 4),
+        base_ended=sum(sample["base_ended"] for sample in samples),
+        differing=differing,
+    )
+    if differing == 0:
+        stage.emitter.log("The tuned model gives the base model's answer to every prompt.", "warning")
+    if empty:
+        raise RefusedError(
+            f"The tuned model gives an empty answer to {empty} of {count} prompts.",
+            "It ends its answer at once, as it was taught by empty or wrongly cut training answers.",
+            "Look at the rows with `steersman data inspect`, or train with a lower learning rate.",
+        )
+    if not ended:
+        raise RefusedError(
+            f"The tuned model ends none of its {count} answers.",
+            "Either the limit of new tokens is too small, or it did not learn the token that ends an answer.",
+            "Raise max_new_tokens, or train longer.",
+        )
+
+
+def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
+    """Answer with both models, write samples.json, prove."""
+    conversations, limit = spec["prompts"], int(spec["max_new_tokens"])
+    if not conversations:
+        raise RefusedError("There is no prompt to answer.", remedy="Give at least one held-out prompt.")
+    dtype = spec.get("dtype", "float32")
+    tokenizer = load_tokenizer(spec["base"])
+    prompts = [encode_prompt(tokenizer, messages) for messages in conversations]
+    ends = end_tokens(tokenizer, spec["base"], spec["model"])
+    done, total = 0, 2 * len(prompts)
+
+    def answered_by(which: str, model: Any) -> Answered:
+        check_lengths(prompts, limit, model.config.max_position_embeddings)
+        stage.emitter.progress(done, total, "prompts", f"{which} model answers")
+
+        def on_answer() -> None:
+            nonlocal done
+            done += 1
+            stage.emitter.progress(done, total, "prompts", f"{which} model answers")
+
+        return answer_all(model, tokenizer, prompts, ends, limit, stage, on_answer)
+
+    base = answered_by("base", load_paddle_model(spec["base"], dtype))
+    gc.collect()
+    stage.check_stop()
+    try:
+        tuned = answered_by("tuned", load_hf_model(spec["model"], dtype))
+    except UnloadableModelError as error:
+        raise RefusedError(
+            "The merged model does not load.", str(error), "Resume the run to merge again."
+        ) from error
+    samples = [
+        {"prompt": conversation, "base": old, "tuned": new, "base_ended": old_ended, "tuned_ended": new_ended}
+        for conversation, old, new, old_ended, new_ended in zip(
+            conversations, base.texts, tuned.texts, base.ended, tuned.ended, strict=True
+        )
+    ]
+    path = write_samples(Path(spec["stage_folder"]), samples)
+    stage.emitter.artifact("samples", path)
+    prove(samples, stage)
+    seconds = base.seconds + tuned.seconds
+    return {"samples": str(path)}, {
+        "generate_seconds": round(seconds, 3),
+        "new_tokens": base.tokens + tuned.tokens,
+        "tokens_per_second": round((base.tokens + tuned.tokens) / seconds, 2),
+    }
+
+
+def write_samples(folder: Path, samples: list[dict[str, Any]]) -> Path:
+    """Write samples.json beside its name and rename it; return its path."""
+    path, partial = folder / "samples.json", folder / ".samples.json.partial"
+    partial.write_text(json.dumps(samples, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+    return path

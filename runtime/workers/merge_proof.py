@@ -1,0 +1,149 @@
+"""Prove that a merged model's files, loaded back, answer like the model that they were written from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from runtime.workers.decoding import Answer, all_logits, greedy
+from runtime.workers.hf_load import UnloadableModelError, load_hf_model
+from runtime.workers.prompting import encode_prompt
+from runtime.workers.refusal import RefusedError
+from runtime.workers.stage_run import Stage
+
+PROOF_TOKENS = 24
+"""Greedy tokens that are compared per prompt."""
+
+PROOF_TEXTS = (
+    "The capital of France is",
+    "def fibonacci(n):\n    ",
+    "1, 2, 3, 5, 8, 13,",
+    "Once upon a time there was a ship whose steersman",
+)
+PROOF_CHATS: tuple[list[dict[str, str]], ...] = (
+    [{"role": "user", "content": "Who are you?"}],
+    [
+        {"role": "user", "content": "Name a colour."},
+        {"role": "assistant", "content": "Blue."},
+        {"role": "user", "content": "Name another one."},
+    ],
+)
+
+
+class Behaviour(NamedTuple):
+    """What a model says to the proof prompts."""
+
+    logits: list[np.ndarray]
+    answers: list[Answer]
+
+
+class TokenComparison(NamedTuple):
+    """How many answers agree token by token."""
+
+    identical: int
+    tossups: int
+    """Answers that part at a step where the two best tokens were closer than the tolerance."""
+    differing: int
+
+
+def proof_prompts(tokenizer: Any) -> list[list[int]]:
+    """Return the fixed prompts as tokens: plain texts, and chats if the tokenizer has a template."""
+    plain = [[int(token) for token in tokenizer(text)["input_ids"]] for text in PROOF_TEXTS]
+    chats = PROOF_CHATS if tokenizer.chat_template is not None else ()
+    return plain + [encode_prompt(tokenizer, chat) for chat in chats]
+
+
+def prompt_logits(model: Any, prompts: Sequence[Sequence[int]], stage: Stage) -> list[np.ndarray]:
+    """Return the logits at every position of every prompt."""
+    logits = []
+    for prompt in prompts:
+        stage.check_stop()
+        logits.append(all_logits(model, prompt))
+    return logits
+
+
+def observe(model: Any, prompts: Sequence[Sequence[int]], stage: Stage) -> Behaviour:
+    """Return the model's logits and greedy answers. Answers run past end tokens: there is more to compare."""
+    logits = prompt_logits(model, prompts, stage)
+    return Behaviour(logits, greedy(model, prompts, set(), PROOF_TOKENS, each_step=stage.check_stop))
+
+
+def largest_difference(one: list[np.ndarray], other: list[np.ndarray]) -> float:
+    """Return max |one - other| over all prompts, positions and tokens; NaN when either holds one."""
+    return float(np.max([np.abs(left - right).max() for left, right in zip(one, other, strict=True)]))
+
+
+def compare_tokens(reference: list[Answer], merged: list[Answer], tolerance: float) -> TokenComparison:
+    """Compare greedy answers; where the reference itself was undecided, either token is right."""
+    identical = tossups = differing = 0
+    for ours, theirs in zip(reference, merged, strict=True):
+        if ours.tokens == theirs.tokens:
+            identical += 1
+            continue
+        pairs = zip(ours.tokens, theirs.tokens, strict=True)
+        parting = next(step for step, (our, their) in enumerate(pairs) if our != their)
+        if ours.margins[parting] <= 2 * tolerance:
+            tossups += 1
+        else:
+            differing += 1
+    return TokenComparison(identical, tossups, differing)
+
+
+def prove_logits(difference: float, tolerance: float, prompts: list[list[int]], stage: Stage) -> bool:
+    """Emit the proof `merge.logits` and return whether it holds."""
+    close = difference <= tolerance  # False for NaN
+    positions = sum(len(prompt) for prompt in prompts)
+    stage.emitter.proof(
+        "merge.logits",
+        close,
+        f"The merged files, loaded into a fresh model, give the logits of base + adapter to within "
+        f"{difference:.1e} at {positions} positions of {len(prompts)} prompts; {tolerance:.0e} is allowed.",
+        max_difference=difference,
+        tolerance=tolerance,
+        prompts=len(prompts),
+        positions=positions,
+    )
+    return close
+
+
+def prove_tokens(compared: TokenComparison, stage: Stage) -> bool:
+    """Emit the proof `merge.tokens` and return whether it holds."""
+    count = sum(compared)
+    tossups = f"; {compared.tossups} part where two tokens were equally likely" if compared.tossups else ""
+    stage.emitter.proof(
+        "merge.tokens",
+        compared.differing == 0,
+        f"{compared.identical} of {count} greedy answers are identical over {PROOF_TOKENS} tokens{tossups}.",
+        identical=compared.identical,
+        tossups=compared.tossups,
+        differing=compared.differing,
+        tokens_each=PROOF_TOKENS,
+    )
+    return compared.differing == 0
+
+
+def prove(
+    folder: Path, reference: Behaviour, prompts: list[list[int]], tolerance: float, stage: Stage, dtype: str
+) -> float:
+    """Load `folder` into a fresh model, compare it with `reference`, return max |difference| of logits.
+
+    Raises `RefusedError` when they differ. Both proofs are emitted either way.
+    """
+    try:
+        merged = observe(load_hf_model(folder, dtype), prompts, stage)
+    except UnloadableModelError as error:
+        raise RefusedError("The merged folder does not load back.", str(error)) from error
+    difference = largest_difference(reference.logits, merged.logits)
+    compared = compare_tokens(reference.answers, merged.answers, tolerance)
+    close = prove_logits(difference, tolerance, prompts, stage)
+    alike = prove_tokens(compared, stage)
+    if not (close and alike):
+        raise RefusedError(
+            "The merged model does not answer like base + adapter, so it is not handed out.",
+            f"Logits differ by {difference:.2e}; {compared.differing} of {len(prompts)} answers differ.",
+            "Resume the run to merge again; if that fails too, the adapter or the base model is damaged.",
+        )
+    return difference

@@ -1,0 +1,137 @@
+"""The work of stage `merge`.
+
+The merged weights are computed one at a time while they are written, so one model is in memory and not
+two. Then that model is let go, the files are loaded into a fresh one, and its logits and greedy tokens
+are compared with what base and adapter said together. Only then does the folder get its name.
+"""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.workers.adapter import attach
+from runtime.workers.decoding import causal_model
+from runtime.workers.hf_folder import original_tensors, put_in_place, rounded, weights, write_hf_folder
+from runtime.workers.merge_proof import largest_difference, observe, prompt_logits, proof_prompts, prove
+from runtime.workers.prompting import load_tokenizer
+from runtime.workers.refusal import RefusedError
+from runtime.workers.stage_run import Stage
+
+PHASES = (
+    "loading the base model",
+    "adding what was trained",
+    "writing the merged weights",
+    "loading them back and comparing",
+)
+
+
+def say_phase(stage: Stage, number: int, within: float = 0.0) -> None:
+    """Report progress: phase `number` of `PHASES`, and how far into it. Raises when a stop was requested."""
+    stage.check_stop()
+    stage.emitter.progress(number + within, len(PHASES), "steps", PHASES[number])
+
+
+def say_written(stage: Stage, done: int, total: int) -> None:
+    """Report how many tensors are written, in steps of a tenth: a large model has thousands."""
+    stage.check_stop()
+    if done * 10 // total != (done - 1) * 10 // total:
+        say_phase(stage, 2, done / total)
+
+
+def load_paddle_model(folder: str, dtype: str) -> Any:
+    """Return the model of a PaddleNLP folder in eval mode."""
+    from paddlenlp.transformers import AutoModelForCausalLM
+
+    if not Path(folder, "config.json").exists():
+        raise RefusedError(f"{folder} is no model folder: it has no config.json.")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    model.eval()
+    return model
+
+
+def take_rounded_weights(model: Any, original: str) -> bool:
+    """Give the live model the merged weights as a 16-bit file holds them; return whether there are any.
+
+    A 16-bit file cannot equal base + adapter to 1e-4. What can be proven is that it holds the rounded
+    weights.
+    """
+    given = original_tensors(original)
+    if all(tensor.dtype == "F32" for tensor in given.values()):
+        return False
+    for weight in list(weights(causal_model(model))):
+        array = rounded(weight.value(), given[weight.name].dtype).astype(np.float32)
+        getattr(weight.layer, weight.parameter).set_value(array.T if weight.transposed else array)
+        if weight.parameter == "weight" and hasattr(weight.layer, "lora_B"):
+            weight.layer.lora_B.set_value(np.zeros(weight.layer.lora_B.shape, np.float32))
+    return True
+
+
+def load_trained(
+    spec: dict[str, Any], prompts: list[list[int]], stage: Stage, dtype: str
+) -> tuple[Any, float]:
+    """Return the trained model (base + adapter, or a full one) and how far training moved the logits."""
+    model = load_paddle_model(spec["base"], dtype)
+    base_logits = prompt_logits(model, prompts, stage)
+    say_phase(stage, 1)
+    if spec.get("adapter"):
+        model = attach(model, spec["adapter"])
+    else:
+        del model
+        gc.collect()
+        model = load_paddle_model(spec["trained_model"], dtype)
+    effect = largest_difference(base_logits, prompt_logits(model, prompts, stage))
+    if effect == 0:
+        stage.emitter.log(
+            "Training changed nothing: the trained model gives exactly the base model's logits.", "warning"
+        )
+    return model, effect
+
+
+def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
+    """Merge, write, prove, rename."""
+    started = time.monotonic()
+    dtype = spec.get("dtype", "float32")
+    destination = Path(spec["destination"])
+    partial = destination.with_name(f".{destination.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    say_phase(stage, 0)
+    prompts = proof_prompts(load_tokenizer(spec["base"]))
+    model, effect = load_trained(spec, prompts, stage, dtype)
+    figures: dict[str, Any] = {"effect_on_logits": effect}
+    reference = observe(model, prompts, stage)
+    try:
+        say_phase(stage, 2)
+        write_hf_folder(
+            causal_model(model),
+            spec["hf_folder"],
+            partial,
+            each_tensor=lambda done, total: say_written(stage, done, total),
+        )
+        if take_rounded_weights(model, spec["hf_folder"]):
+            exact, reference = reference, observe(model, prompts, stage)
+            figures["rounding_of_logits"] = largest_difference(exact.logits, reference.logits)
+            stage.emitter.log(
+                "The original model is stored with 16 bits per weight, and so is the merged one: "
+                f"rounding moves its logits by up to {figures['rounding_of_logits']:.1e}."
+            )
+        del model
+        gc.collect()
+        say_phase(stage, 3)
+        figures["max_logit_difference"] = prove(
+            partial, reference, prompts, float(spec["tolerance"]), stage, dtype
+        )
+        stage.check_stop()
+        put_in_place(partial, destination)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    stage.emitter.progress(len(PHASES), len(PHASES), "steps", "proven")
+    stage.emitter.artifact("merged model", destination)
+    figures["model_bytes"] = sum(path.stat().st_size for path in destination.iterdir())
+    figures["merge_seconds"] = round(time.monotonic() - started, 3)
+    return {"model": str(destination)}, figures
