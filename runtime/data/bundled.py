@@ -1,0 +1,50 @@
+"""Names for data: the sets that come with Steersman, and a person's own files and folders."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from planner.errors import BadInput
+from runtime.data.sources import SUFFIXES
+from runtime.paths import PROJECT
+
+FOLDER = PROJECT / "recipes" / "data"
+
+
+def bundled_names() -> list[str]:
+    """Return the names of the bundled sets, sorted."""
+    return sorted(path.name for path in FOLDER.iterdir() if path.is_dir() and any(path.glob("train.*")))
+
+
+def resolve_data(name_or_path: str) -> Path:
+    """Return the absolute path of a data set: an existing file or folder, else a bundled name.
+
+    Raises `BadInput` with the nearest names and paths when there is neither.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.exists():
+        return path.resolve()
+    names = bundled_names()
+    if name_or_path in names:
+        return FOLDER / name_or_path
+    near = difflib.get_close_matches(name_or_path, names, 2, 0.6) + near_paths(path)
+    hint = f"Did you mean {' or '.join(near)}?" if near else ""
+    raise BadInput(
+        f"There is no data set {name_or_path}: no such file or folder, and no bundled set of that name.",
+        remedy=" ".join(part for part in (hint, f"Bundled: {', '.join(names)}.") if part),
+    )
+
+
+def near_paths(path: Path) -> list[str]:
+    """Return up to two existing paths that `path` may be meant for: another ending, or a similar name beside
+    it.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        return []
+    usable = [entry for entry in folder.iterdir() if entry.is_dir() or entry.suffix.lower() in SUFFIXES]
+    same_stem = [entry.name for entry in usable if entry.stem == path.stem]
+    names = [entry.name for entry in usable if not entry.name.startswith(".")]
+    found = dict.fromkeys([*sorted(same_stem), *difflib.get_close_matches(path.name, names, 2, 0.6)])
+    return [str(folder / name) for name in list(found)[:2]]
