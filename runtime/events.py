@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
 class Event(BaseModel):
-    """What all events carry."""
+    """What all events carry. A loss may be NaN or infinite, which JSON can only say in a string."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     t: float = Field(description="Seconds since the epoch.")
     stage: str = Field(description="Stage that it belongs to; empty for the run as a whole.")

@@ -1,0 +1,131 @@
+"""One attempt at one stage: start it, copy its events into the journal, stop it when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from runtime.events import AnyEvent, Log, Progress, Proof, State
+from runtime.run import environment, processes
+from runtime.run.event_files import EventFiles
+from runtime.run.layout import RunFolder
+from runtime.run.stage_process import StageProcess
+from runtime.run.stopping import Stopper
+from runtime.run.task import StageTask
+from runtime.run.watchdog import Watchdog
+
+POLL_SECONDS = 0.1
+PROGRESS_SECONDS = 1.0
+"""Shortest time between two progress events of one stage in the journal; workers may send many more."""
+LAUNCH_FOLDER_SECONDS = 2.0
+STRAGGLER_SECONDS = 5.0
+
+
+class Attempt:
+    """A running attempt. `say` appends to the journal; `requested` counts the person's requests to stop."""
+
+    def __init__(
+        self, run: RunFolder, task: StageTask, say: Callable[..., None], requested: Callable[[], int]
+    ) -> None:
+        self.task = task
+        self.folder = run.stage(task.stage)
+        self.events: list[AnyEvent] = []
+        """Errors, states and proofs so far."""
+        self._say = say
+        self._requested = requested
+        self._files = EventFiles(self.folder)
+        self._held_progress: Progress | None = None
+        self._last_progress = 0.0
+        self._next_look_at_launch_folder = 0.0
+        self._process = StageProcess(task, self.folder)
+        self._watchdog = Watchdog(task.silence_seconds, self._describe)
+        self._stopper = Stopper(task, self._process, self._announce_stop)
+
+    @property
+    def proofs(self) -> list[Proof]:
+        """The proofs so far."""
+        return [event for event in self.events if isinstance(event, Proof)]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stopper.stopping
+
+    def stop_reason(self) -> str:
+        """Return what the worker said about its stop, or how it ended otherwise."""
+        states = [
+            event for event in self.events if isinstance(event, State) and event.state in ("stopped", "saved")
+        ]
+        reason = next((event.reason for event in reversed(states) if event.reason), "")
+        if reason:
+            return reason
+        return "it was ended at once" if self._stopper.forced else "it stopped gracefully"
+
+    def wait(self) -> int:
+        """Return the exit code of the stage's process once it and all that it started have ended."""
+        while (exit_code := self._process.poll()) is None:
+            self._copy_events()
+            self._stopper.update(self._requested())
+            warning = self._watchdog.check()
+            if warning:
+                self._log(warning)
+            self._keep_secrets_off_disk()
+            time.sleep(POLL_SECONDS)
+        self._end_stragglers()
+        self._copy_events(last=True)
+        environment.remove_secrets(self.folder.launch)
+        return exit_code
+
+    def abandon(self) -> None:
+        """End everything, because the supervisor cannot go on."""
+        self.folder.stop.touch()
+        left = self._process.members()
+        if processes.wait_for_end(left, min(self.task.stop_seconds, 30)):
+            self._process.terminate()
+        if processes.wait_for_end(left, 5):
+            self._process.kill()
+        self._process.poll()
+
+    def _copy_events(self, *, last: bool = False) -> None:
+        """Copy new events into the journal: all of them, but progress at most once a second."""
+        new = self._files.read()
+        if new:
+            self._watchdog.note_event()
+        kept: list[AnyEvent] = []
+        for event in new:
+            if isinstance(event, Progress):
+                self._held_progress = event
+            else:
+                kept.append(event)
+        if self._held_progress is not None and (
+            last or time.monotonic() - self._last_progress > PROGRESS_SECONDS
+        ):
+            kept.append(self._held_progress)
+            self._held_progress, self._last_progress = None, time.monotonic()
+        if kept:
+            self.events += [event for event in kept if event.kind in ("error", "state", "proof")]
+            self._say(*kept)
+
+    def _end_stragglers(self) -> None:
+        """End processes that outlive the one that was started, such as trainers of a killed launcher."""
+        left = self._process.members()
+        if not left or not (left := processes.wait_for_end(left, STRAGGLER_SECONDS)):
+            return
+        self._log(f"{len(left)} process(es) of {self.task.stage} were left over and are being ended.")
+        self._process.terminate()
+        if processes.wait_for_end(left, STRAGGLER_SECONDS):
+            self._process.kill()
+
+    def _keep_secrets_off_disk(self) -> None:
+        if self.task.secrets and time.monotonic() > self._next_look_at_launch_folder:
+            self._next_look_at_launch_folder = time.monotonic() + LAUNCH_FOLDER_SECONDS
+            environment.remove_secrets(self.folder.launch)
+
+    def _describe(self) -> str:
+        return processes.describe(self._process.members())
+
+    def _announce_stop(self, sentence: str) -> None:
+        self._say(State(t=time.time(), stage=self.task.stage, state="stopping", reason=sentence))
+
+    def _log(self, message: str) -> None:
+        self._say(Log(t=time.time(), stage=self.task.stage, level="warning", message=message))

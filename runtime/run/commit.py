@@ -1,0 +1,157 @@
+"""Accept a stage's result: proofs passed, outputs there and on disk, every file hashed.
+
+A stage that is committed has evidence; one that is not is done again. The hashes are over contents, so a
+moved run folder still holds, and a changed byte does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from planner.errors import StageFailed
+from runtime.events import Proof, State
+from runtime.run.layout import RunFolder, StageFolder
+from runtime.run.task import Committed, Output, StageTask
+
+BLOCK_BYTES = 4 << 20
+HASHING_THREADS = 4
+OWN_PATHS = frozenset(["stage_folder", "run_folder"])
+
+
+def hash_file(path: Path, *, sync: bool = False) -> str:
+    """Return the sha256 of a file; with `sync`, after making sure that it is on disk."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+        if sync:
+            os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def files_of(path: Path) -> dict[str, Path]:
+    """Return the files of an output: name -> path. A folder's are relative to it."""
+    if path.is_dir():
+        return {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
+    return {path.name: path}
+
+
+def digest_of(hashes: dict[str, str]) -> str:
+    """Return one sha256 over names and hashes."""
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
+def measure(path: Path, *, sync: bool = False) -> Output:
+    """Hash an output, file by file. OSError if it is not there."""
+    files = files_of(path)
+    with ThreadPoolExecutor(HASHING_THREADS) as pool:
+        hashes = dict(
+            zip(files, pool.map(lambda file: hash_file(file, sync=sync), files.values()), strict=True)
+        )
+    size = sum(file.stat().st_size for file in files.values())
+    return Output(str(path), hashes, digest_of(hashes), size)
+
+
+def difference(output: Output) -> str:
+    """Return what changed in an output since it was proven, in words; empty if nothing did."""
+    path = Path(output.path)
+    if not path.exists():
+        return f"{path} is gone"
+    files = files_of(path)
+    missing = sorted(set(output.files) - set(files))
+    if missing:
+        return f"{path / missing[0] if path.is_dir() else path} is gone"
+    try:
+        now = measure(path)
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
+    changed = [name for name in output.files if now.files[name] != output.files[name]]
+    if changed:
+        return f"{path / changed[0] if path.is_dir() else path} changed since it was proven"
+    return ""
+
+
+def fingerprint(task: StageTask, run: RunFolder) -> str:
+    """Return the hash of everything that determines a stage's result: specification, configs and inputs."""
+    spec = {name: value for name, value in task.spec.items() if name not in OWN_PATHS}
+    parts = json.dumps(
+        {"spec": spec, "files": task.files, "inputs": task.inputs}, sort_keys=True, ensure_ascii=False
+    )
+    return hashlib.sha256(parts.replace(str(run.root), "<run>").encode()).hexdigest()
+
+
+def read_result(folder: StageFolder) -> tuple[dict[str, str], dict[str, Any]] | None:
+    """Return the outputs and figures of result.json, or None if the worker did not get that far."""
+    try:
+        values = json.loads(folder.result.read_text(encoding="utf-8"))
+        return dict(values["outputs"]), dict(values["figures"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StageFailed(f"{folder.result} cannot be read: {error}.") from error
+
+
+def missing_proof(task: StageTask, proofs: Iterable[Proof]) -> str:
+    """Return why the proofs do not suffice, in one sentence; empty if they do."""
+    latest = {proof.name: proof for proof in proofs}
+    for proof in latest.values():
+        if not proof.passed:
+            return f"The proof {proof.name} failed: {proof.sentence}"
+    for name in task.proofs:
+        if name not in latest:
+            return f"The stage {task.stage} ended without its proof {name}."
+    return ""
+
+
+def commit(task: StageTask, run: RunFolder, proofs: Iterable[Proof], seconds: float, now: float) -> State:
+    """Check a finished stage; return the journal entry that makes it count. StageFailed if it does not."""
+    folder = run.stage(task.stage)
+    result = read_result(folder)
+    if result is None:
+        raise StageFailed(f"The stage {task.stage} ended without a result.")
+    problem = missing_proof(task, proofs)
+    if problem:
+        raise StageFailed(problem)
+    named, figures = result
+    outputs: dict[str, Any] = {}
+    for name, path in named.items():
+        try:
+            output = measure(Path(path), sync=True)
+        except OSError as error:
+            raise StageFailed(
+                f"The stage {task.stage} says that it wrote {path}, but it cannot be read: {error.strerror}."
+            ) from error
+        outputs[name] = {
+            "path": path.replace(str(run.root), "<run>", 1) if Path(path).is_relative_to(run.root) else path,
+            "files": output.files,
+            "bytes": output.bytes,
+        }
+    return State(
+        t=now,
+        stage=task.stage,
+        state="committed",
+        outputs=outputs,
+        figures=figures,
+        fingerprint=fingerprint(task, run),
+        seconds=round(seconds, 3),
+    )
+
+
+def committed(event: State, run: RunFolder) -> Committed:
+    """Return what a `committed` journal entry says, with paths as they are now."""
+    outputs = {
+        name: Output(
+            path=value["path"].replace("<run>", str(run.root), 1),
+            files=dict(value["files"]),
+            digest=digest_of(value["files"]),
+            bytes=int(value["bytes"]),
+        )
+        for name, value in event.outputs.items()
+    }
+    return Committed(event.stage, event.t, outputs, dict(event.figures), event.fingerprint, event.seconds)

@@ -1,0 +1,90 @@
+"""The environment variables of a stage's process: few, known, and without secrets that it does not need.
+
+Paddle's launcher writes the whole environment of each trainer to a file in its log folder. So an engine is
+given only variables that are known to be harmless, instead of everything but the ones known to be secret.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtime.paths import write_atomically
+from runtime.run.processes import MARK
+from runtime.run.task import StageTask
+
+HARMLESS = frozenset(
+    """
+    HOME USER LOGNAME SHELL PATH LANG LANGUAGE TZ TMPDIR TEMP TMP TERM HOSTNAME
+    LD_LIBRARY_PATH LD_PRELOAD DYLD_LIBRARY_PATH SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE
+    CUDA_VISIBLE_DEVICES CUDA_HOME CUDA_PATH STEERSMAN_HOME PADDLE_MASTER PADDLE_NNODES
+    """.split()  # noqa: SIM905 (a list of words reads better than quotes and commas)
+)
+HARMLESS_PREFIXES = (
+    "LC_",
+    "XDG_",
+    "NVIDIA_",
+    "NCCL_",
+    "GLOO_",
+    "UCX_",
+    "FLAGS_",
+    "SLURM_",
+    "KMP_",
+    "STEERSMAN_TEST_",
+)
+LEFT_BY_A_LAUNCHER = frozenset(["FLAGS_selected_gpus", "FLAGS_selected_xpus"])
+SECRETS = frozenset(
+    """
+    HF_TOKEN HUGGING_FACE_HUB_TOKEN MODELSCOPE_API_TOKEN AISTUDIO_ACCESS_TOKEN SWANLAB_API_KEY
+    AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN WANDB_API_KEY OPENAI_API_KEY ANTHROPIC_API_KEY
+    """.split()  # noqa: SIM905
+)
+ALWAYS = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONFAULTHANDLER": "1"}
+
+
+def stage_environment(
+    task: StageTask, stage_folder: Path, outside: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the complete environment of a stage's process."""
+    outside = os.environ if outside is None else outside
+    kept = {name: value for name, value in outside.items() if _passes(name, value, task)}
+    kept.update(ALWAYS)
+    kept.update(task.environment)
+    kept[MARK] = str(stage_folder)
+    return kept
+
+
+def _passes(name: str, value: str, task: StageTask) -> bool:
+    """Return whether a variable of the outside world reaches the stage."""
+    if name in SECRETS:
+        return name in task.secrets
+    if name == "CUDA_VISIBLE_DEVICES" and not value:
+        return False  # set but empty makes Paddle's launcher fail with an IndexError
+    if not task.inside_engine:
+        return True
+    return (name in HARMLESS or name.startswith(HARMLESS_PREFIXES)) and name not in LEFT_BY_A_LAUNCHER
+
+
+def record(task: StageTask, stage_folder: Path, outside: Mapping[str, str] | None = None) -> str:
+    """Return the text of environment.json: what is set, and the names of secrets that are let through."""
+    outside = os.environ if outside is None else outside
+    values = {
+        "set": {**ALWAYS, **task.environment, MARK: str(stage_folder)},
+        "let_through": "only harmless variables" if task.inside_engine else "everything but secrets",
+        "secrets_let_through": sorted(name for name in task.secrets if name in outside),
+    }
+    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+
+
+def remove_secrets(launch_folder: Path) -> None:
+    """Take tokens out of the files in which Paddle's launcher keeps the environment of each trainer."""
+    for path in launch_folder.glob("backup_env*.json"):
+        with contextlib.suppress(OSError, ValueError):
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if SECRETS & set(values):
+                write_atomically(
+                    path, json.dumps({k: v for k, v in values.items() if k not in SECRETS}, indent=4)
+                )

@@ -1,0 +1,209 @@
+"""Where everything of a run lies on disk, how a run folder is made, and how a person names one."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from planner.errors import BadInput
+from runtime.paths import runs_folder, write_atomically
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """The files of one stage of a run."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The stage's name."""
+        return self.root.name
+
+    @property
+    def spec(self) -> Path:
+        """What the worker was asked to do."""
+        return self.root / "spec.json"
+
+    @property
+    def inputs(self) -> Path:
+        """Digests of the earlier outputs that it reads."""
+        return self.root / "inputs.json"
+
+    @property
+    def command(self) -> Path:
+        """The exact command, as an argument list."""
+        return self.root / "command.json"
+
+    @property
+    def environment(self) -> Path:
+        """The variables that were set for it; names only of secrets that were let through."""
+        return self.root / "environment.json"
+
+    @property
+    def log(self) -> Path:
+        """Both output streams of the stage's process."""
+        return self.root / "log.txt"
+
+    @property
+    def result(self) -> Path:
+        """Written last by the worker: outputs and figures."""
+        return self.root / "result.json"
+
+    @property
+    def process(self) -> Path:
+        """Identity of the process that was started: pid and creation time."""
+        return self.root / "process.json"
+
+    @property
+    def stop(self) -> Path:
+        """Exists while the worker is asked to stop gracefully."""
+        return self.root / "stop"
+
+    @property
+    def launch(self) -> Path:
+        """Logs of each rank, written by Paddle's launcher."""
+        return self.root / "launch"
+
+    @property
+    def attempts(self) -> Path:
+        """Logs and events of earlier attempts, one numbered folder each."""
+        return self.root / "attempts"
+
+    def event_files(self) -> list[Path]:
+        """Return the event files of the current attempt, rank 0 first."""
+        return sorted(self.root.glob("events-rank*.jsonl"), key=lambda path: (len(path.name), path.name))
+
+    def rank_logs(self) -> list[Path]:
+        """Return the launcher's log of each rank, rank 0 first; empty for stages without a launcher."""
+        return sorted(self.launch.glob("workerlog.*"), key=lambda path: (len(path.name), path.name))
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name: that of its folder."""
+        return self.root.name
+
+    @property
+    def plan(self) -> Path:
+        """The plan that is executed."""
+        return self.root / "plan.yaml"
+
+    @property
+    def journal(self) -> Path:
+        """All events; the only source of truth about what has happened."""
+        return self.root / "journal.jsonl"
+
+    @property
+    def reserve(self) -> Path:
+        """A block of disk that is given up when the disk is full, so that the end can still be recorded."""
+        return self.root / ".journal.reserve"
+
+    @property
+    def supervisor(self) -> Path:
+        """Identity of the supervisor: pid, creation time, host."""
+        return self.root / "supervisor.json"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """Both output streams of the supervisor."""
+        return self.root / "supervisor.log"
+
+    @property
+    def lock(self) -> Path:
+        """Held exclusively by the supervisor for as long as it lives."""
+        return self.root / "lock"
+
+    @property
+    def stop_requests(self) -> Path:
+        """One line per request to stop, since the supervisor was started."""
+        return self.root / "stop-requests"
+
+    @property
+    def origin(self) -> Path:
+        """Where the run was created from; relative paths in its plan are relative to that folder."""
+        return self.root / "origin.json"
+
+    def stage(self, name: str) -> StageFolder:
+        """Return the folder of one stage."""
+        return StageFolder(self.root / "stages" / name)
+
+    def started_in(self) -> Path:
+        """Return the folder in which the person created the run."""
+        try:
+            return Path(json.loads(self.origin.read_text(encoding="utf-8"))["folder"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return self.root
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether `folder` is a run folder."""
+    return (folder / "plan.yaml").is_file() and (folder / "origin.json").is_file()
+
+
+def create_run(folder: Path, plan_text: str) -> RunFolder:
+    """Make a run folder holding this plan. BadInput if something else already lies there."""
+    run = RunFolder(folder.absolute())
+    if run.root.exists() and (not run.root.is_dir() or any(run.root.iterdir())):
+        raise BadInput(
+            f"{run.root} already exists and is not an empty folder.", remedy="Name another with --run."
+        )
+    try:
+        (run.root / "stages").mkdir(parents=True)
+        write_atomically(run.plan, plan_text)
+        origin = {"folder": str(Path.cwd()), "created": round(time.time(), 3)}
+        write_atomically(run.origin, json.dumps(origin, indent=2) + "\n")
+    except OSError as error:
+        raise BadInput(
+            f"The run folder {run.root} cannot be written: {error.strerror}.",
+            remedy="Name another with --run.",
+        ) from error
+    return run
+
+
+def list_runs() -> list[RunFolder]:
+    """Return the runs in the runs folder, most recently active first."""
+    folder = runs_folder()
+    if not folder.is_dir():
+        return []
+    runs = [RunFolder(path) for path in folder.iterdir() if is_run(path)]
+    return sorted(runs, key=last_active, reverse=True)
+
+
+def last_active(run: RunFolder) -> float:
+    """Return when the run last recorded anything, in seconds since the epoch."""
+    file = run.journal if run.journal.exists() else run.origin
+    return file.stat().st_mtime
+
+
+def find_run(name: str) -> RunFolder:
+    """Return the run that a person names by path, by name, or as `latest`."""
+    if name == "latest":
+        runs = list_runs()
+        if not runs:
+            raise BadInput(
+                f"There are no runs in {runs_folder()} yet.", remedy="Start one with: steersman run plan.yaml"
+            )
+        return runs[0]
+    candidates = [Path(name).expanduser(), runs_folder() / name]
+    if os.sep in name or name in (".", ".."):
+        candidates = candidates[:1]
+    for candidate in candidates:
+        if is_run(candidate):
+            return RunFolder(candidate.resolve())
+    where = candidates[0].absolute() if len(candidates) == 1 else f"{runs_folder()} or {Path.cwd()}"
+    if candidates[0].exists():
+        raise BadInput(
+            f"{candidates[0].absolute()} is not a run folder: plan.yaml and origin.json are not in it.",
+            remedy="See the runs with: steersman runs",
+        )
+    raise BadInput(f"There is no run {name!r} in {where}.", remedy="See the runs with: steersman runs")

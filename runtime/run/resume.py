@@ -1,0 +1,149 @@
+"""Decide for each stage whether its earlier result still counts, and why, in words."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runtime.events import AnyEvent, Proof, State
+from runtime.run import commit
+from runtime.run.layout import RunFolder, StageFolder
+from runtime.run.task import Committed, StageTask
+
+MOST_DIFFERENCES = 3
+LONGEST_VALUE = 40
+
+
+@dataclass
+class StageHistory:
+    """What the journal says about one stage."""
+
+    started_fingerprint: str = ""
+    started_at: float = 0
+    ended: str = ""
+    """Last of started, stopped, failed, committed."""
+    reason: str = ""
+    attempt: list[AnyEvent] = field(default_factory=list)
+    """Events since it was last started."""
+    committed: State | None = None
+
+    def proofs(self) -> list[Proof]:
+        """Return the proofs of the last attempt."""
+        return [event for event in self.attempt if isinstance(event, Proof)]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What will be done with a stage, and why."""
+
+    stage: str
+    action: Literal["skip", "run", "redo"]
+    reason: str
+    from_scratch: bool = False
+    """Whether checkpoints and outputs of the last attempt are set aside because its task has changed."""
+    proven: Committed | None = None
+
+
+def histories(events: Iterable[AnyEvent]) -> dict[str, StageHistory]:
+    """Return stage -> what happened to it."""
+    found: dict[str, StageHistory] = {}
+    for event in events:
+        if not event.stage:
+            continue
+        history = found.setdefault(event.stage, StageHistory())
+        history.attempt.append(event)
+        if not isinstance(event, State):
+            continue
+        if event.state == "started":
+            history.started_fingerprint, history.started_at, history.attempt = event.fingerprint, event.t, []
+        if event.state in ("started", "stopped", "failed", "committed"):
+            history.ended, history.reason = event.state, event.reason
+        if event.state == "committed":
+            history.committed = event
+    return found
+
+
+def decide(task: StageTask, run: RunFolder, history: StageHistory) -> Verdict:
+    """Return the verdict on one stage. Reads and hashes the outputs that it left."""
+    now = commit.fingerprint(task, run)
+    changed_task = bool(history.started_fingerprint) and history.started_fingerprint != now
+    if history.committed is not None:
+        proven = commit.committed(history.committed, run)
+        if proven.fingerprint != now:
+            return Verdict(task.stage, "redo", changes(task, run), from_scratch=changed_task)
+        for output in proven.outputs.values():
+            problem = commit.difference(output)
+            if problem:
+                return Verdict(task.stage, "redo", problem, from_scratch=changed_task)
+        return Verdict(task.stage, "skip", f"proven {clock(proven.t)}, files unchanged", proven=proven)
+    if not history.ended:
+        return Verdict(task.stage, "run", "not done yet")
+    if changed_task:
+        return Verdict(task.stage, "redo", changes(task, run), from_scratch=True)
+    reasons = {
+        "started": "it was interrupted",
+        "stopped": "it was stopped before its end",
+        "failed": "it failed last time",
+    }
+    return Verdict(task.stage, "redo", reasons.get(history.ended, "it is not proven"))
+
+
+def clock(t: float) -> str:
+    """Return a time of day today, or a date and time."""
+    then = time.localtime(t)
+    today = time.localtime()[:3] == then[:3]
+    return time.strftime("at %H:%M" if today else "on %Y-%m-%d at %H:%M", then)
+
+
+def changes(task: StageTask, run: RunFolder) -> str:
+    """Return which settings or inputs differ from the last attempt's, in words."""
+    folder = run.stage(task.stage)
+    found = [f"{name} {short(old)} -> {short(new)}" for name, old, new in _differences(task, folder)]
+    more = f" and {len(found) - MOST_DIFFERENCES} more" if len(found) > MOST_DIFFERENCES else ""
+    inputs = _changed_inputs(task, folder)
+    parts = []
+    if found:
+        parts.append("its settings changed: " + ", ".join(found[:MOST_DIFFERENCES]) + more)
+    if inputs:
+        parts.append("its input changed: " + ", ".join(inputs))
+    return "; ".join(parts) or "its settings or inputs changed"
+
+
+def short(value: Any) -> str:
+    """Return a value short enough for a sentence."""
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
+
+
+def _differences(task: StageTask, folder: StageFolder) -> list[tuple[str, Any, Any]]:
+    pairs = [(_load(folder.spec), task.spec)]
+    pairs += [(_load(folder.root / name), _parse(text)) for name, text in task.files.items()]
+    return [
+        (key, old.get(key), new.get(key))
+        for old, new in pairs
+        for key in {**old, **new}
+        if key not in commit.OWN_PATHS and old.get(key) != new.get(key)
+    ]
+
+
+def _changed_inputs(task: StageTask, folder: StageFolder) -> list[str]:
+    old = _load(folder.inputs)
+    return [name for name, digest in task.inputs.items() if name in old and old[name] != digest]
+
+
+def _load(path: Any) -> dict[str, Any]:
+    try:
+        return _parse(path.read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}

@@ -1,0 +1,66 @@
+"""Start the supervisor of a run, detached from whoever starts it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from planner.errors import BadInput, SteersmanError
+from runtime.run import status
+from runtime.run.layout import RunFolder
+from runtime.run.processes import Identity
+
+PATIENCE_SECONDS = 30.0
+LEAVING_SECONDS = 5.0
+
+
+def start_supervisor(run: RunFolder, until: str | None = None) -> int:
+    """Start it and return its pid once it holds the run. BadInput if the run already has one.
+
+    It runs in a session of its own, with the run folder as working folder, and writes to supervisor.log.
+    """
+    if _is_taken(run):
+        raise BadInput(
+            f"The run {run.name} is already running.",
+            remedy=f"Follow it with: steersman logs {run.name} --follow",
+        )
+    run.stop_requests.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "runtime.run.supervise", str(run.root)]
+    command += ["--until", until] if until else []
+    try:
+        log = run.supervisor_log.open("ab")
+    except OSError as error:
+        raise BadInput(f"{run.supervisor_log} cannot be written: {error.strerror}.") from error
+    with log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=run.root, start_new_session=True
+        )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        identity = Identity.load(run.supervisor)
+        if identity is not None and identity.pid == process.pid:
+            return process.pid
+        if process.poll() is not None:
+            raise SteersmanError(
+                f"The supervisor of {run.name} did not start: {_last_line(run)}", details=str(command)
+            )
+        time.sleep(0.02)
+    raise SteersmanError(
+        f"The supervisor of {run.name} did not start in time.", remedy=f"Details: {run.supervisor_log}."
+    )
+
+
+def _is_taken(run: RunFolder) -> bool:
+    """Return whether the run has a supervisor, after giving one that has just said its last word time to leave."""
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while status.supervisor_of(run) is not None:
+        if status.read_status(run).view.state == "running" or time.monotonic() > deadline:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _last_line(run: RunFolder) -> str:
+    lines = run.supervisor_log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"see {run.supervisor_log}"

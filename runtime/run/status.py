@@ -1,0 +1,81 @@
+"""What state a run is in, from its files and its lock alone. Never "finished" by guess."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from runtime.run import journal, lock, processes, view
+from runtime.run.layout import RunFolder
+from runtime.run.processes import Identity
+from runtime.run.view import RunView
+
+RunState = Literal["created", "running", "finished", "failed", "stopped", "lost"]
+
+MEANING: dict[RunState, str] = {
+    "created": "not started yet",
+    "running": "its supervisor is alive",
+    "finished": "every stage is proven",
+    "failed": "a stage failed; resume continues from the last proven point",
+    "stopped": "stopped on request; resume continues",
+    "lost": "its supervisor is gone without a word; resume continues from the last proven point",
+}
+
+
+@dataclass(frozen=True)
+class Status:
+    """A run's state, with the evidence."""
+
+    run: RunFolder
+    state: RunState
+    view: RunView
+    supervisor: Identity | None
+    orphans: tuple[int, ...] = ()
+    """Pids of worker processes that outlived their supervisor."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is in that state, in words."""
+        if self.state == "failed" and self.view.error is not None:
+            return self.view.error.what
+        if self.state == "lost" and self.orphans:
+            pids = ", ".join(map(str, self.orphans))
+            return (
+                f"its supervisor is gone; worker processes are still alive (pid {pids}); resume settles that"
+            )
+        if self.state in ("stopped", "failed") and self.view.reason:
+            return self.view.reason
+        return MEANING[self.state]
+
+
+def supervisor_of(run: RunFolder) -> Identity | None:
+    """Return the living supervisor of a run, or None.
+
+    The lock is released by the kernel when its holder dies, so a held lock is proof enough; the recorded pid
+    covers file systems without locks.
+    """
+    recorded = Identity.load(run.supervisor)
+    if recorded is not None and recorded.process() is not None:
+        return recorded
+    return Identity(0, 0) if lock.is_held(run.lock) else None
+
+
+def read_status(run: RunFolder, stages: tuple[str, ...] = ()) -> Status:
+    """Return the state of a run."""
+    supervisor = supervisor_of(run)
+    seen = view.fold(journal.read(run.journal), stages)
+    if supervisor is not None and seen.state != "finished":
+        return Status(run, "running", seen, supervisor)
+    if seen.state in ("finished", "failed", "stopped"):
+        return Status(run, seen.state, seen, None)  # type: ignore[arg-type]
+    if seen.state == "created":
+        return Status(run, "created", seen, None)
+    return Status(run, "lost", seen, None, _orphans(run))
+
+
+def _orphans(run: RunFolder) -> tuple[int, ...]:
+    found: list[int] = []
+    for folder in sorted((run.root / "stages").glob("*")):
+        leader = Identity.load(folder / "process.json")
+        found += [process.pid for process in processes.members(folder, leader)]
+    return tuple(found)

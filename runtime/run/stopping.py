@@ -1,0 +1,82 @@
+"""How a stage is stopped: gracefully on the first request, at once on the next, every step announced."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from runtime.run.layout import RunFolder
+from runtime.run.stage_process import StageProcess
+from runtime.run.task import StageTask
+
+KILL_AFTER_SECONDS = 10.0
+
+
+def request(run: RunFolder) -> int:
+    """Ask the supervisor of a run to stop, and return how many requests it has been given by now."""
+    with run.stop_requests.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"t": round(time.time(), 3)}) + "\n")
+    return requests(run)
+
+
+def requests(run: RunFolder) -> int:
+    """Return how many requests to stop there have been since the supervisor was started."""
+    try:
+        return run.stop_requests.read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+class Stopper:
+    """Turns requests into steps for one running stage."""
+
+    def __init__(self, task: StageTask, process: StageProcess, announce: Callable[[str], None]) -> None:
+        self._task = task
+        self._process = process
+        self._announce = announce
+        self._level = 0
+        self._asked = self._terminated = 0.0
+        self._killed = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the stage was asked to stop."""
+        return self._level > 0
+
+    @property
+    def forced(self) -> bool:
+        """Whether it was not left to stop by itself."""
+        return self._terminated > 0
+
+    def update(self, requested: int) -> None:
+        """Take the next step if a request or the clock calls for it. Call it often."""
+        now = time.monotonic()
+        if requested > self._level:
+            self._level += 1
+            if self._level == 1:
+                self._ask(now)
+            elif not self._terminated:
+                self._terminate(now, "Asked again")
+            else:
+                self._kill("Asked again")
+        elif self._terminated and now - self._terminated > KILL_AFTER_SECONDS:
+            self._kill(f"It did not end within {KILL_AFTER_SECONDS:.0f} s")
+        elif self._asked and not self._terminated and now - self._asked > self._task.stop_seconds:
+            self._terminate(now, f"It did not stop within {self._task.stop_seconds:.0f} s")
+
+    def _ask(self, now: float) -> None:
+        self._asked = now
+        self._process.folder.stop.touch()
+        self._announce(f"Stopping {self._task.stage} gracefully; asking again ends it at once.")
+
+    def _terminate(self, now: float, why: str) -> None:
+        self._terminated = now
+        self._announce(f"{why}: terminating the processes of {self._task.stage} (SIGTERM).")
+        self._process.terminate()
+
+    def _kill(self, why: str) -> None:
+        if not self._killed:
+            self._announce(f"{why}: killing the processes of {self._task.stage} (SIGKILL).")
+        self._killed = True
+        self._process.kill()

@@ -1,0 +1,57 @@
+"""`python -m runtime.run.supervise RUN [--until STAGE]`: the process that takes a run to its end.
+
+It is started detached by `runtime.run.start`; closing the terminal does not end it. A signal to it is a
+request to stop: the first is graceful, the next ends the stage at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from planner.errors import ExitCode, SteersmanError
+from runtime.run import lock
+from runtime.run.layout import RunFolder
+from runtime.run.processes import Identity
+from runtime.run.stopping import request
+from runtime.run.supervisor import Supervisor
+from runtime.run.task import build_table
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Supervise one run and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m runtime.run.supervise")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--until")
+    options = parser.parse_args(arguments)
+    run = RunFolder(options.run.absolute())
+    try:
+        held = lock.acquire(run.lock)
+    except lock.BusyError:
+        print(f"The run {run.name} already has a supervisor.", flush=True)
+        return int(ExitCode.BAD_INPUT)
+    try:
+        _introduce(run)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: request(run))
+        return int(Supervisor(run, build_table(run), options.until).execute())
+    except SteersmanError as error:
+        print(error.sentence(), flush=True)
+        return int(error.exit_code)
+    finally:
+        os.close(held)
+
+
+def _introduce(run: RunFolder) -> None:
+    me = Identity.of(os.getpid())
+    if me is not None:
+        me.save(run.supervisor, host=socket.gethostname(), started=round(time.time(), 3))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

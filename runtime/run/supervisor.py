@@ -1,0 +1,252 @@
+"""Take a run from its last proven point to its end, stage by stage. The only writer of the run's journal."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import Counter
+from typing import Literal
+
+from planner.errors import ExitCode, StageFailed, SteersmanError
+from runtime.events import AnyEvent, Error, Log, Progress, Proof, State
+from runtime.run import commit, disk_space, failures, resume
+from runtime.run.attempt import Attempt
+from runtime.run.event_files import all_events
+from runtime.run.journal import DiskFull, Journal, to_line
+from runtime.run.journal import read as read_journal
+from runtime.run.layout import RunFolder
+from runtime.run.resume import StageHistory, Verdict
+from runtime.run.stage_process import end_leftovers, set_attempt_aside, write_inputs
+from runtime.run.stopping import requests
+from runtime.run.task import Committed, StageTask, Table
+
+LEFTOVER_PATIENCE_SECONDS = 120.0
+"""How long the processes of a killed supervisor may take to save and stop."""
+
+
+class StopRequested(Exception):
+    """The person asked for it."""
+
+
+class Supervisor:
+    """Executes a run. The caller holds the run's lock."""
+
+    def __init__(self, run: RunFolder, table: Table, until: str | None = None) -> None:
+        self.run = run
+        self.table = table
+        self.until = until
+        self.journal = Journal(run.journal, run.reserve)
+        self.done: dict[str, Committed] = {}
+
+    def execute(self) -> ExitCode:
+        """Run all stages that are not proven, and return how it ended."""
+        started = time.time()
+        try:
+            return self._execute(started)
+        except StopRequested as stop:
+            self._say_last(State(t=time.time(), stage="", state="stopped", reason=str(stop)))
+            return ExitCode.INTERRUPTED
+        except SteersmanError as error:
+            return self._fail(error, started)
+        except Exception as error:
+            traceback.print_exc()
+            wrapped = SteersmanError(
+                f"Steersman itself failed: {type(error).__name__}: {error}.",
+                remedy=f"Details: {self.run.supervisor_log}.",
+            )
+            return self._fail(wrapped, started)
+        finally:
+            self.journal.close()
+
+    def _execute(self, started: float) -> ExitCode:
+        past = read_journal(self.run.journal)
+        if past:
+            self.say(
+                State(t=started, stage="", state="resumed", reason="continues from its last proven point")
+            )
+        else:
+            self.say(State(t=started, stage="", state="started"))
+        if self.journal.removed_bytes:
+            self.log(
+                "", "The last line of the journal was cut short by a crash and has been removed.", "warning"
+            )
+        self.table.check()
+        self._end_all_leftovers()
+        for stage in self.table.stages:
+            self._do(stage)
+            if stage == self.until and stage != self.table.stages[-1]:
+                self.say(
+                    State(t=time.time(), stage="", state="stopped", reason=f"ended after {stage}, as asked")
+                )
+                return ExitCode.OK
+        seconds = round(time.time() - started, 3)
+        self.say(
+            State(t=time.time(), stage="", state="finished", reason="every stage is proven", seconds=seconds)
+        )
+        return ExitCode.OK
+
+    def say(self, *events: AnyEvent) -> None:
+        """Append to the journal."""
+        self.journal.append(*events)
+
+    def log(self, stage: str, message: str, level: Literal["info", "warning"] = "info") -> None:
+        """Say one sentence to the person."""
+        self.say(Log(t=time.time(), stage=stage, message=message, level=level))
+
+    def _do(self, stage: str) -> None:
+        """Skip a stage that is proven; otherwise run it and commit its result."""
+        if requests(self.run):
+            raise StopRequested(f"before {stage}, on request")
+        task = self.table.task(stage, self.done)
+        history = resume.histories(read_journal(self.run.journal)).get(stage, StageHistory())
+        if self._accept_leftover_result(task, history):
+            return
+        verdict = resume.decide(task, self.run, history)
+        if verdict.proven is not None:
+            self.done[stage] = verdict.proven
+            self.say(State(t=time.time(), stage=stage, state="skipped", reason=verdict.reason))
+            return
+        disk_space.require(self.run.root, task.disk_bytes, stage)
+        self._attempt(task, verdict)
+
+    def _attempt(self, task: StageTask, verdict: Verdict) -> None:
+        stage, folder, started = task.stage, self.run.stage(task.stage), time.time()
+        aside = set_attempt_aside(folder, everything=verdict.from_scratch)
+        if verdict.action == "redo":
+            kept = f"; its earlier files are in {aside}" if verdict.from_scratch and aside else ""
+            self.say(State(t=started, stage=stage, state="redone", reason=verdict.reason + kept))
+        write_inputs(task, folder)
+        print_of_task = commit.fingerprint(task, self.run)
+        self.say(
+            State(t=started, stage=stage, state="started", reason=verdict.reason, fingerprint=print_of_task)
+        )
+        attempt = Attempt(self.run, task, self.say, lambda: requests(self.run))
+        try:
+            exit_code = attempt.wait()
+        except BaseException:
+            attempt.abandon()
+            raise
+        self._conclude(task, attempt, exit_code, started)
+
+    def _conclude(self, task: StageTask, attempt: Attempt, exit_code: int, started: float) -> None:
+        """Commit, or record the stop or the failure."""
+        stage, seconds = task.stage, time.time() - started
+        try:
+            has_result = commit.read_result(self.run.stage(stage)) is not None
+        except StageFailed:
+            has_result = False
+        if has_result and (exit_code == 0 or not commit.missing_proof(task, attempt.proofs)):
+            if exit_code != 0:
+                self.log(stage, f"Its work was complete when {failures.ending(exit_code)}.", "warning")
+            self._commit(task, attempt.proofs, seconds)
+            return
+        if attempt.stopped:
+            reason = attempt.stop_reason()
+            self.say(
+                State(t=time.time(), stage=stage, state="stopped", reason=reason, seconds=round(seconds, 3))
+            )
+            raise StopRequested(f"during {stage}, on request: {reason}")
+        raise self._failed(task, attempt, exit_code, seconds)
+
+    def _commit(self, task: StageTask, proofs: list[Proof], seconds: float) -> None:
+        """Verify a result and make it count; StageFailed, recorded, if it does not hold."""
+        try:
+            event = commit.commit(task, self.run, proofs, seconds, time.time())
+        except StageFailed as error:
+            log_path = str(self.run.stage(task.stage).log)
+            error.remedy = error.remedy or f"Look at {log_path}, then resume."
+            self._record_failure(task.stage, error, seconds, log_path)
+            raise
+        self.say(event)
+        self.done[task.stage] = commit.committed(event, self.run)
+
+    def _failed(self, task: StageTask, attempt: Attempt, exit_code: int, seconds: float) -> StageFailed:
+        """Explain and record a failure, and return it."""
+        folder = self.run.stage(task.stage)
+        problem = commit.missing_proof(task, [proof for proof in attempt.proofs if not proof.passed])
+        if problem and exit_code >= 0:
+            error, log_path = (
+                StageFailed(problem, remedy=f"The evidence is in {folder.log}."),
+                str(folder.log),
+            )
+        else:
+            free = disk_space.free_bytes(self.run.root)
+            failure = failures.explain(folder, exit_code, attempt.events, free_bytes=free)
+            error = StageFailed(failure.what, why=failure.why, remedy=failure.remedy)
+            log_path = failure.log_path
+        self._record_failure(task.stage, error, seconds, log_path)
+        return error
+
+    def _record_failure(self, stage: str, error: StageFailed, seconds: float, log_path: str) -> None:
+        now = time.time()
+        self._say_last(
+            Error(t=now, stage=stage, what=error.what, why=error.why, remedy=error.remedy, log_path=log_path),
+            State(t=now, stage=stage, state="failed", reason=error.what, seconds=round(seconds, 3)),
+        )
+
+    def _fail(self, error: SteersmanError, started: float) -> ExitCode:
+        now = time.time()
+        words = Error(
+            t=now,
+            stage="",
+            what=error.what,
+            why=error.why,
+            remedy=error.remedy,
+            log_path=str(self.run.supervisor_log),
+        )
+        seconds = round(now - started, 3)
+        self._say_last(words, State(t=now, stage="", state="failed", reason=error.what, seconds=seconds))
+        print(error.sentence(), flush=True)
+        return ExitCode(error.exit_code)
+
+    def _say_last(self, *events: AnyEvent) -> None:
+        """Record the end, even on a full disk; if that too is impossible, the log has it."""
+        try:
+            self.journal.append_last_words(*events)
+        except (DiskFull, OSError) as error:
+            for event in events:
+                print(f"not recorded ({error}): {to_line(event)}", flush=True)
+
+    def _end_all_leftovers(self) -> None:
+        """End what a killed supervisor left running, and copy into the journal what it had not copied."""
+        past = resume.histories(read_journal(self.run.journal))
+        for stage in self.table.stages:
+            folder = self.run.stage(stage)
+            for sentence in end_leftovers(folder, term_after=LEFTOVER_PATIENCE_SECONDS, kill_after=10):
+                self.log(stage, sentence, "warning")
+            history = past.get(stage)
+            if history is not None and history.ended == "started":
+                self._copy_missed_events(stage, history)
+
+    def _copy_missed_events(self, stage: str, history: StageHistory) -> None:
+        known = Counter(to_line(event) for event in history.attempt)
+        missed = []
+        for event in all_events(self.run.stage(stage)):
+            line = to_line(event)
+            if known[line]:
+                known[line] -= 1
+            elif not isinstance(event, Progress):
+                missed.append(event)
+        if missed:
+            self.say(*missed)
+
+    def _accept_leftover_result(self, task: StageTask, history: StageHistory) -> bool:
+        """Commit a result that was complete although nobody was left to commit it; return whether it was."""
+        unfinished = history.ended == "started" and history.started_fingerprint == commit.fingerprint(
+            task, self.run
+        )
+        folder = self.run.stage(task.stage)
+        if not unfinished or not folder.result.exists() or commit.missing_proof(task, history.proofs()):
+            return False
+        try:
+            seconds = max((event.t for event in history.attempt), default=0.0) - history.started_at
+            event = commit.commit(task, self.run, history.proofs(), max(seconds, 0.0), time.time())
+        except StageFailed:
+            return False
+        self.log(
+            task.stage,
+            "It had finished although its supervisor was gone: the result was verified and accepted.",
+        )
+        self.say(event)
+        self.done[task.stage] = commit.committed(event, self.run)
+        return True

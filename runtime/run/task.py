@@ -1,0 +1,99 @@
+"""What the supervisor must know to run one stage, and where it gets that from: the stage table.
+
+The run engine knows nothing of Paddle, models or plans. A *table* tells it which stages a run has and, for
+each, the command, the specification and what to expect. `runtime.stages.table` is the real one; the engine's
+own tests use a table of tiny scripts, named by the environment variable `STEERSMAN_STAGE_TABLE` as
+`module:function`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from runtime.run.layout import RunFolder
+
+TABLE_VARIABLE = "STEERSMAN_STAGE_TABLE"
+REAL_TABLE = "runtime.stages.table:build"
+
+
+@dataclass(frozen=True)
+class Output:
+    """One proven output of a stage."""
+
+    path: str
+    files: dict[str, str]
+    """Path inside a folder (or the file's own name) -> sha256."""
+    digest: str
+    """sha256 over `files`: what later stages depend on."""
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A stage whose result is proven, as its journal entry says."""
+
+    stage: str
+    t: float
+    outputs: dict[str, Output]
+    figures: dict[str, Any]
+    fingerprint: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StageTask:
+    """One stage, ready to be started."""
+
+    stage: str
+    command: tuple[str, ...]
+    spec: dict[str, Any]
+    """Content of spec.json: paths are absolute."""
+    files: dict[str, str] = field(default_factory=dict)
+    """More files for the stage's folder: name -> text, such as config.json."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """Digests of the outputs that it reads, such as `convert.model` -> sha256."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Variables that are set for it, on top of the ones that are let through."""
+    secrets: tuple[str, ...] = ()
+    """Names of variables with tokens that it may see; their values are never recorded."""
+    inside_engine: bool = False
+    """Whether it runs in an engine and so must not see the app's Python settings."""
+    proofs: tuple[str, ...] = ()
+    """Proofs without which its result is not accepted."""
+    seconds: float = 0
+    """Forecast of its wall time."""
+    silence_seconds: float = 300
+    """Longest silence before the watchdog calls it stalled."""
+    stop_seconds: float = 5
+    """How long a graceful stop may take before the process is terminated."""
+    disk_bytes: int = 0
+    """Space that it needs in the run folder."""
+
+
+class Table(Protocol):
+    """The stages of one run."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Their names, in order."""
+
+    def check(self) -> None:
+        """Raise a SteersmanError if the run cannot start: a missing engine, a plan that does not hold."""
+
+    def task(self, stage: str, done: Mapping[str, Committed]) -> StageTask:
+        """Return a stage's task, given the proven stages before it.
+
+        An earlier stage may be missing from `done` (a dry run): its outputs then stand in the task as
+        `<stage.output>`.
+        """
+
+
+def build_table(run: RunFolder) -> Table:
+    """Return the table of a run."""
+    module, _, function = os.environ.get(TABLE_VARIABLE, REAL_TABLE).partition(":")
+    table: Table = getattr(importlib.import_module(module), function)(run)
+    return table

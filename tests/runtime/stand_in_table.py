@@ -1,0 +1,69 @@
+"""A stage table for tests of the run engine: the plan maps stages to behaviours of `stand_in_stage`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from planner.errors import BadInput
+from runtime.run.layout import RunFolder
+from runtime.run.task import Committed, StageTask
+
+NAME = "tests.runtime.stand_in_table:build"
+SCRIPT = Path(__file__).with_name("stand_in_stage.py")
+
+
+class StandInTable:
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.plan: dict[str, dict[str, Any]] = yaml.safe_load(run.plan.read_text(encoding="utf-8"))["stages"]
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        return tuple(self.plan)
+
+    def check(self) -> None:
+        if "broken" in self.plan:
+            raise BadInput("The engine is not installed.", remedy="Run: steersman engines install paddlenlp")
+
+    def task(self, stage: str, done: Mapping[str, Committed]) -> StageTask:
+        folder = self.run.stage(stage).root
+        behaviour = dict(self.plan[stage] or {})
+        expect = {
+            name: behaviour.pop(name)
+            for name in (
+                "silence_seconds",
+                "stop_seconds",
+                "disk_bytes",
+                "environment",
+                "secrets",
+                "inside_engine",
+            )
+            if name in behaviour
+        }
+        spec = {"stage": stage, "stage_folder": str(folder), "run_folder": str(self.run.root), **behaviour}
+        inputs = {}
+        position = self.stages.index(stage)
+        if position:
+            source = self.stages[position - 1]
+            known = done.get(source)
+            spec["source"] = known.outputs["output"].path if known else f"<{source}.output>"
+            inputs = {f"{source}.output": known.outputs["output"].digest} if known else {}
+        return StageTask(
+            stage=stage,
+            command=(sys.executable, str(SCRIPT), str(folder / "spec.json")),
+            spec=spec,
+            files={"config.json": json.dumps({"value": behaviour.get("value")})},
+            inputs=inputs,
+            proofs=("holds",),
+            **expect,
+        )
+
+
+def build(run: RunFolder) -> StandInTable:
+    return StandInTable(run)
