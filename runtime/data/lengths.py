@@ -50,15 +50,14 @@ class LengthCounter:
         """Return (from, to, rows) of equally wide buckets up to the 99th percentile; the last one holds the
         rest.
         """
-        top = self.percentile(0.99)
-        width = max(1, math.ceil(top / buckets))
+        low, longest = self.percentile(0), self.percentile(1)
+        width = max(1, math.ceil((self.percentile(0.99) - low + 1) / buckets))
         counts: Counter[int] = Counter()
         for length, count in self.lengths.items():
-            counts[min(buckets - 1, max(0, length - 1) // width)] += count
+            counts[min(buckets - 1, (length - low) // width)] += count
         last = max((index for index, count in counts.items() if count > 0), default=-1)
-        longest = self.percentile(1)
         return [
-            (index * width + 1, longest if index == last else (index + 1) * width, counts[index])
+            (low + index * width, longest if index == last else low + (index + 1) * width - 1, counts[index])
             for index in range(last + 1)
         ]
 
