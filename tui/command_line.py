@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 COMMANDS = {
+    "demo": "Plan and run a real fine-tune on this machine, with bundled data.",
     "plan": "Make a plan: model, data and hardware in; every decision with its reason out.",
     "run": "Run a saved plan: acquire, convert, prepare, train, merge, generate, report.",
     "render": "Write a plan's configs and launch.sh, to run without Steersman.",

@@ -1,0 +1,64 @@
+# Needs GNU make and a Python from 3.10 to 3.13; everything else is fetched. `make help` lists the targets.
+#
+#   PYTHON=python3.12     which Python to build on (default: the first that works)
+#   STEERSMAN_HOME=DIR    where engines, models and runs are kept (default: the platform's data folder)
+#   UPGRADE=1             with `lock`: take the newest versions
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+STEERSMAN := .venv/bin/steersman
+PY := .venv/bin/python
+
+# A command on PATH may exist and fail (version managers put such ones there), so each candidate is run.
+FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+NAMES := python3 python3.12 python3.11 python3.10 python3.13 python
+PYTHON ?= $(shell for name in $(NAMES) $(HOME)/.pyenv/versions/3.1[0123].*/bin/python3; do \
+	"$$name" -c '$(FITS)' >/dev/null 2>&1 && { echo "$$name"; break; }; done)
+
+.PHONY: help env engine demo test test-fast check bench lock clean distclean
+
+help: ## List the targets
+	@echo 'make env      the app in .venv'
+	@echo 'make engine   and the engine that trains, installed and proved'
+	@echo 'make demo     plan and run a real fine-tune on this machine, about ten minutes'
+	@echo 'make test     all tests, with real Paddle'
+	@echo 'make check    formatting, lint, types and the fast tests'
+	@echo 'make bench    measure; every figure in the docs comes from here'
+	@echo 'make lock     resolve the pinned dependencies again'
+	@echo 'make clean    remove caches and the demo; make distclean removes .venv too'
+
+env:
+	@if $(PY) -m runtime.app_environment --ready 2>/dev/null; then exit 0; fi; \
+	test -n '$(PYTHON)' || { echo 'steersman: no Python 3.10 to 3.13 was found. Install one (Debian, Ubuntu: sudo apt install python3 python3-venv), or say: make PYTHON=/path/to/python3' >&2; exit 2; }; \
+	'$(PYTHON)' -m runtime.app_environment
+
+engine: env
+	@$(STEERSMAN) engines install paddlenlp --build cpu
+
+demo: env
+	@$(STEERSMAN) demo
+
+test: engine
+	@$(PY) -m pytest
+
+test-fast: env
+	@$(PY) -m pytest -m 'not engine and not model and not slow and not gpu'
+
+check: env
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(PY) -m pytest -q -m 'not engine and not model and not slow and not gpu'
+
+bench: engine
+	@$(PY) -m bench
+
+lock: env
+	@$(PY) -m runtime.engines.locks $(if $(UPGRADE),--upgrade)
+
+clean:
+	@rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf .venv
