@@ -44,7 +44,9 @@ def acquire(source: ModelSource, models_folder: Path, progress: Progress) -> Pat
         try:
             models_folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            if error.errno is None or isinstance(error, (PermissionError, NotADirectoryError, FileExistsError)):
+            if error.errno is None or isinstance(
+                error, (PermissionError, NotADirectoryError, FileExistsError)
+            ):
                 raise BadInput(
                     f"The models folder {models_folder} cannot be written: {error.strerror}.",
                     remedy="Set STEERSMAN_HOME to a folder that you own.",

@@ -68,7 +68,9 @@ def hf_name(name: str) -> str:
         return TOP_NAMES[name]
     match = re.fullmatch(r"blk\.(\d+)\.(\w+)\.(weight|bias)", name)
     if match is None or match[2] not in BLOCK_NAMES:
-        raise BadInput(f"The GGUF file has a tensor {name!r} that a plain llama or qwen2 model does not have.")
+        raise BadInput(
+            f"The GGUF file has a tensor {name!r} that a plain llama or qwen2 model does not have."
+        )
     return f"model.layers.{match[1]}.{BLOCK_NAMES[match[2]]}.{match[3]}"
 
 
@@ -79,8 +81,12 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], list[gguf.ReaderTensor]]:
         fields = {key: field.contents() for key, field in reader.fields.items()}
     except FileNotFoundError:
         raise BadInput(f"There is no GGUF file at {path}.") from None
-    except Exception as error:  # The library raises ValueError, IndexError, UnicodeDecodeError... on a broken file.
-        raise BadInput(f"{path} cannot be read as a GGUF file.", why=f"{error}.", remedy="Fetch it again.") from error
+    except (
+        Exception
+    ) as error:  # The library raises ValueError, IndexError, UnicodeDecodeError... on a broken file.
+        raise BadInput(
+            f"{path} cannot be read as a GGUF file.", why=f"{error}.", remedy="Fetch it again."
+        ) from error
     return fields, list(reader.tensors)
 
 
@@ -143,7 +149,9 @@ def _rope_scaling(
     config: Mapping[str, Any], fields: Mapping[str, Any], tensors: list[gguf.ReaderTensor]
 ) -> dict[str, Any] | None:
     """Recognise llama 3's scaling by the factors that the file stores; refuse what cannot be recognised."""
-    stored = next((np.asarray(tensor.data).ravel() for tensor in tensors if tensor.name == "rope_freqs.weight"), None)
+    stored = next(
+        (np.asarray(tensor.data).ravel() for tensor in tensors if tensor.name == "rope_freqs.weight"), None
+    )
     declared = fields.get(f"{config['model_type']}.rope.scaling.type", "none")
     if stored is None and declared == "none":
         return None
@@ -178,7 +186,9 @@ def decoded(tensors: list[gguf.ReaderTensor], config: Mapping[str, Any]) -> Iter
         yield hf_name(tensor.name), np.ascontiguousarray(weight)
 
 
-def write_weights(weights: Iterator[tuple[str, Array]], total_bytes: int, folder: Path, progress: Progress) -> None:
+def write_weights(
+    weights: Iterator[tuple[str, Array]], total_bytes: int, folder: Path, progress: Progress
+) -> None:
     """Write the weights as one model.safetensors, or as shards with an index when they exceed `SHARD_BYTES`."""
     shards: list[list[str]] = []
     held: dict[str, Array] = {}
@@ -207,7 +217,9 @@ def write_weights(weights: Iterator[tuple[str, Array]], total_bytes: int, folder
         file = f"model-{number + 1:05d}-of-{len(shards):05d}.safetensors"
         (folder / f"shard-{number}").rename(folder / file)
         weight_map.update(dict.fromkeys(names, file))
-    _write_json(folder / "model.safetensors.index.json", {"metadata": {"total_size": done}, "weight_map": weight_map})
+    _write_json(
+        folder / "model.safetensors.index.json", {"metadata": {"total_size": done}, "weight_map": weight_map}
+    )
 
 
 def gguf_to_hf(path: Path, folder: Path, progress: Progress) -> None:

@@ -65,7 +65,9 @@ def build_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
     merges = [tuple(merge.split(" ", 1)) for merge in fields["tokenizer.ggml.merges"]]
     # A llama 3 vocabulary holds whole words that its merges cannot reach.
     model = models.BPE(
-        vocab={token: index for index, token in enumerate(tokens)}, merges=merges, ignore_merges=rule == "llama-bpe"
+        vocab={token: index for index, token in enumerate(tokens)},
+        merges=merges,
+        ignore_merges=rule == "llama-bpe",
     )
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = SPLITTERS[rule]()
@@ -79,7 +81,9 @@ def build_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
     if fields.get("tokenizer.ggml.add_bos_token"):
         bos = int(fields["tokenizer.ggml.bos_token_id"])
         tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{tokens[bos]} $A", pair=f"{tokens[bos]} $A {tokens[bos]}:1 $B:1", special_tokens=[(tokens[bos], bos)]
+            single=f"{tokens[bos]} $A",
+            pair=f"{tokens[bos]} $A {tokens[bos]}:1 $B:1",
+            special_tokens=[(tokens[bos], bos)],
         )
     return tokenizer
 
@@ -87,7 +91,9 @@ def build_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
 def special_ids(fields: Mapping[str, Any]) -> dict[str, int]:
     """Return those of `bos_token_id`, `eos_token_id`, `pad_token_id`, `unk_token_id` that the file names."""
     names = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}
-    found = {f"{short}_token_id": fields.get(f"tokenizer.ggml.{long}_token_id") for short, long in names.items()}
+    found = {
+        f"{short}_token_id": fields.get(f"tokenizer.ggml.{long}_token_id") for short, long in names.items()
+    }
     return {name: int(value) for name, value in found.items() if value is not None}
 
 

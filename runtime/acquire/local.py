@@ -27,7 +27,9 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read: {error}.") from None
     if not isinstance(values, dict):
-        raise BadInput(f"{path} holds {type(values).__name__} instead of an object.", remedy="Fetch the file again.")
+        raise BadInput(
+            f"{path} holds {type(values).__name__} instead of an object.", remedy="Fetch the file again."
+        )
     return values
 
 
@@ -51,7 +53,8 @@ def weight_files(folder: Path) -> dict[str, list[str]]:
             lacking = sorted(set(tensors) - set(tensor_shapes(folder / file)))
             if lacking:
                 raise BadInput(
-                    f"{folder / file} lacks {lacking[0]}, which {INDEX} says is there.", remedy="Fetch it again."
+                    f"{folder / file} lacks {lacking[0]}, which {INDEX} says is there.",
+                    remedy="Fetch it again.",
                 )
         return files
     if single.is_file():
@@ -63,8 +66,14 @@ def weight_files(folder: Path) -> dict[str, list[str]]:
             remedy="Take a revision of the model with safetensors.",
         )
     if any(folder.glob("*.gguf")):
-        raise BadInput(f"{folder} holds a GGUF file and no safetensors.", remedy="Give the model's Hugging Face folder.")
-    raise BadInput(f"{folder} has no weights.", why=f"Neither {SINGLE} nor {INDEX} is there.", remedy="Fetch the model again.")
+        raise BadInput(
+            f"{folder} holds a GGUF file and no safetensors.", remedy="Give the model's Hugging Face folder."
+        )
+    raise BadInput(
+        f"{folder} has no weights.",
+        why=f"Neither {SINGLE} nor {INDEX} is there.",
+        remedy="Fetch the model again.",
+    )
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -73,7 +82,9 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         with safe_open(path, framework="numpy") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise BadInput(f"{path.parent} lacks the weight file {path.name}.", remedy="Fetch the model again.") from None
+        raise BadInput(
+            f"{path.parent} lacks the weight file {path.name}.", remedy="Fetch the model again."
+        ) from None
     except (SafetensorError, OSError) as error:
         raise BadInput(
             f"{path} is not a readable safetensors file.",
@@ -103,7 +114,9 @@ def check_complete(folder: Path) -> None:
         raise BadInput(f"There is no model folder at {folder}.")
     config = read_json(folder / "config.json", "the model's architecture")
     if not config.get("model_type"):
-        raise BadInput(f"{folder / 'config.json'} names no model_type.", remedy="Give a Hugging Face model folder.")
+        raise BadInput(
+            f"{folder / 'config.json'} names no model_type.", remedy="Give a Hugging Face model folder."
+        )
     if "auto_map" in config and not config.get("architectures"):
         raise BadInput(f"{folder} needs Python code of its own to load, which Steersman never runs.")
     weight_files(folder)

