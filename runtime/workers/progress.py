@@ -104,8 +104,9 @@ class Progress(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: SFTConfig, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take the totals from the checkpoint, and start the clocks."""
+        """Take the totals from the checkpoint, and start the clocks. A tracker may have taken the signals."""
         self.restore(state)
+        self.stop.listen()
         self.started = self.interval_started = time.monotonic()
         self.seconds_before = self.totals.seconds
         self.last_logged_step = state.global_step

@@ -75,14 +75,16 @@ class Arguments(NamedTuple):
     training: SFTConfig
 
 
-def parse(path: str | Path) -> Arguments:
+def parse(path: str | Path, processes: int | None = None) -> Arguments:
     """Return the config at `path`, checked; raises `RefusedError` with a sentence that names the key.
+
+    `processes` is how many will train, by default as many as the launcher started.
 
     Parsing also joins the process group when there is more than one process: upstream does that while it
     builds `SFTConfig`.
     """
     values = read(path)
-    check_values(values, path)
+    check_values(values, path, processes or int(os.environ.get("PADDLE_TRAINERS_NUM", "1")))
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
@@ -110,7 +112,7 @@ def read(path: str | Path) -> dict[str, Any]:
     return values
 
 
-def check_values(values: dict[str, Any], path: str | Path) -> None:
+def check_values(values: dict[str, Any], path: str | Path, processes: int) -> None:
     """Refuse unknown names, nulls, methods that are not trained here, and settings that do nothing."""
     names = {entry.name for kind in DATACLASSES for entry in dataclasses.fields(kind) if entry.init}
     for key, value in values.items():
@@ -132,12 +134,11 @@ def check_values(values: dict[str, Any], path: str | Path) -> None:
         raise RefusedError(
             f"{path}: `weight_quantize_algo` stores weights in few bits, which this worker does not do."
         )
-    check_device(values, path)
+    check_device(values, path, processes)
 
 
-def check_device(values: dict[str, Any], path: str | Path) -> None:
+def check_device(values: dict[str, Any], path: str | Path, processes: int) -> None:
     """Refuse what the device cannot do and, above all, what it would silently not do."""
-    processes = int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
     for key in ("tensor_parallel_degree", "pipeline_parallel_degree", "sharding_parallel_degree"):
         if int(values.get(key, -1)) > processes:
             raise RefusedError(

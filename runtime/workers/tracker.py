@@ -1,12 +1,16 @@
 """SwanLab as a callback object that can fail without harm.
 
 `report_to="swanlab"` always raises in this version of PaddleNLP, so the callback is built here and passed
-on. Nothing leaves the machine unless the plan says `swanlab-cloud` and `SWANLAB_API_KEY` is set.
+on. Nothing leaves the machine unless the plan says `swanlab-cloud` and `SWANLAB_API_KEY` is set. Otherwise
+SwanLab runs in its mode `local`: of its modes without network it is the one whose log `swanlab watch
+FOLDER` can show.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,14 @@ from paddlenlp.trainer import TrainerCallback
 from runtime.workers.emit import Emitter
 
 EVENTS = ("on_train_begin", "on_log", "on_evaluate", "on_save", "on_train_end")
+
+
+def close() -> None:
+    """End the tracker's run, if one is open, so that its last figures are on disk; never raises."""
+    module = sys.modules.get("swanlab")
+    with contextlib.suppress(Exception):
+        if module is not None:
+            module.finish()
 
 
 class Harmless(TrainerCallback):  # type: ignore[misc]

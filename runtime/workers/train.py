@@ -50,11 +50,12 @@ def run(spec: dict[str, Any], emitter: Emitter, stop: StopRequest) -> int:
     trainer = sft_setup.build_trainer(
         arguments, model, tokenizer, splits, progress, emitter, [observer] if observer else []
     )
-    if not train(trainer, checkpoint):
-        if emitter.rank == 0:
-            emitter.state("stopped", stop.reason())
-        return 0
-    finish(spec, arguments, trainer, emitter)
+    finished = train(trainer, checkpoint)
+    if finished:
+        finish(spec, arguments, trainer, emitter)
+    elif emitter.rank == 0:
+        emitter.state("stopped", stop.reason())
+    tracker.close()
     return 0
 
 

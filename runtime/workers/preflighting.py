@@ -1,0 +1,118 @@
+"""The preflight stage at work: build what training builds, take two steps, compare with the machine."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import paddle
+from paddlenlp.trainer.trainer_utils import IntervalStrategy
+
+from runtime.workers import sft_arguments, sft_dataset, sft_setup
+from runtime.workers.refusal import RefusedError
+from runtime.workers.rehearsal import Measured, free_memory_bytes, rehearse
+from runtime.workers.sft_arguments import Arguments
+from runtime.workers.sft_dataset import Loaded
+from runtime.workers.stage_run import Stage
+
+paddle.disable_signal_handler()
+
+STEPS = 2
+MOST_MICRO_BATCHES = 4
+"""A step with more is measured with this many and scaled: micro-batches of one length cost the same."""
+
+
+def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return no outputs, and what was measured."""
+    emitter = stage.emitter
+    extras = spec.get("train", {})
+    processes = int(extras.get("num_processes", 1))
+    free = free_memory_bytes()
+    arguments = sft_arguments.parse(spec["config"], processes)
+    paddle.set_device(arguments.training.device)
+    planned = arguments.training.gradient_accumulation_steps
+    folder = Path(spec["stage_folder"]) / "rehearsal"
+    shorten(arguments, folder)
+    tokenizer = sft_dataset.load_tokenizer(arguments.model.model_name_or_path, arguments.data)
+    splits = sft_setup.load_splits(arguments, tokenizer, emitter)
+    emitter.progress(1, 3, "parts", "the data is readable")
+    stage.check_stop()
+    model = sft_setup.build_model(arguments, extras)
+    emitter.progress(2, 3, "parts", "the model is loaded")
+    stage.check_stop()
+    measured = rehearse(arguments, model, tokenizer, splits, emitter, stage.stop)
+    shutil.rmtree(folder, ignore_errors=True)
+    stage.check_stop()
+    step_seconds = measured.step_seconds * planned / arguments.training.gradient_accumulation_steps
+    emitter.log(
+        f"One process takes about {step_seconds:.2f} s for its share of a step on the longest sequences "
+        f"({measured.longest_tokens} tokens); most steps are shorter."
+    )
+    prove_steps(stage, measured.losses)
+    prove_memory(stage, measured, processes, free)
+    emitter.progress(3, 3, "parts", "two steps were taken")
+    return {}, {
+        "step_seconds": step_seconds,
+        "peak_memory_bytes": measured.peak_memory_bytes,
+        "longest_row_tokens": measured.longest_tokens,
+        **counts(splits.train),
+    }
+
+
+def shorten(arguments: Arguments, folder: Path) -> None:
+    """Turn the config into that of a rehearsal: few steps, no evaluation, nothing saved."""
+    training = arguments.training
+    training.gradient_accumulation_steps = min(training.gradient_accumulation_steps, MOST_MICRO_BATCHES)
+    training.max_steps = STEPS
+    training.do_eval = False
+    training.evaluation_strategy = training.save_strategy = IntervalStrategy.NO
+    training.load_best_model_at_end = False
+    training.logging_steps = 1
+    training.output_dir = training.output_signal_dir = str(folder)
+
+
+def counts(train: Loaded) -> dict[str, int]:
+    """Return what the training split holds."""
+    return {
+        "train_rows": train.rows,
+        "train_sequences": len(train.dataset),
+        "train_tokens": train.tokens,
+        "answer_tokens": train.answer_tokens,
+        "cut_rows": train.cut_rows,
+        "silent_rows": train.silent_rows,
+    }
+
+
+def prove_steps(stage: Stage, losses: list[float]) -> None:
+    """Prove that the steps ran and gave a number."""
+    finite = len(losses) == STEPS and all(math.isfinite(loss) for loss in losses)
+    shown = " then ".join(f"{loss:.3f}" for loss in losses) or "none"
+    stage.emitter.proof("preflight.steps", finite, f"Two optimizer steps ran; the loss was {shown}.")
+    if not finite:
+        raise RefusedError(
+            "The rehearsal's loss is not a finite number.",
+            remedy="Lower learning_rate, or look at the rows that the prepare stage reports.",
+        )
+
+
+def prove_memory(stage: Stage, measured: Measured, processes: int, free: int) -> None:
+    """Prove that all processes fit into the memory that was free before the rehearsal."""
+    on_host = paddle.device.get_device() == "cpu"
+    needed = measured.peak_memory_bytes * (processes if on_host else 1)
+    gigabytes = f"{needed / 2**30:.1f} of {free / 2**30:.1f} GiB"
+    stage.emitter.proof(
+        "preflight.memory",
+        needed <= free,
+        f"{processes} process(es) on the longest sequences need {gigabytes} memory.",
+        peak_memory_bytes=measured.peak_memory_bytes,
+        processes=processes,
+        free_bytes=free,
+    )
+    if needed > free:
+        raise RefusedError(
+            f"Training would need {gigabytes} memory.",
+            "The longest sequences of the data decide this.",
+            "Lower per_device_train_batch_size or max_length, turn recompute on, or use fewer processes.",
+        )
