@@ -94,7 +94,7 @@ def rehearse(
     emitter: Emitter,
     stop: StopRequest,
 ) -> Measured:
-    """Return the memory training may use: of its GPU, or of the host within the container's limit."""
+    """Train for the config's `max_steps` on the longest sequences. Only the last step is timed."""
     training = arguments.training
     most = training.per_device_train_batch_size * training.gradient_accumulation_steps * training.max_steps
     longest = Longest(splits.train, most)
