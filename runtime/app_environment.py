@@ -1,7 +1,8 @@
 """Makes the app's own environment, `.venv`, from nothing but a Python: `python3 -m runtime.app_environment`.
 
-Standard library only, because it runs before anything is installed. Steps that are done already are skipped, so the
-second call is instant; a call that was interrupted starts over where it matters, because the stamp is written last.
+Standard library only, because it runs before anything is installed. Steps that are done already are
+skipped, so the second call is instant; a call that was interrupted starts over where it matters, because
+the stamp is written last.
 """
 
 from __future__ import annotations

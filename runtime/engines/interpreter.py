@@ -64,8 +64,11 @@ def find_interpreter(versions: Iterable[str], because: str) -> Interpreter:
 def working_interpreters(versions: Iterable[str]) -> list[Interpreter]:
     """Return every different working CPython of these versions, in the order of preference."""
     wanted = tuple(versions)
-    found = {each.path: each for each in map(ask, candidates(wanted)) if each is not None}
-    return [each for each in found.values() if each.version.rpartition(".")[0] in wanted]
+    found: dict[Path, Interpreter] = {}
+    for each in map(ask, candidates(wanted)):
+        if each is not None and each.version.rpartition(".")[0] in wanted:
+            found.setdefault(Path(each.path).resolve(), each)
+    return list(found.values())
 
 
 def ask(path: str) -> Interpreter | None:
