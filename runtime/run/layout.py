@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,11 @@ class RunFolder:
     def stage(self, name: str) -> StageFolder:
         """Return the folder of one stage."""
         return StageFolder(self.root / "stages" / name)
+
+    @property
+    def reference(self) -> str:
+        """How a person names it in a command: by name in the runs folder, else by path."""
+        return self.name if self.root.parent == runs_folder() else shlex.quote(str(self.root))
 
     def started_in(self) -> Path:
         """Return the folder in which the person created the run."""

@@ -11,10 +11,12 @@ from typing import Any, Literal
 from runtime.events import AnyEvent, Proof, State
 from runtime.run import commit
 from runtime.run.layout import RunFolder, StageFolder
-from runtime.run.task import Committed, StageTask
+from runtime.run.task import Committed, StageTask, Table
 
 MOST_DIFFERENCES = 3
 LONGEST_VALUE = 40
+NOT_SETTINGS = commit.OWN_PATHS | {"commits"}
+"""Keys of a specification whose change is told in other words."""
 
 
 @dataclass
@@ -91,6 +93,35 @@ def decide(task: StageTask, run: RunFolder, history: StageHistory) -> Verdict:
     return Verdict(task.stage, "redo", reasons.get(history.ended, "it is not proven"))
 
 
+def foresee(run: RunFolder, table: Table, events: Iterable[AnyEvent]) -> list[tuple[StageTask, Verdict]]:
+    """Return what a run would do now, stage by stage, without doing it.
+
+    What a stage that is done again will produce is not known yet. Where a later stage depends on it, its
+    verdict says so.
+    """
+    past = histories(events)
+    done: dict[str, Committed] = {}
+    foreseen = []
+    for stage in table.stages:
+        task = table.task(stage, done)
+        history = past.get(stage, StageHistory())
+        waits_for = next(
+            (name for name in table.stages if name not in done and f"<{name}." in _text(task)), ""
+        )
+        if waits_for and history.committed is not None:
+            verdict = Verdict(stage, "redo", f"unless {waits_for} gives the same result as before")
+        else:
+            verdict = decide(task, run, history)
+        if verdict.proven is not None:
+            done[stage] = verdict.proven
+        foreseen.append((task, verdict))
+    return foreseen
+
+
+def _text(task: StageTask) -> str:
+    return json.dumps([task.spec, task.files], ensure_ascii=False)
+
+
 def clock(t: float) -> str:
     """Return a time of day today, or a date and time."""
     then = time.localtime(t)
@@ -109,7 +140,7 @@ def changes(task: StageTask, run: RunFolder) -> str:
         parts.append("its settings changed: " + ", ".join(found[:MOST_DIFFERENCES]) + more)
     if inputs:
         parts.append("its input changed: " + ", ".join(inputs))
-    return "; ".join(parts) or "its settings or inputs changed"
+    return "; ".join(parts) or "an earlier stage was done again"
 
 
 def short(value: Any) -> str:
@@ -125,7 +156,7 @@ def _differences(task: StageTask, folder: StageFolder) -> list[tuple[str, Any, A
         (key, old.get(key), new.get(key))
         for old, new in pairs
         for key in {**old, **new}
-        if key not in commit.OWN_PATHS and old.get(key) != new.get(key)
+        if key not in NOT_SETTINGS and old.get(key) != new.get(key)
     ]
 
 

@@ -109,7 +109,7 @@ def end_leftovers(folder: StageFolder, *, term_after: float, kill_after: float) 
         return []
     pids = ", ".join(str(process.pid) for process in left)
     said = [
-        f"Processes of {folder.name} still run without a supervisor (pid {pids}): asking them to save and stop."
+        f"Processes of {folder.name} run without a supervisor (pid {pids}): asking them to save and stop."
     ]
     folder.stop.touch()
     left = processes.wait_for_end(left, term_after)

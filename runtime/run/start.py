@@ -15,8 +15,8 @@ PATIENCE_SECONDS = 30.0
 LEAVING_SECONDS = 5.0
 
 
-def start_supervisor(run: RunFolder, until: str | None = None) -> int:
-    """Start it and return its pid once it holds the run. BadInput if the run already has one.
+def start_supervisor(run: RunFolder, until: str | None = None) -> subprocess.Popen[bytes]:
+    """Start it and return its process once it holds the run. BadInput if the run already has one.
 
     It runs in a session of its own, with the run folder as working folder, and writes to supervisor.log.
     """
@@ -40,7 +40,7 @@ def start_supervisor(run: RunFolder, until: str | None = None) -> int:
     while time.monotonic() < deadline:
         identity = Identity.load(run.supervisor)
         if identity is not None and identity.pid == process.pid:
-            return process.pid
+            return process
         if process.poll() is not None:
             raise SteersmanError(
                 f"The supervisor of {run.name} did not start: {_last_line(run)}", details=str(command)
@@ -52,7 +52,7 @@ def start_supervisor(run: RunFolder, until: str | None = None) -> int:
 
 
 def _is_taken(run: RunFolder) -> bool:
-    """Return whether the run has a supervisor, after giving one that has just said its last word time to leave."""
+    """Return whether the run has a supervisor; one that has said its last word is given time to leave."""
     deadline = time.monotonic() + LEAVING_SECONDS
     while status.supervisor_of(run) is not None:
         if status.read_status(run).view.state == "running" or time.monotonic() > deadline:

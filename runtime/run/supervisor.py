@@ -24,7 +24,7 @@ LEFTOVER_PATIENCE_SECONDS = 120.0
 """How long the processes of a killed supervisor may take to save and stop."""
 
 
-class StopRequested(Exception):
+class StopRequestedError(Exception):
     """The person asked for it."""
 
 
@@ -43,7 +43,7 @@ class Supervisor:
         started = time.time()
         try:
             return self._execute(started)
-        except StopRequested as stop:
+        except StopRequestedError as stop:
             self._say_last(State(t=time.time(), stage="", state="stopped", reason=str(stop)))
             return ExitCode.INTERRUPTED
         except SteersmanError as error:
@@ -96,7 +96,7 @@ class Supervisor:
     def _do(self, stage: str) -> None:
         """Skip a stage that is proven; otherwise run it and commit its result."""
         if requests(self.run):
-            raise StopRequested(f"before {stage}, on request")
+            raise StopRequestedError(f"before {stage}, on request")
         task = self.table.task(stage, self.done)
         history = resume.histories(read_journal(self.run.journal)).get(stage, StageHistory())
         if self._accept_leftover_result(task, history):
@@ -145,7 +145,7 @@ class Supervisor:
             self.say(
                 State(t=time.time(), stage=stage, state="stopped", reason=reason, seconds=round(seconds, 3))
             )
-            raise StopRequested(f"during {stage}, on request: {reason}")
+            raise StopRequestedError(f"during {stage}, on request: {reason}")
         raise self._failed(task, attempt, exit_code, seconds)
 
     def _commit(self, task: StageTask, proofs: list[Proof], seconds: float) -> None:

@@ -12,12 +12,14 @@ import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
+from planner.errors import BadInput
 from runtime.run.layout import RunFolder
 
 TABLE_VARIABLE = "STEERSMAN_STAGE_TABLE"
-REAL_TABLE = "runtime.stages.table:build"
+REAL_TABLE = "runtime.stages.table"
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,35 @@ class Table(Protocol):
         """
 
 
+class TableModule(Protocol):
+    """A module that can be named as the stage table."""
+
+    def name_of_plan(self, text: str, where: str) -> str:
+        """Return the name of the plan in a file's text. BadInput, naming `where`, if it is not a plan."""
+
+    def build(self, run: RunFolder, text: str) -> Table:
+        """Return the table of a run whose plan file has this text."""
+
+
+def table_module() -> TableModule:
+    """Return the module that knows plans and their stages."""
+    module: TableModule = importlib.import_module(os.environ.get(TABLE_VARIABLE, REAL_TABLE))
+    return module
+
+
 def build_table(run: RunFolder) -> Table:
-    """Return the table of a run."""
-    module, _, function = os.environ.get(TABLE_VARIABLE, REAL_TABLE).partition(":")
-    table: Table = getattr(importlib.import_module(module), function)(run)
-    return table
+    """Return the table of a run that exists."""
+    return table_module().build(run, read_plan_file(run.plan))
+
+
+def read_plan_file(path: Path) -> str:
+    """Return the text of a plan file; BadInput if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is not a plan: it is not a text file.") from error
+    except OSError as error:
+        raise BadInput(
+            f"The plan {path} cannot be read: {error.strerror}.",
+            remedy="Make one with: steersman plan -o plan.yaml",
+        ) from error

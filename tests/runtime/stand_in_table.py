@@ -14,14 +14,14 @@ from planner.errors import BadInput
 from runtime.run.layout import RunFolder
 from runtime.run.task import Committed, StageTask
 
-NAME = "tests.runtime.stand_in_table:build"
+NAME = "tests.runtime.stand_in_table"
 SCRIPT = Path(__file__).with_name("stand_in_stage.py")
 
 
 class StandInTable:
-    def __init__(self, run: RunFolder) -> None:
+    def __init__(self, run: RunFolder, text: str) -> None:
         self.run = run
-        self.plan: dict[str, dict[str, Any]] = yaml.safe_load(run.plan.read_text(encoding="utf-8"))["stages"]
+        self.plan: dict[str, dict[str, Any]] = yaml.safe_load(text)["stages"]
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -65,5 +65,12 @@ class StandInTable:
         )
 
 
-def build(run: RunFolder) -> StandInTable:
-    return StandInTable(run)
+def name_of_plan(text: str, where: str) -> str:
+    plan = yaml.safe_load(text)
+    if not isinstance(plan, dict) or "stages" not in plan:
+        raise BadInput(f"{where} is not a plan.")
+    return str(plan.get("name", "stand-in"))
+
+
+def build(run: RunFolder, text: str) -> StandInTable:
+    return StandInTable(run, text)

@@ -1,0 +1,31 @@
+"""What a person can do with a run next: one line of words and one command each."""
+
+from __future__ import annotations
+
+import shlex
+
+from runtime.run.layout import RunFolder
+from runtime.run.view import RunView
+
+
+def output_path(run: RunFolder, view: RunView, stage: str, output: str) -> str:
+    """Return where an output of a proven stage lies; empty if there is none."""
+    value = view.stage(stage).outputs.get(output, {})
+    return str(value.get("path", "")).replace("<run>", str(run.root), 1)
+
+
+def next_steps(run: RunFolder, view: RunView) -> list[tuple[str, str]]:
+    """Return (what, command), the most likely first."""
+    steps = []
+    model = output_path(run, view, "merge", "model")
+    if model:
+        steps.append(("Talk to the result", f"steersman chat {run.reference}"))
+        steps.append(("Take the model elsewhere", f"cp -r {shlex.quote(model)} my-model"))
+    if view.state != "finished":
+        steps.append(("Continue", f"steersman resume {run.reference}"))
+        steps.append(("Read the log", f"steersman logs {run.reference}"))
+    if view.stage("train").proven:
+        steps.append(("See the curves", f"steersman watch {run.reference}"))
+    if view.state == "finished":
+        steps.append(("Check every result and redo what does not hold", f"steersman resume {run.reference}"))
+    return steps

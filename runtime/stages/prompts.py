@@ -1,0 +1,86 @@
+"""The held-out prompts of the generate stage: the person's file, the bundled set's, or the first dev rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from planner.errors import BadInput
+from planner.plan import Plan
+from runtime.data.bundled import FOLDER, bundled_names
+
+MOST_DEV_ROWS = 8
+
+Messages = list[dict[str, str]]
+
+
+def test_prompts(plan: Plan, data_folder: str, started_in: Path) -> list[Messages]:
+    """Return lists of messages, each ending with the question that is to be answered."""
+    wished = plan.wishes.test_prompts
+    if wished is not None:
+        return read_prompts(_file_of(wished, started_in))
+    bundled = FOLDER / plan.facts.data.path / "prompts.jsonl"
+    if plan.facts.data.path in bundled_names() and bundled.exists():
+        return read_prompts(bundled)
+    return dev_prompts(Path(data_folder) / "dev.json")
+
+
+def _file_of(wished: str, started_in: Path) -> Path:
+    path = started_in / Path(wished).expanduser()
+    if wished in bundled_names() and not path.exists():
+        return FOLDER / wished / "prompts.jsonl"
+    return path
+
+
+def read_prompts(path: Path) -> list[Messages]:
+    """Return the prompts of a JSON-lines file with `messages`; BadInput naming the line that is wrong."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"The test prompts {path} cannot be read: {error}.", remedy="Correct test_prompts in the plan."
+        ) from error
+    prompts = [_parse(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
+    if not prompts:
+        raise BadInput(f"The file of test prompts {path} is empty.")
+    return prompts
+
+
+def _parse(line: str, path: Path, number: int) -> Messages:
+    try:
+        messages: Any = json.loads(line)["messages"]
+        kept = [{"role": str(message["role"]), "content": str(message["content"])} for message in messages]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{path}, line {number}: not a prompt.",
+            why='A line must read {"messages": [{"role": "user", "content": "..."}]}.',
+        ) from error
+    while kept and kept[-1]["role"] == "assistant":
+        kept.pop()  # an answer that is already there is what the models are to find
+    if not kept:
+        raise BadInput(f"{path}, line {number}: there is no question in it.")
+    return kept
+
+
+def dev_prompts(path: Path) -> list[Messages]:
+    """Return the questions of the first dev rows; a placeholder while there are none (a dry run)."""
+    if not path.exists():
+        return [[{"role": "user", "content": f"<first {MOST_DEV_ROWS} rows of {path}>"}]]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[:MOST_DEV_ROWS]]
+    return [_questions(row) for row in rows]
+
+
+def _questions(row: dict[str, Any]) -> Messages:
+    """Return a src/tgt row as messages, up to its last question."""
+    questions, answers = _as_list(row["src"]), _as_list(row["tgt"])
+    messages: Messages = []
+    for index, question in enumerate(questions):
+        messages.append({"role": "user", "content": question})
+        if index < len(questions) - 1:
+            messages.append({"role": "assistant", "content": answers[index]})
+    return messages
+
+
+def _as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)

@@ -1,0 +1,105 @@
+"""The report as a page to read: Markdown, complete without any other file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from planner.phrases import size
+from runtime.run.durations import span
+
+
+def page(report: dict[str, Any]) -> str:
+    """Return report.md for the content of report.json."""
+    parts = [
+        f"# {report['name']}",
+        introduction(report),
+        "## Planned and measured",
+        comparison_table(report["comparisons"]),
+        "## Proofs",
+        proof_table(report["proofs"]),
+        "## Before and after",
+        sample_table(report["samples"]),
+        "## Files",
+        file_list(report["files"]),
+        "## Next",
+        "\n".join(f"- {what}: `{command}`" for what, command in report["next"]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def introduction(report: dict[str, Any]) -> str:
+    """Return one paragraph: what was done, on what, with what loss."""
+    loss = report["loss"]
+    sentences = [report["summary"]]
+    if "first" in loss:
+        sentences.append(f"Training loss went from {loss['first']:.3f} to {loss['last']:.3f}.")
+    if "eval_last" in loss:
+        sentences.append(f"Loss on rows that were not trained on: {loss['eval_last']:.3f}.")
+    return " ".join(sentences)
+
+
+def quantity(value: float, unit: str) -> str:
+    """Return a figure with its unit, short enough to compare."""
+    if unit == "bytes":
+        return size(value)
+    if unit == "seconds":
+        return span(value)
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+
+
+def cell(text: str) -> str:
+    """Return text that cannot break a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Return a Markdown table; empty without rows."""
+    if not rows:
+        return ""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell(text) for text in line) + " |" for line in lines)
+
+
+def comparison_table(comparisons: list[dict[str, Any]]) -> str:
+    """Return forecast beside measurement."""
+    rows = [
+        (
+            row["what"],
+            quantity(row["planned"], row["unit"]) if row["planned"] else "-",
+            quantity(row["measured"], row["unit"]),
+            "-" if row["ratio"] is None else f"{row['ratio']:.2f}",
+        )
+        for row in comparisons
+    ]
+    return table(("", "planned", "measured", "measured / planned"), rows)
+
+
+def proof_table(proofs: list[dict[str, Any]]) -> str:
+    """Return every proof with its figures."""
+    rows = [
+        (
+            proof["name"],
+            "holds" if proof["passed"] else "does not hold",
+            proof["sentence"],
+            ", ".join(f"{key} = {figure(value)}" for key, value in proof["measured"].items()),
+        )
+        for proof in proofs
+    ]
+    return table(("proof", "", "what was compared", "measured"), rows)
+
+
+def figure(value: Any) -> str:
+    """Return a measured value, floats with three significant digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def sample_table(samples: list[dict[str, Any]]) -> str:
+    """Return the answers of base and tuned model side by side."""
+    rows = [(sample["question"], sample["base"], sample["tuned"]) for sample in samples]
+    return table(("prompt", "before", "after"), rows)
+
+
+def file_list(files: dict[str, str]) -> str:
+    """Return where everything lies."""
+    return "\n".join(f"- {name}: `{path}`" for name, path in files.items())

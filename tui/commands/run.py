@@ -1,0 +1,77 @@
+"""`steersman run`: take a plan from the first stage to the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def execution_options(function: Any) -> Any:
+    """Add the options that `run` and `resume` share."""
+    options = [
+        click.option("--until", metavar="STAGE", help="Stop after this stage."),
+        click.option("--dry-run", is_flag=True, help="Print every config and command; run nothing."),
+        click.option("--events", is_flag=True, help="Print the run's events as JSON lines."),
+        click.option("--detach", is_flag=True, help="Start it in the background and return."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("plan_file", metavar="PLAN.yaml", type=click.Path(path_type=Path))
+@click.option(
+    "--run", "run_folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Folder of the run."
+)
+@execution_options
+@click.option("--yes", is_flag=True, help="Start even if the forecast says that it does not fit.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    plan_file: Path,
+    run_folder: Path | None,
+    until: str | None,
+    dry_run: bool,
+    events: bool,
+    detach: bool,
+    yes: bool,
+) -> None:
+    """Run a saved plan: acquire, convert, prepare, preflight, train, merge, generate, report.
+
+    Every stage proves its result before the next one starts. Ctrl-C stops gracefully: training saves a
+    checkpoint first; Ctrl-C again ends it at once. The same command continues where the run was.
+
+    \b
+    Examples:
+      steersman run plan.yaml
+      steersman run plan.yaml --run my-run
+      steersman run plan.yaml --until convert
+      steersman run plan.yaml --dry-run
+      steersman run plan.yaml --events > events.jsonl
+      steersman run plan.yaml --detach
+
+    \b
+    Exit codes: 0 done, 2 bad input, 3 does not fit, 4 a stage failed, 130 stopped and resumable.
+    """
+    from runtime.run.layout import RunFolder, create_run
+    from runtime.run.task import read_plan_file, table_module
+    from tui import session
+    from tui.run_choice import choose_run
+
+    text = read_plan_file(Path(plan_file))
+    module = table_module()
+    name = module.name_of_plan(text, str(plan_file))
+    root, known = choose_run(run_folder, name, text)
+    table = module.build(RunFolder(root), text)
+    session.check_stage(until, table)
+    session.check_fit(table, yes=yes)
+    if dry_run:
+        session.dry_run(RunFolder(root), table)
+        return
+    run = RunFolder(root) if known else create_run(root, text)
+    told = f"Continuing the run in {root}: its plan is the same." if known else f"The run is in {root}."
+    click.echo(told, err=True)
+    ctx.exit(session.execute(run, table, until=until, events=events, detach=detach))

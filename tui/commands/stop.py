@@ -1,0 +1,40 @@
+"""`steersman stop`: ask a run to stop."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("run", default="latest", metavar="[RUN]")
+def command(run: str) -> None:
+    """Stop a run: gracefully first, at once when asked twice.
+
+    RUN is a run's name, its folder, or `latest`. On the first request training saves a checkpoint and then
+    stops; the second terminates its processes. Either way `steersman resume` continues.
+
+    \b
+    Examples:
+      steersman stop
+      steersman stop my-run
+    """
+    from planner.errors import BadInput
+    from runtime.run.layout import find_run
+    from runtime.run.stage_process import end_leftovers
+    from runtime.run.status import read_status
+    from runtime.run.stopping import request
+
+    folder = find_run(run)
+    status = read_status(folder)
+    if status.state == "lost" and status.orphans:
+        for stage in sorted((folder.root / "stages").iterdir()):
+            for sentence in end_leftovers(folder.stage(stage.name), term_after=120, kill_after=10):
+                click.echo(sentence, err=True)
+        return
+    if status.state != "running":
+        raise BadInput(f"The run {folder.name} is not running: {status.reason}.")
+    if request(folder) == 1:
+        click.echo(f"Asked {folder.name} to stop gracefully: what is under way is saved first.", err=True)
+        click.echo(f"To end it at once: steersman stop {folder.reference}", err=True)
+    else:
+        click.echo(f"Asked {folder.name} to end at once.", err=True)

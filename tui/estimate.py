@@ -1,0 +1,69 @@
+"""How long a run still takes: the forecast, corrected by what this session has measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from planner.errors import SteersmanError
+from runtime.run.layout import RunFolder
+from runtime.run.view import RunView, StageView
+
+LEAST_CORRECTION, MOST_CORRECTION = 0.2, 5.0
+FIRST_TRUSTED_SHARE = 0.02
+"""A stage's own progress is extrapolated once this much of it is done."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the plan's forecast says; all zero where there is no forecast."""
+
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int = 0
+
+
+def expected(run: RunFolder) -> Expected:
+    """Return the forecast of a run's plan; an empty one if the plan cannot be read."""
+    from planner.planfile import loads
+
+    try:
+        forecast = loads(run.plan.read_text(encoding="utf-8"), str(run.plan)).forecast
+    except (OSError, SteersmanError):
+        return Expected()
+    return Expected(dict(forecast.stage_seconds), forecast.peak_memory_bytes)
+
+
+def stage_remaining(stage: StageView, forecast: Expected, now: float) -> float | None:
+    """Return the seconds that a running stage still takes, by its progress or the forecast; None if unknown."""
+    spent = max(now - stage.started, 0.0)
+    step = next((metric.values.get("step_seconds") for metric in reversed(stage.metrics)), None)
+    progress = stage.progress
+    if progress is not None and progress.total > 0:
+        left = max(progress.total - progress.done, 0.0)
+        if step is not None and progress.unit == "steps":
+            return left * step
+        share = progress.done / progress.total
+        if FIRST_TRUSTED_SHARE < share <= 1:
+            return spent * (1 - share) / share
+    planned = forecast.stage_seconds.get(stage.name)
+    return max(planned - spent, 0.0) if planned else None
+
+
+def correction(view: RunView, forecast: Expected) -> float:
+    """Return measured / forecast over the stages that this session has finished; 1 before there are any."""
+    done = [stage for stage in view.stages.values() if stage.state == "committed"]
+    planned = sum(forecast.stage_seconds.get(stage.name, 0.0) for stage in done)
+    measured = sum(stage.seconds for stage in done if stage.name in forecast.stage_seconds)
+    if planned <= 0:
+        return 1.0
+    return min(max(measured / planned, LEAST_CORRECTION), MOST_CORRECTION)
+
+
+def run_remaining(view: RunView, forecast: Expected, now: float) -> float | None:
+    """Return the seconds that the run still takes; None without a forecast."""
+    if not forecast.stage_seconds:
+        return None
+    waiting = [stage.name for stage in view.stages.values() if stage.state == "waiting"]
+    later = sum(forecast.stage_seconds.get(name, 0.0) for name in waiting) * correction(view, forecast)
+    current = view.current()
+    return later + ((stage_remaining(current, forecast, now) or 0.0) if current else 0.0)

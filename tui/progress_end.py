@@ -1,0 +1,106 @@
+"""What a person sees when a run has ended: before and after, forecast and figures, places, next steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from planner.errors import SteersmanError
+from runtime.run.layout import RunFolder
+from runtime.run.next_steps import next_steps, output_path
+from runtime.run.view import RunView
+from runtime.stages.measured import Comparison, comparisons, question, samples
+from runtime.stages.report_page import quantity
+
+PLACES = (
+    ("Tuned model", "merge", "model"),
+    ("Adapter", "train", "adapter"),
+    ("Weights", "train", "model"),
+    ("Answers", "generate", "samples"),
+    ("Report", "report", "page"),
+)
+
+
+def ending(run: RunFolder, view: RunView) -> Group:
+    """Return the end of a run, whatever end it was."""
+    parts: list[RenderableType] = []
+    answers = samples(run, view) if view.stage("generate").proven else []
+    if answers:
+        parts += [Text("Before and after", style="bold"), before_and_after(answers), Text()]
+    figures = planned_and_measured(run, view)
+    if view.state == "finished" and figures:
+        parts += [Text("Planned and measured", style="bold"), comparison_table(figures), Text()]
+    parts += [Text("Where everything lies", style="bold"), places(run, view), Text()]
+    steps = next_steps(run, view)
+    parts += [Text("Next", style="bold"), pairs(steps)]
+    return Group(*parts)
+
+
+def before_and_after(answers: list[dict[str, Any]]) -> Table:
+    """Return the same prompts answered by the base model and by the tuned one, side by side."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), expand=True, show_lines=False)
+    table.add_column("prompt", ratio=3)
+    table.add_column("base model", ratio=5)
+    table.add_column("tuned model", ratio=5)
+    for index, answer in enumerate(answers):
+        table.add_row(
+            Text(question(answer)),
+            Text(words(answer, "base"), style="dim"),
+            Text(words(answer, "tuned")),
+            end_section=index == len(answers) - 1,
+        )
+        if index < len(answers) - 1:
+            table.add_row("", "", "")
+    return table
+
+
+def words(answer: dict[str, Any], which: str) -> str:
+    """Return an answer in one paragraph; `...` tells that it was cut at the longest length."""
+    text = " ".join(str(answer.get(which, "")).split())
+    return text if answer.get(f"{which}_ended", True) else f"{text} ..."
+
+
+def planned_and_measured(run: RunFolder, view: RunView) -> list[Comparison]:
+    """Return the comparisons that deserve a person's eye: all but stages of a few seconds."""
+    from planner.planfile import loads
+
+    try:
+        plan = loads(run.plan.read_text(encoding="utf-8"), str(run.plan))
+    except (OSError, SteersmanError):
+        return []
+    return [
+        row for row in comparisons(plan, view) if row.unit != "seconds" or max(row.planned, row.measured) > 2
+    ]
+
+
+def comparison_table(rows: list[Comparison]) -> Table:
+    """Return forecast beside measurement."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("")
+    for name in ("planned", "measured", "measured / planned"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        planned = quantity(row.planned, row.unit) if row.planned else "-"
+        ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
+        table.add_row(row.what, planned, quantity(row.measured, row.unit), ratio)
+    return table
+
+
+def places(run: RunFolder, view: RunView) -> Table:
+    """Return where the results and the records lie."""
+    found = [(name, output_path(run, view, stage, key)) for name, stage, key in PLACES]
+    return pairs([*((name, path) for name, path in found if path), ("Run folder", str(run.root))])
+
+
+def pairs(rows: list[tuple[str, str]]) -> Table:
+    """Return names beside values; values are never cut, because people copy them."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(f"  {name}", Text(value))
+    return table

@@ -1,0 +1,172 @@
+"""The picture of a run under way: its stages, and the current one in detail.
+
+State is told by a sign and a word; colour only repeats it. Everything fits into 80 columns.
+"""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from planner.phrases import duration, size
+from runtime.run.durations import span
+from runtime.run.view import RunView, StageView
+from tui.estimate import Expected, run_remaining, stage_remaining
+from tui.sparkline import sparkline
+
+SIGNS = {
+    "waiting": ("·", "dim"),
+    "running": ("▶", "bold"),
+    "committed": ("✓", "green"),
+    "skipped": ("✓", "green"),
+    "stopped": ("■", "yellow"),
+    "failed": ("✗", "bold red"),
+}
+WORDS = {"committed": "done", "skipped": "done before"}
+CURVE_WIDTH = 24
+BAR_WIDTH = 28
+
+
+def picture(name: str, view: RunView, forecast: Expected, now: float, width: int) -> Group:
+    """Return the whole picture, for a terminal of this width."""
+    rows: list[RenderableType] = [headline(name, view, forecast, now), stage_table(view, now, width)]
+    current = view.current()
+    if current is not None:
+        rows += details(current, forecast, now, width)
+    return Group(*rows)
+
+
+def headline(name: str, view: RunView, forecast: Expected, now: float) -> Text:
+    """Return the run's name, its state, the time spent and the time left."""
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(name, style="bold")
+    line.append(f" · {view.state}")
+    if view.session_started:
+        end = now if view.state == "running" else view.last_event
+        line.append(f" · {span(end - view.session_started)}")
+    left = run_remaining(view, forecast, now) if view.state == "running" else None
+    if left is not None:
+        line.append(f" · about {duration(left)} left", style="bold")
+    return line
+
+
+def stage_table(view: RunView, now: float, width: int) -> Table:
+    """Return one line per stage: sign, name, state, time, result."""
+    table = Table.grid(padding=(0, 1))
+    for column in (1, 10, 11, 11):
+        table.add_column(width=column, no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(width - 38, 10))
+    for stage in view.stages.values():
+        sign, style = SIGNS.get(stage.state, ("?", ""))
+        table.add_row(
+            Text(sign, style),
+            stage.name,
+            Text(WORDS.get(stage.state, stage.state), style),
+            time_of(stage, now),
+            result(stage),
+        )
+    return table
+
+
+def time_of(stage: StageView, now: float) -> str:
+    """Return how long a stage took, or has been running."""
+    if stage.state == "running":
+        return span(now - stage.started)
+    if stage.state in ("failed", "stopped"):
+        return span(stage.ended - stage.started) if stage.started else ""
+    return span(stage.seconds) if stage.seconds else ""
+
+
+def result(stage: StageView) -> str:
+    """Return a stage's result, or what it is doing, in one line."""
+    if stage.state == "running":
+        if stage.activity:
+            return stage.activity
+        return stage.progress.message if stage.progress is not None else ""
+    if stage.state in ("failed", "stopped"):
+        return stage.reason
+    if not stage.proven:
+        return ""
+    if stage.proofs:
+        return "; ".join(proof.sentence.rstrip(".") for proof in stage.proofs.values())
+    if "train_loss" in stage.figures:
+        return trained(stage)
+    return stage.reason if stage.state == "skipped" else ""
+
+
+def trained(stage: StageView) -> str:
+    """Return the outcome of training in one line."""
+    figures = stage.figures
+    parts = [f"loss {float(figures['train_loss']):.3f}"]
+    if figures.get("eval_loss") is not None:
+        parts.append(f"dev {float(figures['eval_loss']):.3f}")
+    if figures.get("tokens_per_second"):
+        parts.append(f"{float(figures['tokens_per_second']):.0f} tok/s")
+    return " · ".join(parts)
+
+
+def details(stage: StageView, forecast: Expected, now: float, width: int) -> list[Text]:
+    """Return the bar of the running stage and, when it trains, its figures."""
+    lines = []
+    if stage.progress is not None and stage.progress.total > 0:
+        lines.append(bar(stage, forecast, now))
+    if stage.metrics:
+        lines += figures(stage, forecast)
+    return [cut(line, width) for line in lines]
+
+
+def bar(stage: StageView, forecast: Expected, now: float) -> Text:
+    """Return a progress bar with count, share and time left."""
+    progress = stage.progress
+    assert progress is not None
+    share = min(max(progress.done / progress.total, 0.0), 1.0)
+    filled = round(share * BAR_WIDTH)
+    line = Text("  ")
+    line.append("━" * filled, style="bold")
+    line.append("─" * (BAR_WIDTH - filled), style="dim")
+    line.append(
+        f" {share:4.0%}  {amount(progress.done, progress.unit)} of {amount(progress.total, progress.unit)}"
+    )
+    if progress.unit != "bytes":
+        line.append(f" {progress.unit}")
+    left = stage_remaining(stage, forecast, now)
+    if left is not None:
+        line.append(f"  {duration(left)} left")
+    return line
+
+
+def amount(number: float, unit: str) -> str:
+    """Return a count, or a size for bytes."""
+    return size(number) if unit == "bytes" else f"{number:,.0f}"
+
+
+def figures(stage: StageView, forecast: Expected) -> list[Text]:
+    """Return loss, learning rate, speed and memory, in two lines."""
+    latest: dict[str, float] = {}
+    for metric in stage.metrics:
+        latest |= metric.values
+    curve = [metric.values["loss"] for metric in stage.metrics if "loss" in metric.values]
+    first, second = Text("  "), Text("  ")
+    if "loss" in latest:
+        first.append(f"loss {latest['loss']:.4f} ")
+        first.append(sparkline(curve, CURVE_WIDTH), style="cyan")
+    if "eval_loss" in latest:
+        first.append(f"  dev loss {latest['eval_loss']:.4f}")
+    if "learning_rate" in latest:
+        second.append(f"learning rate {latest['learning_rate']:.2e}")
+    if "tokens_per_second" in latest:
+        second.append(f"  {latest['tokens_per_second']:.0f} tokens/s")
+    if "peak_memory_bytes" in latest:
+        second.append(f"  memory {size(latest['peak_memory_bytes'])}")
+        if forecast.peak_memory_bytes:
+            second.append(f" of {size(forecast.peak_memory_bytes)} forecast")
+    return [line for line in (first, second) if line.plain.strip()]
+
+
+def cut(line: Text, width: int) -> Text:
+    """Return the line, shortened to the terminal's width."""
+    if cell_len(line.plain) > width:
+        line = Text(set_cell_size(line.plain, width - 1) + "…")
+    return line
