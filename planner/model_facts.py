@@ -24,9 +24,9 @@ def from_config(
 ) -> ModelFacts:
     """Return the facts of the model that `config` (a parsed config.json) describes.
 
-    `parameters` is the exact number of weights where it is known (from weight headers or the hub); otherwise it is
-    computed from the shapes, which is exact for llama, qwen2 and mistral. Raises BadInput naming the field that is
-    missing or no positive number.
+    `parameters` is the exact number of weights where it is known (from weight headers or the hub); otherwise
+    it is computed from the shapes, which is exact for llama, qwen2 and mistral. Raises BadInput naming the
+    field that is missing or no positive number.
     """
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or not model_type:

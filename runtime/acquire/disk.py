@@ -31,7 +31,7 @@ def require_room(folder: Path, needed_bytes: int, what: str) -> None:
 
 @contextmanager
 def full_disk_in_words(folder: Path) -> Iterator[None]:
-    """Turn `OSError: no space left` (and an exceeded quota) into BadInput, however deep a library wrapped it."""
+    """Turn a full disk (or an exceeded quota) into BadInput, however deep a library wrapped it."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""From a `ModelSource` to a complete Hugging Face folder: cached, verified, written beside and renamed into place."""
+"""From a `ModelSource` to a complete Hugging Face folder: cached, verified, renamed into place."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from runtime.acquire.local import check_complete
 from runtime.acquire.report import Progress
 from runtime.workers.folder_manifest import publish, verify
 
-Fetch = Callable[[ModelSource, Path, Progress], None]
-"""Fills the folder it is given. The folder may hold what an interrupted fetch left there."""
+Fetch = Callable[[ModelSource, Path, Progress], dict[str, str]]
+"""Fills the folder it is given, which may hold what an interrupted fetch left there.
+
+Returns name -> sha256 of the files that it has hashed already.
+"""
 
 
 def slug(source: ModelSource) -> str:
@@ -31,8 +34,8 @@ def acquire(source: ModelSource, models_folder: Path, progress: Progress) -> Pat
     """Return a complete Hugging Face folder (config, safetensors, tokenizer) of `source`.
 
     A local folder is checked and returned as it is, and never written to. Everything else lies in
-    `models_folder/<slug>`, with a manifest; a folder that verifies is reused, any other is fetched. Raises BadInput when
-    the source cannot be reached, is incomplete or does not fit on the disk.
+    `models_folder/<slug>`, with a manifest; a folder that verifies is reused, any other is fetched. Raises
+    BadInput when the source cannot be reached, is incomplete or does not fit on the disk.
     """
     if source.kind == "local":
         folder = Path(source.id).expanduser().resolve()
@@ -61,10 +64,19 @@ def acquire(source: ModelSource, models_folder: Path, progress: Progress) -> Pat
                 progress(0, 1, "files", f"fetching again: {destination} is not usable, {flaw}")
             partial = models_folder / f".partial-{destination.name}"
             partial.mkdir(exist_ok=True)
-            _fetcher(source)(source, partial, progress)
+            hashes = _fetcher(source)(source, partial, progress)
             check_complete(partial)
-            publish(partial, destination, {"source": source.model_dump()})
+            publish(partial, destination, {"source": source.model_dump()}, hashes)
     return destination
+
+
+def cached_folders(models_folder: Path) -> Iterator[tuple[Path, ModelSource]]:
+    """Yield the whole fetched folders of the cache with their sources, newest first."""
+    folders = [path for path in models_folder.glob("*") if not path.name.startswith(".")]
+    for folder in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
+        about, _ = verify(folder)
+        if about and isinstance(about.get("source"), dict):
+            yield folder, ModelSource(**about["source"])
 
 
 def _fetcher(source: ModelSource) -> Fetch:
@@ -81,10 +93,10 @@ def _fetcher(source: ModelSource) -> Fetch:
 def _from_scratch(fetch: Fetch) -> Fetch:
     """Empty the folder first: a decoded model has no half-way point."""
 
-    def emptied(source: ModelSource, folder: Path, progress: Progress) -> None:
+    def emptied(source: ModelSource, folder: Path, progress: Progress) -> dict[str, str]:
         shutil.rmtree(folder)
         folder.mkdir()
-        fetch(source, folder, progress)
+        return fetch(source, folder, progress)
 
     return emptied
 

@@ -1,8 +1,9 @@
 """A GGUF file becomes a Hugging Face folder: config, float32 safetensors, tokenizer, chat template.
 
-Quantised blocks are decoded by the `gguf` library. Two things differ from the Hugging Face layout and are undone here:
-tensor names, and the order of the query and key rows of the llama architecture, which llama.cpp's converter interleaves
-because its rotary embedding turns neighbouring pairs (Hugging Face turns the two halves of a head).
+Quantised blocks are decoded by the `gguf` library. Two things differ from the Hugging Face layout and are
+undone here: tensor names, and the order of the query and key rows of the llama architecture, which
+llama.cpp's converter interleaves because its rotary embedding turns neighbouring pairs (Hugging Face turns
+the two halves of a head).
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from planner.errors import BadInput
 from runtime.acquire.gguf_tokenizer import special_ids, write_tokenizer
 from runtime.acquire.report import Progress
 
-
 Array = NDArray[np.float32]
 
 SHARD_BYTES = 2 * 1024**3
@@ -31,7 +31,7 @@ SHARD_BYTES = 2 * 1024**3
 
 ARCHITECTURES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
 PERMUTED = {"llama"}
-"""Architectures whose query and key rows llama.cpp's converter interleaves (`permute` in convert_hf_to_gguf.py)."""
+"""Architectures whose query and key rows are interleaved (`permute` in llama.cpp's convert_hf_to_gguf.py)."""
 
 BLOCK_NAMES = {
     "attn_norm": "input_layernorm",
@@ -56,10 +56,13 @@ DERIVED = {"rope_freqs.weight"}
 def unpermute(weight: Array, heads: int) -> Array:
     """Return the rows of a query or key projection in Hugging Face order.
 
-    `weight` is [heads * head_dim, in] (or [heads * head_dim] for a bias). Row 2i + j of a head goes to row j * head_dim/2 + i.
+    `weight` is [heads * head_dim, in] (or [heads * head_dim] for a bias). Row 2i + j of a head goes to row j
+    * head_dim/2 + i.
     """
     half = weight.shape[0] // heads // 2
-    return weight.reshape(heads, half, 2, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
+    pairs = weight.reshape(heads, half, 2, *weight.shape[1:])
+    halves: Array = pairs.swapaxes(1, 2).reshape(weight.shape)
+    return halves
 
 
 def hf_name(name: str) -> str:
@@ -189,7 +192,7 @@ def decoded(tensors: list[gguf.ReaderTensor], config: Mapping[str, Any]) -> Iter
 def write_weights(
     weights: Iterator[tuple[str, Array]], total_bytes: int, folder: Path, progress: Progress
 ) -> None:
-    """Write the weights as one model.safetensors, or as shards with an index when they exceed `SHARD_BYTES`."""
+    """Write the weights as one model.safetensors, or as shards with an index above `SHARD_BYTES`."""
     shards: list[list[str]] = []
     held: dict[str, Array] = {}
     done = size = 0
@@ -225,12 +228,13 @@ def write_weights(
 def gguf_to_hf(path: Path, folder: Path, progress: Progress) -> None:
     """Write the Hugging Face folder of the GGUF file at `path` into the existing, empty `folder`.
 
-    Raises BadInput if the file is broken, or holds an architecture, tokenizer or position scaling that is not known.
+    Raises BadInput if the file is broken, or holds an architecture, tokenizer or position scaling that is not
+    known.
     """
     fields, tensors = read_gguf(path)
     config = hf_config(fields, tensors)
     _write_json(folder / "config.json", config)
-    ids = {name: config[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id") if name in config}
+    ids = {name: config[name] for name in config if name.endswith("_token_id")}
     _write_json(folder / "generation_config.json", ids)
     write_tokenizer(fields, folder, config["max_position_embeddings"])
     write_weights(decoded(tensors, config), _float32_bytes(tensors), folder, progress)

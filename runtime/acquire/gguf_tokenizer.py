@@ -1,8 +1,8 @@
 """Rebuild a Hugging Face tokenizer from the fields of a GGUF file.
 
-GGUF keeps the vocabulary, the merges, the kind of every token and the *name* of the splitting rule; the rule itself lives
-in llama.cpp's code. `SPLITTERS` restates the rules that we have checked; a file with any other name is refused, because a
-wrong rule gives other tokens silently.
+GGUF keeps the vocabulary, the merges, the kind of every token and the *name* of the splitting rule; the rule
+itself lives in llama.cpp's code. `SPLITTERS` restates the rules that we have checked; a file with any other
+name is refused, because a wrong rule gives other tokens silently.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from planner.errors import BadInput
 
 CONTROL, USER_DEFINED = 3, 4
-"""Values of `tokenizer.ggml.token_type` (gguf.TokenType): never split, and never made from ordinary text (control)."""
+"""Values of `tokenizer.ggml.token_type` (gguf.TokenType) of tokens that are never split."""
 
 CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
 TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -57,7 +57,7 @@ def build_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
     kind, rule = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre", "gpt-2")
     if kind != "gpt2" or rule not in SPLITTERS:
         raise BadInput(
-            f"The GGUF file has a {kind!r} tokenizer with the splitting rule {rule!r}, which Steersman cannot rebuild.",
+            f"Steersman cannot rebuild the GGUF file's {kind!r} tokenizer with the splitting rule {rule!r}.",
             why=f"Known are byte-level BPE tokenizers with {', '.join(SPLITTERS)}.",
             remedy="Use the model's Hugging Face folder instead of its GGUF file.",
         )

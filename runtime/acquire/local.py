@@ -36,8 +36,8 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 def weight_files(folder: Path) -> dict[str, list[str]]:
     """Return weight file name -> names of its tensors, from the index or the header of the single file.
 
-    Raises BadInput if there are no safetensors, a shard is missing, a header cannot be read, a file is shorter than its
-    header says, or a tensor of the index is not in its shard.
+    Raises BadInput if there are no safetensors, a shard is missing, a header cannot be read, a file is
+    shorter than its header says, or a tensor of the index is not in its shard.
     """
     index_path, single = folder / INDEX, folder / SINGLE
     if index_path.is_file():
@@ -94,7 +94,7 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def count_parameters(folder: Path) -> int:
-    """Return the exact number of weights: every tensor of every file once (a stored tied head is not counted)."""
+    """Return the exact number of weights: every tensor once, and a stored tied head not at all."""
     tied = bool(read_json(folder / "config.json", "the architecture").get("tie_word_embeddings"))
     total = 0
     for file in weight_files(folder):
@@ -109,7 +109,7 @@ def count_parameters(folder: Path) -> int:
 
 
 def check_complete(folder: Path) -> None:
-    """Raise BadInput, in one sentence, unless `folder` is a complete Hugging Face folder that Steersman can use."""
+    """Raise BadInput, in one sentence, unless `folder` is a complete and usable Hugging Face folder."""
     if not folder.is_dir():
         raise BadInput(f"There is no model folder at {folder}.")
     config = read_json(folder / "config.json", "the model's architecture")

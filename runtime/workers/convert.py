@@ -1,7 +1,7 @@
 """Stage `convert`: a Hugging Face folder becomes a PaddleNLP folder that provably computes the same.
 
-Specification: `source_folder` (Hugging Face folder, only read), `destination`, `tolerance`. Output: `model`. Proofs:
-`convert.weights`, `convert.tokenizer`, `convert.logits`.
+Specification: `source_folder` (Hugging Face folder, only read), `destination`, `tolerance`. Output: `model`.
+Proofs: `convert.weights`, `convert.tokenizer`, `convert.logits`.
 """
 
 from __future__ import annotations

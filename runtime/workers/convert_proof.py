@@ -1,4 +1,4 @@
-"""The proofs of a conversion: every weight, the tokenizer, and the logits against an independent forward pass."""
+"""The proofs of a conversion: every weight, the tokenizer, and logits against an independent forward pass."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXT = (
 TOKENS = 32
 
 NOISE_FACTOR = 4.0
-"""A difference of so many times float32's own rounding error on this model is rounding, not a wrong weight."""
+"""A difference of so many times float32's own rounding error on a model is rounding, not a wrong weight."""
 
 MEMORY_FACTOR = 1.5
 """Memory that the float32 model needs to load and run, over its bare weights."""
@@ -85,12 +85,12 @@ def paddle_logits(folder: Path, tokens: list[int]) -> Any:
 
 
 def prove_logits(source: Path, folder: Path, tokenizer: Any, tolerance: float, stage: Stage) -> bool:
-    """Emit `convert.logits`: PaddleNLP's logits of `folder` against NumPy's of the Hugging Face folder `source`.
+    """Emit `convert.logits`: PaddleNLP's logits of `folder` against NumPy's of `source`.
 
-    Passes when the largest difference is at most `tolerance`. A large model's float32 arithmetic alone may differ by
-    more; then the same forward pass is repeated in float32, and the difference may be a few times what that loses.
-    An architecture without an independent forward pass, or a model that does not fit into memory, rests on the proof of
-    its weights, and the sentence says so.
+    Passes when the largest difference is at most `tolerance`. A large model's float32 arithmetic alone may
+    differ by more; then the same forward pass is repeated in float32, and the difference may be a few times
+    what that loses. An architecture without an independent forward pass, or a model that does not fit into
+    memory, rests on the proof of its weights, and the sentence says so.
     """
     config = config_for_paddlenlp(json.loads((source / "config.json").read_text(encoding="utf-8")))
     size = sum(4 * path.stat().st_size for path in folder.glob("*.safetensors")) / _bytes_per_weight(folder)

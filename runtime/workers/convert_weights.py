@@ -1,7 +1,7 @@
-"""Write PaddleNLP's weights from Hugging Face's: other names, linear layers transposed, precision kept bit for bit.
+"""Write PaddleNLP's weights from Hugging Face's: other names, linear layers transposed, bits kept.
 
-PaddleNLP can do this itself (`convert_from_torch`), but holds the whole model in memory and writes a second copy into the
-folder that it reads. Only its table of names is used here.
+PaddleNLP can do this itself (`convert_from_torch`), but holds the whole model in memory and writes a second
+copy into the folder that it reads. Only its table of names is used here.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ def model_class(config: dict[str, Any]) -> Any:
         found = None
     if found is None or not getattr(found, "__name__", "").endswith("ForCausalLM"):
         raise RefusedError(
-            f"PaddleNLP has no causal language model for {config.get('architectures') or config.get('model_type')}.",
+            f"PaddleNLP has no causal language model for a model of type {config.get('model_type')}.",
             remedy="Choose a model of a family that it supports, such as llama, qwen2 or mistral.",
         )
     return found
 
 
 def plan_tensors(entries: dict[str, Entry], mappings: list[Any], tied: bool) -> list[Planned]:
-    """Return what to write, in the source's order. Raises `RefusedError` unless every source tensor has its place.
+    """Return what to write, in the source's order; `RefusedError` unless every source tensor has its place.
 
-    `mappings` are PaddleNLP's (source_name, target_name, action). Tensors that the mapping names and the source lacks
-    are left to the loading of the result, which refuses a model with a missing weight.
+    `mappings` are PaddleNLP's (source_name, target_name, action). Tensors that the mapping names and the
+    source lacks are left to the loading of the result, which refuses a model with a missing weight.
     """
     by_source = {mapping.source_name: mapping for mapping in mappings}
     spare = {"lm_head.weight"} if tied else set()
@@ -61,7 +61,7 @@ def plan_tensors(entries: dict[str, Entry], mappings: list[Any], tied: bool) -> 
     ]
     if unknown:
         raise RefusedError(
-            f"The source holds {len(unknown)} weights that PaddleNLP's model does not have, the first is {unknown[0]}.",
+            f"PaddleNLP's model has no place for {len(unknown)} weights, the first is {unknown[0]}.",
             "Leaving them out would give another model.",
         )
     planned = []
@@ -112,7 +112,7 @@ def write_config(view: Path, model: Any, planned: list[Planned], folder: Path) -
 
 
 def differing_weights(planned: list[Planned], folder: Path, stage: Stage) -> list[str]:
-    """Return the names of written tensors whose bits are not those of their source; reads both files again."""
+    """Return the names of written tensors whose bits are not their source's; both files are read again."""
     written = folder_entries(folder)
     wrong = []
     for done, tensor in enumerate(planned, start=1):

@@ -51,7 +51,7 @@ class Witness:
 
 
 def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
-    """Do the stage: see `convert`. The source is only read; the destination appears complete or not at all."""
+    """Do the stage. The source is only read; the destination appears complete and proven or not at all."""
     source, destination = Path(spec["source_folder"]), Path(spec["destination"])
     tolerance = float(spec.get("tolerance", 1e-4))
     config = read_config(source)
@@ -99,7 +99,7 @@ def read_config(source: Path) -> dict[str, Any]:
 
 
 def reusable(source: Path, destination: Path, tolerance: float) -> list[dict[str, Any]]:
-    """Return the proofs of an earlier conversion of exactly this source, or nothing if it must be done again."""
+    """Return the proofs of an earlier conversion of exactly this source; nothing if it must be done again."""
     about, _ = verify(destination)
     if about is None or about.get("format") != FORMAT or difference(source, about.get("source_files", {})):
         return []
@@ -111,7 +111,7 @@ def reusable(source: Path, destination: Path, tolerance: float) -> list[dict[str
 
 
 def convert(source: Path, folder: Path, config: dict[str, Any], tolerance: float, stage: Stage) -> None:
-    """Fill `folder` from `source` and emit the three proofs; `RefusedError` if one fails, `StoppedError` on request."""
+    """Fill `folder` from `source` and emit the three proofs; `RefusedError` if one fails."""
     entries = folder_entries(source)
     with linked_view(source) as view:
         model = model_class(json.loads((view / "config.json").read_text(encoding="utf-8")))
@@ -137,7 +137,7 @@ def convert(source: Path, folder: Path, config: dict[str, Any], tolerance: float
 
 
 def write_tokenizer(source: Path, folder: Path) -> None:
-    """Carry the tokenizer over: files as they are, the class name in PaddleNLP's spelling, the chat template inside."""
+    """Carry the tokenizer over: class name in PaddleNLP's spelling, chat template in the config."""
     for name in TOKENIZER_FILES:
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)

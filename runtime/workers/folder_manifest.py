@@ -1,7 +1,7 @@
-"""Cached folders that prove themselves: written beside, hashed, renamed into place, verified before they are used again.
+"""Cached folders that prove themselves: written beside, hashed, renamed into place, verified before reuse.
 
-Standard library only: the app and the engines use the same file. A folder without its manifest is a torn one and never
-counts; the manifest is written last, before the rename.
+Standard library only: the app and the engines use the same file. A folder without its manifest is a torn one
+and never counts; the manifest is written last, before the rename.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 MANIFEST = "steersman-manifest.json"
@@ -35,16 +36,19 @@ def files_of(folder: Path) -> list[str]:
     return sorted(name for name in names if name != MANIFEST)
 
 
-def publish(partial: Path, destination: Path, about: dict[str, Any]) -> None:
+def publish(
+    partial: Path, destination: Path, about: dict[str, Any], hashes: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Hash every file of `partial`, write the manifest with `about`, and rename the folder to `destination`.
 
-    Everything is fsync'ed before the rename, so that after a power cut the folder is complete or absent. A folder that
-    stands at `destination` is replaced; the caller has found it unusable.
+    Everything is fsync'ed before the rename, so that after a power cut the folder is complete or absent. A
+    folder that stands at `destination` is replaced; the caller has found it unusable. `hashes` are those that
+    are known already.
     """
     for name in files_of(partial):
         (partial / name).chmod(0o644)
         _fsync(partial / name)
-    files = describe(partial)
+    files = describe(partial, hashes)
     manifest = partial / MANIFEST
     manifest.write_text(
         json.dumps({"about": about, "files": files}, indent=2, sort_keys=True), encoding="utf-8"
@@ -59,7 +63,7 @@ def publish(partial: Path, destination: Path, about: dict[str, Any]) -> None:
 
 
 def verify(folder: Path) -> tuple[dict[str, Any] | None, str]:
-    """Return (`about`, "") if `folder` is exactly what was published, else (None, what is wrong); see `difference`."""
+    """Return (`about`, "") if `folder` is what was published, else (None, what is wrong)."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files: dict[str, dict[str, Any]] = manifest["files"]
@@ -72,7 +76,7 @@ def verify(folder: Path) -> tuple[dict[str, Any] | None, str]:
     return (None, flaw) if flaw else (about, "")
 
 
-def describe(folder: Path) -> dict[str, dict[str, Any]]:
+def describe(folder: Path, hashes: Mapping[str, str] = MappingProxyType({})) -> dict[str, dict[str, Any]]:
     """Return file name -> size, modification time and sha256 of every file below `folder`."""
     files = {}
     for name in files_of(folder):
@@ -88,8 +92,8 @@ def describe(folder: Path) -> dict[str, dict[str, Any]]:
 def difference(folder: Path, files: dict[str, dict[str, Any]]) -> str:
     """Return in words the first file of `folder` that is not as `describe` found it, or an empty string.
 
-    A file whose size and modification time are unchanged is not read again: milliseconds for an untouched folder of any
-    size. Any other file is hashed, so that a copied or restored one still counts as the same.
+    A file whose size and modification time are unchanged is not read again: milliseconds for an untouched
+    folder of any size. Any other file is hashed, so that a copied or restored one still counts as the same.
     """
     if not files:
         return "nothing is known about it"

@@ -1,9 +1,9 @@
 """An independent forward pass of llama, qwen2 and mistral in NumPy, straight from Hugging Face safetensors.
 
-It shares no code with Paddle or PaddleNLP, so agreement with it proves a conversion. Everything is computed in float64 and
-one layer is held at a time. Sources: RMSNorm (Zhang and Sennrich 2019), rotary embedding in the half-split form (Su et al.
-2021; Hugging Face `rotate_half`), grouped queries (Ainslie et al. 2023), SwiGLU (Shazeer 2020), llama 3.1's frequency
-scaling (Hugging Face `_compute_llama3_parameters`).
+It shares no code with Paddle or PaddleNLP, so agreement with it proves a conversion. Everything is computed
+in float64 and one layer is held at a time. Sources: RMSNorm (Zhang and Sennrich 2019), rotary embedding in
+the half-split form (Su et al. 2021; Hugging Face `rotate_half`), grouped queries (Ainslie et al. 2023),
+SwiGLU (Shazeer 2020), llama 3.1's frequency scaling (Hugging Face `_compute_llama3_parameters`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VOCABULARY_CHUNK = 16384
 
 
 def rope_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return theta, type and scaling from either spelling of config.json (`rope_scaling` or `rope_parameters`)."""
+    """Return theta, type and scaling from config.json's `rope_scaling` or `rope_parameters`."""
     values = {**(config.get("rope_scaling") or {}), **(config.get("rope_parameters") or {})}
     theta = values.get("rope_theta") or config.get("rope_theta") or 10000.0
     return {
@@ -55,13 +55,14 @@ def inverse_frequencies(config: Mapping[str, Any], head_dim: int) -> Array:
     rope = rope_parameters(config)
     plain: Array = rope["rope_theta"] ** (-np.arange(0, head_dim, 2, dtype=np.float64) / head_dim)
     if rope["rope_type"] == "linear":
-        return plain / float(rope["factor"])
+        plain /= float(rope["factor"])
     if rope["rope_type"] != "llama3":
         return plain
     low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
     turns = rope["original_max_position_embeddings"] * plain / (2 * math.pi)
     kept = np.clip((turns - low) / (high - low), 0, 1)
-    return plain * (kept + (1 - kept) / float(rope["factor"]))
+    scaled: Array = plain * (kept + (1 - kept) / float(rope["factor"]))
+    return scaled
 
 
 def rotate(heads: Array, frequencies: Array) -> Array:
@@ -75,11 +76,13 @@ def rotate(heads: Array, frequencies: Array) -> Array:
 
 def rms_norm(hidden: Array, weight: Array, epsilon: float) -> Array:
     """Return [tokens, hidden] divided by its root mean square, times `weight`."""
-    return hidden / np.sqrt(np.mean(hidden * hidden, axis=-1, keepdims=True) + epsilon) * weight
+    scale = np.sqrt(np.mean(hidden * hidden, axis=-1, keepdims=True) + epsilon)
+    normed: Array = hidden / scale * weight
+    return normed
 
 
 def attend(queries: Array, keys: Array, values: Array) -> Array:
-    """Return causal attention [tokens, heads * head_dim] of [tokens, heads, head_dim] over fewer key/value heads."""
+    """Return causal attention [tokens, heads * head_dim]; inputs are [tokens, heads, head_dim]."""
     tokens, heads, head_dim = queries.shape
     group = heads // keys.shape[1]
     keys, values = np.repeat(keys, group, axis=1), np.repeat(values, group, axis=1)
@@ -87,7 +90,8 @@ def attend(queries: Array, keys: Array, values: Array) -> Array:
     scores = np.where(np.tril(np.ones((tokens, tokens), bool)), scores, -np.inf)
     shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
     shares /= shares.sum(axis=-1, keepdims=True)
-    return np.einsum("hqk,khd->qhd", shares, values).reshape(tokens, heads * head_dim)
+    attended: Array = np.einsum("hqk,khd->qhd", shares, values).reshape(tokens, heads * head_dim)
+    return attended
 
 
 class Weights:
@@ -101,8 +105,8 @@ class Weights:
         return float_array(self.entries[name]).astype(self.dtype, copy=False)
 
     def linear(self, hidden: Array, name: str) -> Array:
-        """Return `hidden` [tokens, in] through the linear layer `name` ([out, in], with a bias if there is one)."""
-        result = hidden @ self[f"{name}.weight"].T
+        """Return `hidden` [tokens, in] through the linear layer `name` ([out, in], with its bias if any)."""
+        result: Array = hidden @ self[f"{name}.weight"].T
         return result + self[f"{name}.bias"] if f"{name}.bias" in self.entries else result
 
 

@@ -1,12 +1,14 @@
 """Read and write safetensors files tensor by tensor, in their own precision, with one tensor in memory.
 
-The format is a length, a JSON header and raw little-endian numbers. Reading it here, and not through the library that the
-engine uses as well, keeps a proof independent; writing it here keeps bfloat16 exact, which NumPy does not know.
+The format is a length, a JSON header and raw little-endian numbers. Reading it here, and not through the
+library that the engine uses as well, keeps a proof independent; writing it here keeps bfloat16 exact, which
+NumPy does not know.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,7 +22,12 @@ from runtime.workers.refusal import RefusedError
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 
-STORED = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2"), "F64": np.dtype("<f8")}
+STORED: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
+    "F64": np.dtype("<f8"),
+}
 """safetensors precision -> how its numbers lie in memory. bfloat16 is the upper half of a float32."""
 
 
@@ -37,7 +44,7 @@ Array = NDArray[Any]
 
 
 def entries_of(path: Path) -> dict[str, Entry]:
-    """Return tensor name -> place, from the header of one file. Raises `RefusedError` for a missing or torn file."""
+    """Return tensor name -> place, from the header of one file; `RefusedError` if it is missing or torn."""
     remedy = "It is probably a torn download; fetch the model again."
     try:
         size = path.stat().st_size
@@ -56,10 +63,7 @@ def entries_of(path: Path) -> dict[str, Entry]:
             dtype, shape = place["dtype"], tuple(int(axis) for axis in place["shape"])
             if 8 + length + end > size:
                 raise RefusedError(f"{path} is cut off inside the tensor {name}.", "", remedy)
-            if (
-                dtype in STORED
-                and end - begin != int(np.prod(shape, dtype=np.int64)) * STORED[dtype].itemsize
-            ):
+            if dtype in STORED and end - begin != math.prod(shape) * STORED[dtype].itemsize:
                 raise RefusedError(
                     f"{path} gives the tensor {name} a size that its shape does not have.", "", remedy
                 )
@@ -74,7 +78,7 @@ def entries_of(path: Path) -> dict[str, Entry]:
 
 
 def folder_entries(folder: Path) -> dict[str, Entry]:
-    """Return tensor name -> place over all weight files of a model folder, as its index (or the single file) says."""
+    """Return tensor name -> place over all weight files of a model folder, as its index says."""
     index = folder / INDEX
     if not index.is_file():
         if not (folder / SINGLE).exists():
@@ -128,7 +132,7 @@ class Planned(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes in the new file."""
-        return int(np.prod(self.shape, dtype=np.int64)) * STORED[self.source.dtype].itemsize
+        return math.prod(self.shape) * STORED[self.source.dtype].itemsize
 
     def value(self) -> Array:
         """Return the numbers to write, as stored."""
@@ -163,7 +167,7 @@ def write_tensors(path: Path, tensors: list[Planned], framework: str) -> Iterato
 
 
 def in_shards(tensors: Iterable[Planned], limit_bytes: int) -> list[list[Planned]]:
-    """Distribute tensors, in order, over files of at most `limit_bytes` (a larger tensor gets a file of its own)."""
+    """Distribute tensors, in order, over files of at most `limit_bytes` (a larger one gets its own file)."""
     shards: list[list[Planned]] = [[]]
     used = 0
     for tensor in tensors:

@@ -1,7 +1,7 @@
-"""Proof that PaddleNLP's tokenizer gives the very ids of the `tokenizers` library on tokenizer.json, chat turns included.
+"""Proof that PaddleNLP's tokenizer gives the ids of the `tokenizers` library, chat turns included.
 
-The slow Qwen2 tokenizer drops the newline between `<|im_end|>` and `<|im_start|>`; the model then trains on another format
-than it was made for, and nothing complains.
+The slow Qwen2 tokenizer drops the newline between `<|im_end|>` and `<|im_start|>`; the model then trains on
+another format than it was made for, and nothing complains.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def render_as_hugging_face(template: str, tokens: dict[str, Any], messages: Any,
 def first_difference(folder: Path, tokenizer: Any) -> tuple[int, str]:
     """Return how many strings were compared and, in words, the first that differs (empty when none does).
 
-    `tokenizer` is PaddleNLP's, loaded from `folder`. Without a tokenizer.json there is nothing to compare: (0, "").
+    `tokenizer` is PaddleNLP's, loaded from `folder`. Without a tokenizer.json there is nothing to compare:
+    (0, "").
     """
     if not (folder / "tokenizer.json").exists():
         return 0, ""

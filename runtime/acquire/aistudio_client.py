@@ -1,0 +1,47 @@
+"""AI Studio by its own client. `STUDIO_GIT_HOST` and `AISTUDIO_ACCESS_TOKEN` are the client's.
+
+The client prints to the standard output and swallows download errors; both are put right here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+
+from aistudio_sdk.file_download import get_git_info, model_file_download
+from aistudio_sdk.snapshot_download import get_model_files
+
+from runtime.acquire.listing import Listing, RemoteFile, wanted_files
+
+
+def list_files(model: str, revision: str | None) -> Listing:
+    """Return the files of `model` at `revision` (default: master), pinned to its commit.
+
+    The tree gives the size of a large file's pointer, so the sizes of the wanted files are asked for one by
+    one.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        entries, detail = get_model_files(model, revision or "master")
+        commit = str(detail.get("Revision") or revision or "master")
+        tree = {
+            str(entry["path"]): RemoteFile(int(entry.get("size") or 0))
+            for entry in entries
+            if entry["type"] == "blob"
+        }
+        files = dict(tree)
+        for name in wanted_files(model, Listing(commit, tree)):
+            info = get_git_info(model, name, commit, None)
+            if "size" not in info:
+                raise ConnectionError(f"AI Studio does not describe {name}: {info}")
+            files[name] = RemoteFile(int(info["size"]), info.get("Sha256"))
+    return Listing(commit, files)
+
+
+def download(model: str, revision: str, name: str, file: RemoteFile, folder: Path) -> None:
+    """Fetch one file into `folder`, continuing what an interrupted call left there."""
+    with contextlib.redirect_stdout(sys.stderr):
+        model_file_download(model, name, revision=revision, local_dir=str(folder))
+    path = folder / name
+    if not path.is_file() or path.stat().st_size != file.size:
+        raise ConnectionError(f"AI Studio did not deliver {name}")
