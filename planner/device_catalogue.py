@@ -1,0 +1,78 @@
+"""The accelerators that Steersman knows by name: `recipes/devices.yaml` as records."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+
+import yaml
+from pydantic import Field
+
+from planner.did_you_mean import hint
+from planner.errors import BadInput
+from planner.schema import Record
+
+TABLE = Path(__file__).resolve().parent.parent / "recipes" / "devices.yaml"
+
+
+class Device(Record):
+    """One accelerator model of `recipes/devices.yaml`."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    memory_gib: tuple[int, ...] = Field(description="Sizes it is sold with; the first is assumed.")
+    capability: str = Field(description="NVIDIA compute capability.")
+    tflops: dict[str, float] = Field(description="Dense peak in TFLOP/s by precision.")
+    link: str = Field(description="Usual link between the devices of one node.")
+    source: str
+
+
+@cache
+def read(name: str) -> dict[str, Any]:
+    """Return `recipes/<name>.yaml` as a dictionary. Do not change it: the result is shared."""
+    return dict(yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8")))
+
+
+@lru_cache(maxsize=1)
+def devices() -> dict[str, Device]:
+    """Return every known accelerator by its catalogue name."""
+    return {name: Device(name=name, **row) for name, row in yaml.safe_load(TABLE.read_text("utf-8")).items()}
+
+
+@lru_cache(maxsize=1)
+def _device_names() -> dict[str, str]:
+    return {_key(word): name for name, device in devices().items() for word in (name, *device.aliases)}
+
+
+def find_device(text: str) -> Device | None:
+    """Return the accelerator that a name means: `4090`, `a100-sxm4-80gb`, `NVIDIA A100-SXM4-80GB`; None if unknown."""
+    names = _device_names()
+    key = re.sub(r"\d+gi?b$", "", _key(text).removeprefix("nvidia").removeprefix("geforce"))
+    if key in names:
+        return devices()[names[key]]
+    # A name reported by the driver carries more words than the catalogue's: take the longest that it starts with.
+    starts = [word for word in names if len(word) >= 3 and key.startswith(word)]
+    return devices()[names[max(starts, key=len)]] if starts else None
+
+
+def device(text: str) -> Device:
+    """Return the accelerator that a person named; `BadInput` with the nearest name when it is unknown."""
+    found = find_device(text)
+    if found is None:
+        raise BadInput(
+            f"There is no device `{text}` in the catalogue.",
+            remedy=hint(text, [*devices(), *(word for entry in devices().values() for word in entry.aliases)])
+            or f"It knows {', '.join(devices())}.",
+        )
+    return found
+
+
+def peak_flops(name: str, precision: str) -> float | None:
+    """Return one device's dense peak in operations per second; None for a device that is not in the catalogue."""
+    found = find_device(name)
+    return found.tflops[precision] * 1e12 if found and found.tflops.get(precision) else None
+
+
+def _key(text: str) -> str:
+    return re.sub(r"[\s_\-]+", "", text.lower())

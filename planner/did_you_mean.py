@@ -1,0 +1,24 @@
+"""The one place that guesses which name a person meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name most like `name`, ignoring case and treating `-` and space as `_`; None if none
+    is."""
+    by_key = {_key(candidate): candidate for candidate in sorted(known)}
+    matches = difflib.get_close_matches(_key(name), by_key, n=1, cutoff=0.6)
+    return by_key[matches[0]] if matches else None
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean `x`?`` or an empty string."""
+    match = closest(name, known)
+    return f"Did you mean `{match}`?" if match else ""
+
+
+def _key(name: str) -> str:
+    return name.strip().lower().replace("-", "_").replace(" ", "_")

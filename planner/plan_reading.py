@@ -1,0 +1,221 @@
+"""Reading a plan file: YAML with line numbers, then the records, with one sentence for whatever is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from planner.did_you_mean import hint
+from planner.errors import BadInput
+from planner.plan import Plan
+from planner.schema import Record
+from planner.setting_values import check_value, find, settings
+from planner.settings import GROUPS
+from planner.wishes import Value
+
+LARGEST = 2_000_000
+"""Characters; a plan has about 30,000."""
+
+MAKE_ANEW = "Make a new one with `steersman plan`."
+Path = tuple[str | int, ...]
+
+
+def parse(text: str, where: str, version: str) -> tuple[Plan, dict[str, Value], str]:
+    """Return the plan as it stands in the file, the values as they were planned, and the planned inputs'
+    fingerprint."""
+    tree = Tree(text, where)
+    top = tree.mapping()
+    known = [*Plan.model_fields, "as_planned"]
+    tree.no_unknown((), top, known)
+    tree.none_missing((), top, known)
+    refuse_newer(str(top["steersman"]), version, tree)
+    decisions = flatten(tree, top["decisions"])
+    planned = top.pop("as_planned")
+    if not isinstance(planned, dict) or set(planned.get("values", ())) != set(settings()):
+        raise tree.error(("as_planned",), "`as_planned` is damaged", remedy=MAKE_ANEW)
+    values = {
+        name: check_value(name, value, tree.at(("as_planned",))) for name, value in planned["values"].items()
+    }
+    pins = top["wishes"].get("pins", {}) if isinstance(top["wishes"], dict) else {}
+    for name in pins:
+        pins[name] = check_value(name, pins[name], tree.at(("wishes", "pins", name)))
+    try:
+        plan = Plan.model_validate({**top, "decisions": decisions})
+    except ValidationError as error:
+        raise tree.explained(error) from error
+    return plan, values, str(planned.get("facts_and_wishes"))
+
+
+def flatten(tree: Tree, grouped: Any) -> dict[str, Any]:
+    """Return decisions by setting, checked: known subjects, known settings, none missing, values of the right
+    type."""
+    grouped = tree.as_mapping(("decisions",), grouped)
+    tree.no_unknown(("decisions",), grouped, list(GROUPS))
+    tree.none_missing(("decisions",), grouped, list(GROUPS))
+    found: dict[str, Any] = {}
+    for group, record in GROUPS.items():
+        path: Path = ("decisions", group)
+        entries = tree.as_mapping(path, grouped[group])
+        for name in entries:
+            setting = find(str(name), tree.at((*path, name)))
+            if setting.group != group:
+                raise tree.error(
+                    (*path, name), f"`{name}` belongs under `{setting.group}`, not under `{group}`"
+                )
+        tree.none_missing(path, entries, list(record.model_fields))
+        for name, decision in entries.items():
+            decision = tree.as_mapping((*path, name), decision)
+            tree.none_missing((*path, name), decision, ["value"])
+            value = check_value(name, decision["value"], tree.at((*path, name, "value")))
+            found[name] = {**decision, "value": value}
+    return found
+
+
+def refuse_newer(made_by: str, ours: str, tree: Tree) -> None:
+    """Refuse a plan of a newer version, which may hold settings that this one does not know."""
+    if numbers(made_by) > numbers(ours):
+        raise tree.error(
+            ("steersman",),
+            f"it was made by Steersman {made_by}, and this is {ours}",
+            remedy="Update Steersman.",
+        )
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Return `0.10.1` as comparable numbers."""
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+class Tree:
+    """A parsed YAML document that knows the line of every field."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self.where = where
+        self.lines: dict[Path, int] = {}
+        self.value = self._load(text)
+
+    def at(self, path: Path) -> str:
+        """Return `plan.yaml, line 12: ` for the field, or for the nearest one above it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return f"{self.where}, line {self.lines[path]}: " if path in self.lines else f"{self.where}: "
+
+    def error(self, path: Path, what: str, remedy: str = "") -> BadInput:
+        """Return a `BadInput` that names the place."""
+        return BadInput(f"{self.at(path)}{what}.", remedy=remedy)
+
+    def mapping(self) -> dict[str, Any]:
+        """Return the whole document as a dictionary."""
+        if self.value is None:
+            raise BadInput(f"{self.where} is empty.", remedy=MAKE_ANEW)
+        if not isinstance(self.value, dict):
+            raise BadInput(f"{self.where} is not a plan: it has no fields.", remedy=MAKE_ANEW)
+        return self.value
+
+    def as_mapping(self, path: Path, value: Any) -> dict[str, Any]:
+        """Return `value` if it has fields of its own."""
+        if not isinstance(value, dict):
+            raise self.error(path, f"`{path[-1]}` must have fields below it, not {value!r}")
+        return value
+
+    def no_unknown(self, path: Path, value: dict[str, Any], known: list[str]) -> None:
+        """Refuse a field that does not exist, with the nearest one that does."""
+        for name in value:
+            if name not in known:
+                raise self.error(
+                    (*path, name), f"there is no field `{name}` here", remedy=hint(str(name), known)
+                )
+
+    def none_missing(self, path: Path, value: dict[str, Any], needed: list[str]) -> None:
+        """Refuse a file in which a field is missing."""
+        for name in needed:
+            if name not in value:
+                inside = f" under `{'.'.join(map(str, path))}`" if path else ""
+                raise self.error(path, f"`{name}` is missing{inside}", remedy=f"Put it back. {MAKE_ANEW}")
+
+    def explained(self, error: ValidationError) -> BadInput:
+        """Return the first fault that pydantic found, in a sentence."""
+        fault = error.errors(include_url=False)[0]
+        loc = tuple(
+            part
+            for part in fault["loc"]
+            if not str(part).startswith(("bool", "int", "float", "str", "tuple"))
+        )
+        path: Path = loc
+        if path[:1] == ("decisions",) and len(path) > 1:
+            path = ("decisions", settings()[str(path[1])].group, *path[1:])
+        field = ".".join(map(str, path))
+        if fault["type"] == "extra_forbidden":
+            return self.error(
+                path, f"there is no field `{path[-1]}` here", remedy=hint(str(path[-1]), fields_at(loc[:-1]))
+            )
+        if fault["type"] == "missing":
+            return self.error(path[:-1], f"`{field}` is missing", remedy=MAKE_ANEW)
+        message = fault["msg"][:1].lower() + fault["msg"][1:]
+        shown = repr(fault["input"])
+        return self.error(
+            path, f"`{field}`: {message}, not {shown if len(shown) <= 60 else shown[:57] + '...'}"
+        )
+
+    def _load(self, text: str) -> Any:
+        if len(text) > LARGEST:
+            raise BadInput(
+                f"{self.where} is too large for a plan ({len(text):,} characters).", remedy=MAKE_ANEW
+            )
+        try:
+            for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                    line = event.start_mark.line + 1 if event.start_mark else 1
+                    raise BadInput(
+                        f"{self.where}, line {line}: a plan has no YAML anchors or aliases.",
+                        remedy="Quote the text if it begins with & or *.",
+                    )
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            if node is None:
+                return None
+            self._note(node, ())
+            return yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            place = f", line {mark.line + 1}" if mark is not None else ""
+            raise BadInput(
+                f"{self.where}{place}: this is not YAML: {error.problem or error.context}.",
+                remedy="Check indentation, colons and quotes.",
+            ) from error
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise BadInput(
+                f"{self.where} is not YAML: {str(error).splitlines()[0]}.", remedy=MAKE_ANEW
+            ) from error
+
+    @staticmethod
+    def _below(path: Path, part: str | int) -> Path:
+        return (*path, part)
+
+    def _note(self, node: yaml.Node, path: Path) -> None:
+        """Remember lines; refuse a field that is given twice, of which YAML would silently keep the last."""
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                name = str(key.value)
+                self.lines[self._below(path, name)] = key.start_mark.line + 1
+                if name in seen:
+                    raise self.error((*path, name), f"`{name}` is given twice")
+                seen.add(name)
+                self._note(value, (*path, name))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self.lines[self._below(path, index)] = value.start_mark.line + 1
+                self._note(value, (*path, index))
+
+
+def fields_at(path: tuple[Any, ...]) -> list[str]:
+    """Return the field names of the record that a path leads to; empty when it leads to none."""
+    record: Any = Plan
+    for part in path:
+        if isinstance(record, type) and issubclass(record, Record) and part in record.model_fields:
+            record = record.model_fields[part].annotation
+        args = [entry for entry in getattr(record, "__args__", ()) if isinstance(entry, type)]
+        record = next((entry for entry in args if issubclass(entry, Record)), record)
+    return list(record.model_fields) if isinstance(record, type) and issubclass(record, Record) else []

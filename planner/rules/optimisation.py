@@ -1,0 +1,186 @@
+"""How weights move: how long, how fast, in which shape."""
+
+from __future__ import annotations
+
+import math
+
+from planner.pace import epoch_seconds, epoch_steps, step_seconds
+from planner.phrases import count, duration, parameters, plural
+from planner.rules.rule import UPSTREAM_RECIPES, Choice, not_, rule
+from planner.situation import Situation
+
+TARGET_STEPS = 100
+"""Optimizer steps that a small fine-tune should have at least, so that warm-up and decay have room."""
+
+ROW_VISITS = 800
+"""Rows that a small run sees in total, repetitions counted: about 100 steps of 8 rows."""
+
+MOST_EPOCHS = 10
+USUAL_EPOCHS = 3
+TRAINING_SHARE = 0.9
+"""Share of a time limit that training steps may take; evaluation and saving get the rest."""
+
+BASE_RATE = {"lora": 3e-4, "full": 3e-5}
+BASE_PARAMETERS = 7e9
+RATE_EXPONENT = 0.3
+RATE_RANGE = {"lora": (1e-4, 1e-3), "full": (5e-6, 2e-4)}
+"""Upstream's recipes use 3e-4 (LoRA) and 3e-5 (full) for 7B models; smaller models take larger steps. The
+exponent fits 3e-4 at 7B and 1e-3 at 135M."""
+
+
+def wanted_epochs(s: Situation) -> int:
+    """Return passes over the data if time were no matter; a pin wins."""
+    pinned = s.pinned_whole("num_train_epochs")
+    if pinned:
+        return pinned
+    rows = s.data.train_rows
+    if rows >= 50_000:
+        return 1
+    if rows >= 10_000:
+        return 2
+    return min(MOST_EPOCHS, max(USUAL_EPOCHS, round(ROW_VISITS / rows)))
+
+
+def time_for_steps(s: Situation) -> float | None:
+    """Return seconds that training steps may take, if the person set a limit."""
+    limit = s.wishes.time_limit_minutes
+    return None if limit is None else limit * 60 * TRAINING_SHARE
+
+
+@rule(
+    "optimisation.epochs",
+    "num_train_epochs",
+    f"{UPSTREAM_RECIPES}: 3 epochs; small data: measured on the demo",
+)
+def epochs(s: Situation) -> Choice:
+    """Many passes over little data, few over much; fewer when time is short."""
+    steps_pinned, rows = s.pinned_whole("max_steps"), s.data.train_rows
+    if steps_pinned:
+        value = math.ceil(steps_pinned / epoch_steps(s))
+        return Choice(
+            value,
+            f"{plural(steps_pinned, 'step')}, which you fixed, pass over {plural(rows, 'row')} {value} "
+            f"time(s).",
+        )
+    wanted, available, one = wanted_epochs(s), time_for_steps(s), epoch_seconds(s)
+    if available is not None and wanted * one > available:
+        value = max(1, int(available / one))
+        return Choice(
+            value,
+            f"One pass takes about {duration(one)}, and your limit of {s.wishes.time_limit_minutes:g} min "
+            f"leaves "
+            f"{duration(available)} for training.",
+            (not_(wanted, f"Would take about {duration(wanted * one)}."),),
+        )
+    visits = rows * wanted
+    if wanted > USUAL_EPOCHS:
+        because = (
+            f"{plural(rows, 'row')} are few: {wanted} passes show {count(visits)} rows, enough to learn them."
+        )
+        return Choice(
+            wanted,
+            because,
+            (not_(USUAL_EPOCHS, f"{count(3 * rows)} rows seen, too few to change the model."),),
+        )
+    because = (
+        f"{plural(rows, 'row')} are learned in {plural(wanted, 'pass', 'passes')} (about "
+        f"{duration(one)} each)."
+    )
+    return Choice(wanted, because, (not_(wanted + 2, "Repeats rows until the model recites them."),))
+
+
+@rule("optimisation.steps", "max_steps", "sampler: every step complete, the last of an epoch filled up")
+def steps(s: Situation) -> Choice:
+    """Epochs x steps per epoch, cut if even that is too long."""
+    per_epoch, passes = epoch_steps(s), s.whole("num_train_epochs")
+    total = per_epoch * passes
+    available = time_for_steps(s)
+    if (
+        available is not None
+        and total * step_seconds(s) > available * 1.02
+        and s.pin("num_train_epochs") is None
+    ):
+        value = max(1, int(available / step_seconds(s)))
+        return Choice(
+            value,
+            f"A step takes about {duration(step_seconds(s))}; {value} of {per_epoch} steps of one pass fit "
+            f"into "
+            f"{duration(available)}, so only {value / per_epoch:.0%} of the rows are seen.",
+            (not_(total, f"Would take about {duration(total * step_seconds(s))}."),),
+        )
+    return Choice(total, f"{plural(passes, 'pass', 'passes')} x {plural(per_epoch, 'step')} per pass.")
+
+
+@rule("optimisation.learning_rate", "learning_rate", f"{UPSTREAM_RECIPES}: 3e-4 LoRA, 3e-5 full at 7B")
+def learning_rate(s: Situation) -> Choice:
+    """Larger for adapters than for weights, larger for small models than for large ones."""
+    method = s.word("method")
+    low, high = RATE_RANGE[method]
+    exact = BASE_RATE[method] * (BASE_PARAMETERS / s.model.parameters) ** RATE_EXPONENT
+    value = float(f"{min(max(exact, low), high):.1g}")
+    return Choice(
+        value,
+        f"Method {method} at {parameters(s.model.parameters)} weights: {BASE_RATE[method]:g} is usual at "
+        f"7B, and smaller "
+        f"models bear larger steps.",
+        (
+            not_(float(f"{value * 3:.1g}"), "The loss is likely to jump."),
+            not_(float(f"{value / 3:.1g}"), f"Learns too little in {plural(s.whole('max_steps'), 'step')}."),
+        ),
+    )
+
+
+@rule("optimisation.schedule", "lr_scheduler_type", UPSTREAM_RECIPES)
+def schedule(s: Situation) -> Choice:
+    """Linear decay for short runs, cosine for long ones."""
+    total = s.whole("max_steps")
+    if total < 1000:
+        return Choice(
+            "linear",
+            f"Falls evenly to zero over {plural(total, 'step')}, upstream's default; safe for short runs.",
+            (
+                not_("cosine", "Stays high longer, which gains something only in longer runs."),
+                not_("constant", "Ends noisily."),
+            ),
+        )
+    return Choice(
+        "cosine",
+        f"{plural(total, 'step')}: stays high in the first half, then falls smoothly to zero.",
+        (not_("linear", "Falls earlier than a long run needs."),),
+    )
+
+
+@rule("optimisation.warmup", "warmup_steps", f"{UPSTREAM_RECIPES}: 30 steps")
+def warmup(s: Situation) -> Choice:
+    """A twentieth of the steps, at most a hundred."""
+    total = s.whole("max_steps")
+    value = min(100, round(total * 0.05)) if total >= 20 else 0
+    if not value:
+        return Choice(
+            0,
+            f"With {plural(total, 'step')} none can be spared, and the first one of a warm-up has rate zero.",
+        )
+    return Choice(
+        value,
+        f"About 5% of {plural(total, 'step')} while Adam's averages settle.",
+        (not_(0, "The first steps would be the largest, from the poorest estimate."),),
+    )
+
+
+@rule("optimisation.weight_decay", "weight_decay", "AdamW: arXiv:1711.05101; PaddleNLP default 0.0")
+def weight_decay(s: Situation) -> Choice:
+    """None for adapters, a little for full training."""
+    if s.word("method") == "lora":
+        return Choice(0.0, "Adapters start at zero and stay small; pulling them back would only slow them.")
+    return Choice(0.01, f"A little pull towards zero for {parameters(s.model.parameters)} trained weights.")
+
+
+@rule("optimisation.clip", "max_grad_norm", "arXiv:1211.5063; PaddleNLP default 1.0")
+def clip(s: Situation) -> Choice:
+    """The usual limit."""
+    return Choice(
+        1.0, "One bad row cannot throw the weights off: longer gradients are scaled down to length 1."
+    )
+
+
+RULES = (epochs, steps, learning_rate, schedule, warmup, weight_decay, clip)

@@ -1,0 +1,86 @@
+"""What a rule sees: the facts, the wishes, and what has been decided so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from planner.facts import DataFacts, Facts, HardwareFacts, ModelFacts
+from planner.plan import Decision
+from planner.wishes import Value, Wishes
+
+
+@dataclass
+class Situation:
+    """Facts and wishes, plus the decisions of the rules that ran before. Rules read it and never change
+    it."""
+
+    facts: Facts
+    wishes: Wishes
+    decisions: dict[str, Decision] = field(default_factory=dict)
+
+    @property
+    def model(self) -> ModelFacts:
+        """The model's facts."""
+        return self.facts.model
+
+    @property
+    def data(self) -> DataFacts:
+        """The data's facts."""
+        return self.facts.data
+
+    @property
+    def hardware(self) -> HardwareFacts:
+        """The hardware's facts."""
+        return self.facts.hardware
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether training runs on accelerators."""
+        return bool(self.hardware.devices) and self.pin("engine_build") != "cpu"
+
+    @property
+    def device(self) -> str:
+        """`gpu` or `cpu`."""
+        return "gpu" if self.on_gpu else "cpu"
+
+    @property
+    def workers(self) -> int:
+        """Training processes that the hardware offers: devices, or physical cores, over all nodes."""
+        if self.on_gpu:
+            return self.hardware.device_count
+        return self.hardware.cpu.cores * self.hardware.nodes
+
+    def pin(self, setting: str) -> Value | None:
+        """Return the value that the person fixed, if any."""
+        return self.wishes.pins.get(setting)
+
+    def get(self, setting: str) -> Value:
+        """Return the decided or pinned value; KeyError when a rule asks before its turn."""
+        if setting in self.decisions:
+            return self.decisions[setting].value
+        return self.wishes.pins[setting]
+
+    def whole(self, setting: str) -> int:
+        """Return a decided whole number."""
+        value = self.get(setting)
+        assert isinstance(value, int)
+        return value
+
+    def number(self, setting: str) -> float:
+        """Return a decided number."""
+        value = self.get(setting)
+        assert isinstance(value, int | float)
+        return float(value)
+
+    def flag(self, setting: str) -> bool:
+        """Return a decided switch."""
+        return bool(self.get(setting))
+
+    def word(self, setting: str) -> str:
+        """Return a decided word."""
+        return str(self.get(setting))
+
+    def pinned_whole(self, setting: str) -> int | None:
+        """Return a pinned whole number, if any."""
+        value = self.pin(setting)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
