@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
-from pathlib import Path
 
-import yaml
 from pydantic import Field
 
+from planner.catalogue import read
 from planner.did_you_mean import hint
 from planner.errors import BadInput
 from planner.schema import Record
-
-TABLE = Path(__file__).resolve().parent.parent / "recipes" / "devices.yaml"
 
 
 class Device(Record):
@@ -37,7 +34,7 @@ def read(name: str) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def devices() -> dict[str, Device]:
     """Return every known accelerator by its catalogue name."""
-    return {name: Device(name=name, **row) for name, row in yaml.safe_load(TABLE.read_text("utf-8")).items()}
+    return {name: Device(name=name, **row) for name, row in read("devices").items()}
 
 
 @lru_cache(maxsize=1)
@@ -46,12 +43,14 @@ def _device_names() -> dict[str, str]:
 
 
 def find_device(text: str) -> Device | None:
-    """Return the accelerator that a name means: `4090`, `a100-sxm4-80gb`, `NVIDIA A100-SXM4-80GB`; None if unknown."""
+    """Return the accelerator that a name means: `4090`, `a100-sxm4-80gb`, `NVIDIA A100-SXM4-80GB`; None if
+    unknown."""
     names = _device_names()
     key = re.sub(r"\d+gi?b$", "", _key(text).removeprefix("nvidia").removeprefix("geforce"))
     if key in names:
         return devices()[names[key]]
-    # A name reported by the driver carries more words than the catalogue's: take the longest that it starts with.
+    # A name reported by the driver carries more words than the catalogue's: take the longest that it starts
+    # with.
     starts = [word for word in names if len(word) >= 3 and key.startswith(word)]
     return devices()[names[max(starts, key=len)]] if starts else None
 
@@ -69,7 +68,8 @@ def device(text: str) -> Device:
 
 
 def peak_flops(name: str, precision: str) -> float | None:
-    """Return one device's dense peak in operations per second; None for a device that is not in the catalogue."""
+    """Return one device's dense peak in operations per second; None for a device that is not in the
+    catalogue."""
     found = find_device(name)
     return found.tflops[precision] * 1e12 if found and found.tflops.get(precision) else None
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import shlex
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from planner.catalogue import RECIPES
 from planner.plan import Plan
-
-RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 
 
 @lru_cache(maxsize=1)
