@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 
 from pydantic import Field
 
@@ -26,18 +26,12 @@ class Device(Record):
 
 
 @cache
-def read(name: str) -> dict[str, Any]:
-    """Return `recipes/<name>.yaml` as a dictionary. Do not change it: the result is shared."""
-    return dict(yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8")))
-
-
-@lru_cache(maxsize=1)
 def devices() -> dict[str, Device]:
     """Return every known accelerator by its catalogue name."""
     return {name: Device(name=name, **row) for name, row in read("devices").items()}
 
 
-@lru_cache(maxsize=1)
+@cache
 def _device_names() -> dict[str, str]:
     return {_key(word): name for name, device in devices().items() for word in (name, *device.aliases)}
 

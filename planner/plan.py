@@ -11,7 +11,16 @@ from planner.schema import Record
 from planner.wishes import Value, Wishes
 
 StageName = Literal["acquire", "convert", "prepare", "preflight", "train", "merge", "generate", "report"]
-STAGES: tuple[StageName, ...] = ("acquire", "convert", "prepare", "preflight", "train", "merge", "generate", "report")
+STAGES: tuple[StageName, ...] = (
+    "acquire",
+    "convert",
+    "prepare",
+    "preflight",
+    "train",
+    "merge",
+    "generate",
+    "report",
+)
 
 
 class Alternative(Record):
@@ -26,7 +35,9 @@ class Decision(Record):
 
     value: Value
     because: str = Field(description="One sentence a novice understands, with the figures that decided it.")
-    rule: str = Field(description="Id of the rule that chose it, such as `batch.micro`; `pin` when the person fixed it.")
+    rule: str = Field(
+        description="Id of the rule that chose it, such as `batch.micro`; `pin` when the person fixed it."
+    )
     source: str = Field(description="Measurement, upstream file or paper that the rule rests on.")
     alternatives: tuple[Alternative, ...] = ()
 
@@ -41,8 +52,12 @@ class MemoryPart(Record):
 class Forecast(Record):
     """What the run is predicted to need. Per process unless a field says otherwise."""
 
-    memory_parts: dict[str, MemoryPart] = Field(description="weights, gradients, optimizer, activations, logits, overhead, ...")
-    peak_memory_bytes: int = Field(description="Sum of the parts: one training process on its device (or in host RAM on CPU).")
+    memory_parts: dict[str, MemoryPart] = Field(
+        description="weights, gradients, optimizer, activations, logits, overhead, ..."
+    )
+    peak_memory_bytes: int = Field(
+        description="Sum of the parts: one training process on its device (or in host RAM on CPU)."
+    )
     memory_limit_bytes: int = Field(description="What the device or host offers to one process.")
     host_memory_bytes: int = Field(description="Host RAM of all training processes of one node.")
     disk_bytes: int = Field(description="Model copies, checkpoints and results.")
@@ -61,7 +76,9 @@ class Plan(Record):
     name: str = Field(description="Short name; runs are named after it.")
     facts: Facts
     wishes: Wishes
-    decisions: dict[str, Decision] = Field(description="Setting name -> decision, every setting exactly once.")
+    decisions: dict[str, Decision] = Field(
+        description="Setting name -> decision, every setting exactly once."
+    )
     forecast: Forecast
     stages: tuple[StageName, ...] = STAGES
 
