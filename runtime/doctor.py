@@ -126,7 +126,7 @@ def examine_interpreters() -> Iterator[Finding]:
 
 
 def examine_engines(hardware: HardwareFacts) -> Iterator[Finding]:
-    """Yield the state of each installed engine, proved unless it was before, and of the one that is wanted."""
+    """Yield the state of each installed engine, proved unless it was before, and of the wanted one."""
     for each in states():
         name = f"{each.engine} ({each.build})"
         install = f"Run `steersman engines install {each.engine} --build {each.build}`."

@@ -155,8 +155,7 @@ def _finding(proof: Proof, engine: str, build: str) -> Finding:
         return Finding(level="ok", subject=proof.name, sentence=f"{proof.sentence}.")
     sentence, remedy = explain_check(proof.sentence, engine, build)
     level = "warning" if proof.name in OPTIONAL else "problem"
-    sentence = _capital(sentence).rstrip(".") + "."
-    return Finding(level=level, subject=proof.name, sentence=sentence, remedy=remedy)
+    return Finding(level=level, subject=proof.name, sentence=f"{sentence.rstrip('.')}.", remedy=remedy)
 
 
 def _earlier(folder: Path, key: str) -> CheckReport | None:
@@ -181,7 +180,3 @@ def _key(folder: Path) -> str:
         hashlib.sha256(WORKER.read_bytes()).hexdigest(),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -94,6 +94,16 @@ CHECK = (
         "Install the build that fits: `steersman engines install {engine}` chooses it.",
     ),
     Known(
+        r"Paddle sees no GPU",
+        "Paddle sees no GPU: the driver is too old for this build, or CUDA_VISIBLE_DEVICES hides the cards.",
+        "See `nvidia-smi`; `steersman doctor` names the build that fits the driver.",
+    ),
+    Known(
+        r"(?P<operation>Paddle's .+) differs from NumPy's by (?P<error>\S+)",
+        "{operation} differs from NumPy's by {error}: this build computes wrong numbers on this machine.",
+        "Do not train with it; `steersman doctor` names the build that fits.",
+    ),
+    Known(
         r"libcuda\.so|CUDA driver version is insufficient|CUDA error\(35\)|CUDA error 35",
         "The NVIDIA driver is missing or too old for this build.",
         "Update the driver, or install a build for it: `steersman engines install {engine}` chooses one.",

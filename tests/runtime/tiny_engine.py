@@ -1,6 +1,7 @@
-"""A tiny engine in the shape of the real ones: two wheels made on the spot, served by two registries on this machine.
+"""A tiny engine in the shape of the real ones: two wheels made on the spot, served by two registries.
 
-The installer and uv are the real ones; only the table and the packages are small, so an installation takes a second.
+The installer and uv are the real ones; only the table and the packages are small, so an installation takes
+a second.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class TinyEngine:
 
 @contextmanager
 def serve(root: Path) -> Iterator[tuple[str, threading.Event]]:
-    """Serve `root/registry`; while the event is cleared, wheels are held back half way, as on a slow network."""
+    """Serve `root/registry`; while the event is cleared, wheels are held back, as on a slow network."""
     gate = threading.Event()
     gate.set()
 
