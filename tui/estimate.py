@@ -34,7 +34,7 @@ def expected(run: RunFolder) -> Expected:
 
 
 def stage_remaining(stage: StageView, forecast: Expected, now: float) -> float | None:
-    """Return the seconds that a running stage still takes, by its progress or the forecast; None if unknown."""
+    """Return the seconds that a running stage still takes, by progress or forecast; None if unknown."""
     spent = max(now - stage.started, 0.0)
     step = next((metric.values.get("step_seconds") for metric in reversed(stage.metrics)), None)
     progress = stage.progress
@@ -43,7 +43,7 @@ def stage_remaining(stage: StageView, forecast: Expected, now: float) -> float |
         if step is not None and progress.unit == "steps":
             return left * step
         share = progress.done / progress.total
-        if FIRST_TRUSTED_SHARE < share <= 1:
+        if progress.unit != "steps" and FIRST_TRUSTED_SHARE < share <= 1:
             return spent * (1 - share) / share
     planned = forecast.stage_seconds.get(stage.name)
     return max(planned - spent, 0.0) if planned else None

@@ -6,7 +6,7 @@ import time
 from typing import TextIO
 
 from planner.phrases import duration
-from runtime.events import AnyEvent, Artifact, Error, Log, Metric, Progress, Proof, State
+from runtime.events import AnyEvent, Artifact, Log, Metric, Progress, Proof, State
 from runtime.run.durations import span
 from runtime.run.view import RunView
 from tui.estimate import Expected, run_remaining, stage_remaining
@@ -90,10 +90,7 @@ def sentence(event: AnyEvent) -> str:
         return f"{event.stage}: {event.name}: {event.path}"
     if isinstance(event, State):
         return state_sentence(event)
-    if isinstance(event, Error) and event.log_path and event.stage:
-        text = " ".join(part for part in (event.what, event.why, event.remedy) if part)
-        return f"{event.stage}: failed: {text} (log: {event.log_path})"
-    return ""
+    return ""  # failures are told once, at the end
 
 
 def state_sentence(event: State) -> str:
@@ -106,8 +103,7 @@ def state_sentence(event: State) -> str:
         "skipped": f"skipped: {event.reason}",
         "committed": f"done in {span(event.seconds)}",
         "stopping": event.reason or "stopping",
-        "saving": "saving a checkpoint",
-        "saved": f"saved: {event.reason}" if event.reason else "saved",
+        "saved": f"saved a checkpoint: {event.reason}" if event.reason else "saved a checkpoint",
         "stopped": f"stopped: {event.reason}" if event.reason else "",
     }
     word = words.get(event.state, "")

@@ -62,7 +62,7 @@ def conclude(run: RunFolder, reason: str, code: ExitCode, *, events: bool) -> No
     elif status.view.error is not None:
         error = status.view.error
         failed = next((stage for stage in status.view.stages.values() if stage.state == "failed"), None)
-        place = f"The stage {failed.name} failed: " if failed else ""
+        place = f"{failed.name} failed: " if failed else ""
         words = " ".join(part for part in (error.what, error.why, error.remedy) if part)
         click.echo(f"steersman: {place}{words}", err=True)
         if failed is not None and failed.error is not None:

@@ -51,6 +51,11 @@ class Attempt:
         """Whether it was asked to stop."""
         return self._stopper.stopping
 
+    @property
+    def says_stopped(self) -> bool:
+        """Whether the worker says that it stopped on request; somebody may have asked it directly."""
+        return any(isinstance(event, State) and event.state == "stopped" for event in self.events)
+
     def stop_reason(self) -> str:
         """Return what the worker said about its stop, or how it ended otherwise."""
         states = [

@@ -97,12 +97,20 @@ def read_result(folder: StageFolder) -> tuple[dict[str, str], dict[str, Any]] | 
         raise StageFailed(f"{folder.result} cannot be read: {error}.") from error
 
 
+def failed_proof(proofs: Iterable[Proof]) -> str:
+    """Return which proof does not hold, in one sentence; empty if all do."""
+    for proof in proofs:
+        if not proof.passed:
+            return f"The proof {proof.name} failed: {proof.sentence}"
+    return ""
+
+
 def missing_proof(task: StageTask, proofs: Iterable[Proof]) -> str:
     """Return why the proofs do not suffice, in one sentence; empty if they do."""
     latest = {proof.name: proof for proof in proofs}
-    for proof in latest.values():
-        if not proof.passed:
-            return f"The proof {proof.name} failed: {proof.sentence}"
+    failed = failed_proof(latest.values())
+    if failed:
+        return failed
     for name in task.proofs:
         if name not in latest:
             return f"The stage {task.stage} ended without its proof {name}."

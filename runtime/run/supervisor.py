@@ -140,7 +140,7 @@ class Supervisor:
                 self.log(stage, f"Its work was complete when {failures.ending(exit_code)}.", "warning")
             self._commit(task, attempt.proofs, seconds)
             return
-        if attempt.stopped:
+        if attempt.stopped or (exit_code == 0 and attempt.says_stopped):
             reason = attempt.stop_reason()
             self.say(
                 State(t=time.time(), stage=stage, state="stopped", reason=reason, seconds=round(seconds, 3))
@@ -163,7 +163,7 @@ class Supervisor:
     def _failed(self, task: StageTask, attempt: Attempt, exit_code: int, seconds: float) -> StageFailed:
         """Explain and record a failure, and return it."""
         folder = self.run.stage(task.stage)
-        problem = commit.missing_proof(task, [proof for proof in attempt.proofs if not proof.passed])
+        problem = commit.failed_proof(attempt.proofs)
         if problem and exit_code >= 0:
             error, log_path = (
                 StageFailed(problem, remedy=f"The evidence is in {folder.log}."),

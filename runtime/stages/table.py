@@ -6,11 +6,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from planner.planfile import loads
-from planner.render import launch_command, train_config, train_extras, worker_environment
-
 from planner.errors import BadInput
 from planner.plan import Plan
+from planner.planfile import loads
+from planner.render import launch_command, train_config, train_extras, worker_environment
 from runtime.data.bundled import resolve_data
 from runtime.engines.check import check
 from runtime.engines.registry import python_of
@@ -266,7 +265,7 @@ def config(table: PlanTable, done: Done, output_dir: str) -> str:
 def extras(table: PlanTable, tracker: str) -> dict[str, Any]:
     """Return what the worker needs beyond the toolkit's config."""
     folder = str(table.run.root / "tracker")
-    return {**train_extras(table.plan), "tracker": tracker, "tracker_folder": folder, "project": "steersman"}
+    return {**train_extras(table.plan), "tracker": tracker, "tracker_folder": folder}
 
 
 TASKS: dict[str, Callable[[PlanTable, Done], StageTask]] = {
