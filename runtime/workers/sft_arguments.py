@@ -90,12 +90,13 @@ def parse(path: str | Path, processes: int | None = None) -> Arguments:
         with contextlib.redirect_stderr(messages):
             parsed = PdArgumentParser(DATACLASSES).parse_json_file(str(path))
     except SystemExit as error:
-        reason = messages.getvalue().strip().splitlines()[-1:] or ["a value has the wrong type"]
+        complaint = messages.getvalue().strip().splitlines()[-1:] or ["a value has the wrong type"]
         raise RefusedError(
-            f"{path}: {reason[0].split('error: ')[-1]}.", remedy="Correct the value in the config."
+            f"{path}: {complaint[0].split('error: ')[-1]}.", remedy="Correct the value in the config."
         ) from error
     except (ValueError, AssertionError) as error:
-        raise RefusedError(f"{path}: PaddleNLP refuses this combination of settings: {error}") from error
+        reason = " ".join(str(error).split())
+        raise RefusedError(f"{path}: PaddleNLP refuses this combination of settings: {reason}") from error
     return Arguments(*parsed)
 
 

@@ -88,7 +88,7 @@ def check_line_breaks(tokenizer: PretrainedTokenizer) -> None:
     if tokenizer.chat_template is None or hasattr(tokenizer.chat_template, "render_conversation"):
         return
     roles = ("user", "assistant", "user", "assistant")
-    text = render(tokenizer, [{"role": role, "content": "a"} for role in roles], prompt=False)
+    text = render(tokenizer, [{"role": role, "content": "a"} for role in roles], prompt=False).rstrip()
     for token in filter(None, {tokenizer.eos_token, *tokenizer.all_special_tokens}):
         without = text.replace(f"{token}\n", token)
         if without == text:

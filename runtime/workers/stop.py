@@ -7,18 +7,27 @@ place.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import signal
 from pathlib import Path
 from types import FrameType
 
 from runtime.workers.emit import stop_requested
 
+PR_SET_PDEATHSIG = 1
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def hold_signals() -> None:
     """Keep the stop signals waiting until `StopRequest.listen`. Call before Paddle is imported."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def stop_with_parent() -> None:
+    """Ask Linux for SIGTERM when the parent ends: no rank trains on as an orphan of a killed launcher."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class StopRequest:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.workers.emit import Emitter, write_result
 from runtime.workers.refusal import RefusedError
-from runtime.workers.stop import StopRequest, hold_signals
+from runtime.workers.stop import StopRequest, hold_signals, stop_with_parent
 
 if TYPE_CHECKING:
     from runtime.workers.sft_arguments import Arguments
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def main(spec: dict[str, Any], arguments: list[str]) -> int:
     """Train as the spec's config says; return 0 when finished or stopped on request, 1 when refused."""
     hold_signals()
+    if "PADDLE_TRAINER_ID" in os.environ:
+        stop_with_parent()
     rank = int(os.environ.get("PADDLE_TRAINER_ID", "0"))
     emitter = Emitter(spec["stage_folder"], spec["stage"], rank)
     stop = StopRequest(spec["stage_folder"])

@@ -1,0 +1,161 @@
+"""The training stage as real processes: stopped, killed, started again, two at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runtime.train_setup import Runs, rows, start, wait_for, write_data
+
+pytestmark = pytest.mark.engine
+
+LAST = 40
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, tiny_paddle_model: Path) -> Runs:
+    root = tmp_path_factory.mktemp("process")
+    return Runs(root, tiny_paddle_model, write_data(root / "data", rows(23), rows(6, seed=1)))
+
+
+def spec(runs: Runs, name: str, **changes: Any) -> dict[str, Any]:
+    steps = {
+        "max_steps": LAST,
+        "do_eval": False,
+        "evaluation_strategy": "no",
+        "save_steps": 4,
+        "save_total_limit": 3,
+    }
+    return runs.spec(name, **{**steps, **changes})
+
+
+def workers_of(launcher: int) -> list[int]:
+    """Return the process ids of the launcher's training processes."""
+    text = Path(f"/proc/{launcher}/task/{launcher}/children").read_text(encoding="utf-8")
+    return [int(number) for number in text.split()]
+
+
+@pytest.fixture(scope="module")
+def whole(runs: Runs, engine_python: Path) -> dict[int, float]:
+    """The uninterrupted curve on one process, and on two at the same time on the same machine."""
+    one = start(engine_python, 1, spec(runs, "one"))
+    two = start(engine_python, 2, spec(runs, "two", gradient_accumulation_steps=1))
+    assert (one.wait(240), two.wait(240)) == (0, 0)
+    assert runs.curve("one").keys() == runs.curve("two").keys() == set(range(1, LAST + 1))
+    return runs.curve("one")
+
+
+def test_stop_file_saves_and_the_run_continues_exactly(
+    runs: Runs, whole: dict[int, float], engine_python: Path
+) -> None:
+    wanted = spec(runs, "stop file")
+    process = start(engine_python, 1, wanted)
+    wait_for(lambda: 6 in runs.curve("stop file"))
+    (runs.stage("stop file") / "stop").touch()
+    assert process.wait(60) == 0
+    stopped_at = max(runs.curve("stop file"))
+    assert stopped_at < LAST
+    assert runs.states("stop file")[-4:] == ["stopping", "saving", "saved", "stopped"]
+    assert not (runs.stage("stop file") / "result.json").exists()
+    (runs.stage("stop file") / "stop").unlink()
+    assert start(engine_python, 1, wanted).wait(240) == 0
+    assert runs.curve("stop file") == whole
+    resumed = [event["reason"] for event in runs.events("stop file", "state") if event["state"] == "resumed"]
+    assert resumed == [f"from checkpoint-{stopped_at}"]
+
+
+def test_sigterm_to_one_rank_stops_all_at_the_same_step(
+    runs: Runs, whole: dict[int, float], engine_python: Path
+) -> None:
+    wanted = spec(runs, "sigterm", gradient_accumulation_steps=1)
+    process = start(engine_python, 2, wanted)
+    wait_for(lambda: 6 in runs.curve("sigterm"))
+    os.kill(workers_of(process.pid)[1], signal.SIGTERM)
+    assert process.wait(60) == 0
+    stopped_at = max(runs.curve("sigterm"))
+    assert runs.checkpoints("sigterm")[-1] == stopped_at < LAST
+    assert runs.states("sigterm")[-1] == "stopped"
+    assert start(engine_python, 2, wanted).wait(240) == 0
+    assert runs.curve("sigterm") == runs.curve("two")
+
+
+def test_workers_do_not_outlive_a_killed_launcher(runs: Runs, engine_python: Path) -> None:
+    wanted = spec(runs, "orphan", max_steps=4000)
+    process = start(engine_python, 1, wanted)
+    wait_for(lambda: 3 in runs.curve("orphan"))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(30)
+    wait_for(lambda: not workers_left(runs.stage("orphan")), 30)
+    assert runs.states("orphan")[-1] == "stopped"
+
+
+def test_sigkill_while_saving_never_blocks_the_next_start(
+    runs: Runs, whole: dict[int, float], engine_python: Path
+) -> None:
+    wanted = spec(runs, "sigkill", save_steps=1)
+    for step in (5, 14, 23):
+        process = start(engine_python, 1, wanted)
+        wait_for(
+            lambda step=step: step in runs.curve("sigkill") and (runs.output("sigkill") / "saving").exists()
+        )
+        os.killpg(process.pid, signal.SIGKILL)
+        for worker in workers_left(runs.stage("sigkill")):
+            os.kill(worker, signal.SIGKILL)
+        process.wait(30)
+    assert start(engine_python, 1, wanted).wait(240) == 0
+    assert runs.curve("sigkill") == whole
+    assert runs.result("sigkill")["figures"]["steps"] == LAST
+    assert len(runs.checkpoints("sigkill")) == 3
+
+
+def workers_left(stage: Path) -> list[int]:
+    """Return the processes that still run this stage's specification."""
+    left = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if str(stage / "spec.json") in command:
+                left.append(int(entry.name))
+    return left
+
+
+def test_refusal_is_one_sentence_and_a_failing_exit(runs: Runs, engine_python: Path) -> None:
+    wanted = spec(runs, "refused", lora_rnk=3)
+    assert start(engine_python, 1, wanted).wait(120) != 0
+    (error,) = runs.events("refused", "error")
+    assert "`lora_rnk` is not a setting" in error["what"]
+    assert error["remedy"] == "Did you mean `lora_rank`?"
+
+
+def test_preflight_measures_two_steps_and_keeps_nothing(runs: Runs, engine_python: Path) -> None:
+    import subprocess
+
+    from tests.runtime.train_setup import START, environment
+
+    stage = runs.root / "preflight"
+    stage.mkdir()
+    path = stage / "spec.json"
+    extras = {"lora_alpha": 8, "num_processes": 2}
+    config = str(runs.config("preflight"))
+    path.write_text(
+        json.dumps({"stage": "preflight", "stage_folder": str(stage), "config": config, "train": extras}),
+        encoding="utf-8",
+    )
+    command = [str(engine_python), str(START), "preflight", str(path)]
+    subprocess.run(command, check=True, capture_output=True, env=environment(), timeout=120)
+    figures = json.loads((stage / "result.json").read_text(encoding="utf-8"))["figures"]
+    assert figures["step_seconds"] > 0
+    assert figures["peak_memory_bytes"] > 1e8
+    assert 0 < figures["longest_row_tokens"] <= 256
+    events = [json.loads(line) for line in (stage / "events-rank0.jsonl").read_text().splitlines()]
+    assert [event["passed"] for event in events if event["kind"] == "proof"] == [True, True]
+    assert not list(stage.glob("**/checkpoint-*"))
+    assert not (stage / "rehearsal").exists()
