@@ -91,7 +91,7 @@ def print_lengths(console: Console, found: Scan, max_length: int | None) -> None
     )
     share = lengths.answer_total / max(1, lengths.total)
     console.print(
-        f"{lengths.total} in one epoch, {lengths.answer_total} ({share:.0%}) of them answers, which are learnt"
+        f"{lengths.total} in one epoch; {lengths.answer_total} of them ({share:.0%}) are answers: learnt"
     )
     most = max((count for _, _, count in found.histogram), default=1)
     width = len(str(found.histogram[-1][1])) if found.histogram else 1

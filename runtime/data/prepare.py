@@ -164,7 +164,7 @@ def read_back(path: Path) -> int:
 
 
 def report(scanned: Scan, settings: dict[str, Any], rows: dict[str, int], sha256: dict[str, str]) -> str:
-    """Return the text of `prepare.json`: no times and no paths of this machine, so that it can be compared."""
+    """Return the text of `prepare.json`: no times, no paths of this machine, so that it compares."""
     contents = {
         "facts": scanned.facts.model_dump(),
         "settings": settings,

@@ -77,7 +77,7 @@ def src_tgt(row: Mapping[str, Any], note: Note) -> list[Message] | None:
     if len(sides[0]) != len(sides[1]):
         note("turns.unequal", "tgt", f"{len(sides[0])} questions but {len(sides[1])} answers")
         return None
-    context = row.get("context")
+    context = parsed(row.get("context"))
     system = optional(
         context if isinstance(context, Mapping) and context.get("system") else row, "system", note
     )
@@ -178,13 +178,13 @@ def optional(row: Mapping[str, Any], name: str, note: Note) -> str | None:
 
 
 def parsed(value: Any) -> Any:
-    """Return the JSON list inside a text, as CSV cells hold them; anything else unchanged."""
-    if isinstance(value, str) and value.lstrip()[:1] == "[":
+    """Return the JSON list or object inside a text, as CSV cells hold them; anything else unchanged."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             found = json.loads(value)
         except (ValueError, RecursionError):
             return value
-        return found if isinstance(found, list) else value
+        return found if isinstance(found, (list, dict)) else value
     return value
 
 

@@ -95,9 +95,13 @@ def special_tokens(tokenizer: Tokenizer) -> list[str]:
 
 
 def estimate(text: str) -> int:
-    """Return a cautious guess of the token count: 3.5 ASCII characters or one other character per token."""
+    """Return a guess of the token count: 4 ASCII characters, or 0.8 others, per token.
+
+    Measured on alpaca: English 4.7 characters per token; Chinese 0.55 where the vocabulary does not know it
+    (SmolLM2), about 1.5 where it does.
+    """
     wide = len(text) - len(text.encode("ascii", "ignore"))
-    return max(1, round((len(text) - wide) / 3.5 + wide)) if text else 0
+    return max(1, round((len(text) - wide) / 4 + wide / 0.8)) if text else 0
 
 
 def load_counter(folder: Path | None) -> TokenCounter:

@@ -1,4 +1,4 @@
-"""Stage prepare: turns the person's data into train.json and dev.json. `python -m runtime.stages.prepare SPEC.json`"""
+"""Stage prepare: turns data into train.json and dev.json. `python -m runtime.stages.prepare SPEC.json`"""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def main(spec: dict[str, Any]) -> int:
 
 
 def announce(emitter: Emitter, prepared: Prepared) -> None:
-    """Say what was found: findings as sentences, files as artifacts, and the proof that the rows are sound."""
+    """Say what was found: findings as sentences, files as artifacts, and the proof of the rows."""
     facts = prepared.scan.facts
     for code, count in prepared.scan.finding_counts.items():
         kind = KINDS[code]
