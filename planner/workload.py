@@ -60,6 +60,11 @@ def round_up(number: float, multiple: int) -> int:
     return math.ceil(number / multiple) * multiple
 
 
+def nearest_power_of_two(number: float) -> int:
+    """Return the power of two nearest to `number` by ratio; at least 1."""
+    return 1 << max(0, round(math.log2(max(1.0, number))))
+
+
 def power_of_two_below(number: float) -> int:
     """Return the largest power of two that is at most `number`; at least 1."""
     return 1 << max(0, math.floor(math.log2(max(1.0, number))))

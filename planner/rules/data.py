@@ -6,7 +6,7 @@ from planner.phrases import count, plural
 from planner.rules.optimisation import TARGET_STEPS, wanted_epochs
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.situation import Situation
-from planner.workload import fill, power_of_two_below, round_up
+from planner.workload import fill, nearest_power_of_two, round_up
 
 LONGEST_PACK = {"cpu": 1024, "gpu": 4096}
 """Longest packed sequence that a plan chooses by itself: beyond it attention and a step's time grow, and
@@ -23,7 +23,7 @@ def row_length(s: Situation) -> int:
 def pack_length(s: Situation) -> int:
     """Return the packed length that leaves about TARGET_STEPS steps: long for much data, short for little."""
     tokens = s.data.lengths.total * wanted_epochs(s)
-    length = power_of_two_below(tokens / (TARGET_STEPS * s.workers))
+    length = nearest_power_of_two(tokens / (TARGET_STEPS * s.workers))
     length = min(max(length, 128), LONGEST_PACK[s.device], s.model.max_position_embeddings)
     return max(length, row_length(s))
 
