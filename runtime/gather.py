@@ -12,7 +12,12 @@ from runtime.paths import models_folder
 Progress = Callable[[float, float, str, str], None]
 Report = Callable[[str], None]
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "special_tokens_map.json",
+)
 
 
 def gather(
@@ -44,11 +49,10 @@ def gather(
     folder = tokenizer_folder(model_facts, report, progress)
     found = scan(data, folder, seed=seed, dev_fraction=dev_fraction, progress=progress)
     facts = found.facts
+    bad = f"; {facts.unusable_rows:,} unusable, see `steersman data inspect`" if facts.unusable_rows else ""
     report(
         f"Data: {facts.train_rows:,} rows to train on, {facts.dev_rows:,} held out, "
-        f"{facts.lengths.mean:.0f} tokens on average"
-        + (f"; {facts.unusable_rows:,} unusable, see `steersman data inspect`." if facts.unusable_rows "
-            "else ".")
+        f"{facts.lengths.mean:.0f} tokens on average{bad}."
     )
     return Facts(model=model_facts, data=facts, hardware=machine)
 
