@@ -9,6 +9,7 @@ import contextlib
 import sys
 from pathlib import Path
 
+from aistudio_sdk.config import TEMPORARY_FOLDER_NAME
 from aistudio_sdk.file_download import get_git_info, model_file_download
 from aistudio_sdk.snapshot_download import get_model_files
 
@@ -42,6 +43,9 @@ def download(model: str, revision: str, name: str, file: RemoteFile, folder: Pat
     """Fetch one file into `folder`, continuing what an interrupted call left there."""
     with contextlib.redirect_stdout(sys.stderr):
         model_file_download(model, name, revision=revision, local_dir=str(folder))
-    path = folder / name
+    path, left = folder / name, folder / TEMPORARY_FOLDER_NAME / name
+    if not path.is_file() and left.is_file() and left.stat().st_size == file.size:
+        # The client forgets to put a file in its place when it was fetched in more than one go.
+        left.replace(path)
     if not path.is_file() or path.stat().st_size != file.size:
         raise ConnectionError(f"AI Studio did not deliver {name}")

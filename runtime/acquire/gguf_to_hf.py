@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from planner.errors import BadInput
+from runtime.acquire.disk import require_room
 from runtime.acquire.gguf_tokenizer import special_ids, write_tokenizer
 from runtime.acquire.report import Progress
 
@@ -228,25 +229,19 @@ def write_weights(
 def gguf_to_hf(path: Path, folder: Path, progress: Progress) -> None:
     """Write the Hugging Face folder of the GGUF file at `path` into the existing, empty `folder`.
 
-    Raises BadInput if the file is broken, or holds an architecture, tokenizer or position scaling that is not
-    known.
+    Raises BadInput if the file is broken, if the decoded weights do not fit on the disk, or if the file holds an
+    architecture, tokenizer or position scaling that is not known.
     """
+    progress(0, 1, "files", "reading the GGUF file")
     fields, tensors = read_gguf(path)
     config = hf_config(fields, tensors)
     _write_json(folder / "config.json", config)
     ids = {name: config[name] for name in config if name.endswith("_token_id")}
     _write_json(folder / "generation_config.json", ids)
     write_tokenizer(fields, folder, config["max_position_embeddings"])
-    write_weights(decoded(tensors, config), _float32_bytes(tensors), folder, progress)
-
-
-def decoded_bytes(path: Path) -> int:
-    """Return how large the weights of a GGUF file are in float32."""
-    return _float32_bytes(read_gguf(path)[1])
-
-
-def _float32_bytes(tensors: list[gguf.ReaderTensor]) -> int:
-    return sum(4 * int(tensor.n_elements) for tensor in tensors if tensor.name not in DERIVED)
+    total_bytes = sum(4 * int(tensor.n_elements) for tensor in tensors if tensor.name not in DERIVED)
+    require_room(folder, total_bytes, "The decoded model")
+    write_weights(decoded(tensors, config), total_bytes, folder, progress)
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -18,6 +18,8 @@ from runtime.acquire.report import Progress
 from runtime.workers.folder_manifest import sha256_of
 
 POLL_SECONDS = 0.5
+REVISION_NOTE = ".revision"
+"""File in a half-fetched folder that says of which commit the files are."""
 
 
 class Hub(NamedTuple):
@@ -80,6 +82,7 @@ def fetch_from_hub(source: ModelSource, folder: Path, progress: Progress) -> dic
     """Fetch the model into `folder`, continuing an earlier call's work; return name -> verified sha256."""
     listing = list_files(source)
     wanted = wanted_files(source.id, listing)
+    _keep_only_revision(folder, listing.revision)
     total = sum(file.size for file in wanted.values())
     there = _bytes_below(folder)
     require_room(folder, max(0, total - there), f"{source.id} from {HUBS[source.kind].title}")
@@ -91,6 +94,15 @@ def fetch_from_hub(source: ModelSource, folder: Path, progress: Progress) -> dic
         if leftover.name not in wanted:
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     return _check(source, wanted, folder, progress)
+
+
+def _keep_only_revision(folder: Path, revision: str) -> None:
+    """Empty `folder` if an earlier call fetched another revision: files of two commits must not mix."""
+    note = folder / REVISION_NOTE
+    if not note.is_file() or note.read_text(encoding="utf-8") != revision:
+        shutil.rmtree(folder)
+        folder.mkdir()
+        note.write_text(revision, encoding="utf-8")
 
 
 def _check(

