@@ -115,7 +115,7 @@ def assumptions(s: Situation) -> tuple[str, ...]:
         )
     else:
         lines.append(
-            "Speed on the CPU is scaled from a measurement: 165 tokens/s at 135M weights on two AMD EPYC "
+            "Speed on the CPU is scaled from a measurement: 233 tokens/s at 135M weights on two AMD EPYC "
             "cores."
         )
     if not s.data.lengths.counted:

@@ -83,7 +83,7 @@ def cpu_machine(
         description=f"{cores} {title} CPU cores, {host // GIB} GiB".replace("  ", " "),
         origin="typed",
         nodes=nodes,
-        cpu=CpuFacts(name=f"{title} CPU".strip(), cores=cores, vendor=vendor, flags=flags),  # type: ignore[arg-type]
+        cpu=CpuFacts(name=f"{title} CPU".strip(), cores=cores, vendor=vendor, flags=flags),
         memory_bytes=host,
         disk_free_bytes=disk or 0,
     )

@@ -1,7 +1,7 @@
 """Every setting that a plan decides: its name, type, range and meaning.
 
-Names are the field's own, and equal the engine's argument wherever the engine has one. The help of `--set`, the
-validation of pins and the check of an edited plan file all read this table.
+Names are the field's own, and equal the engine's argument wherever the engine has one. The help of `--set`,
+the validation of pins and the check of an edited plan file all read this table.
 """
 
 from __future__ import annotations

@@ -11,14 +11,14 @@ from __future__ import annotations
 from planner.facts import CpuFacts, HardwareFacts, ModelFacts
 from planner.setup import Setup
 
-CPU_CORE_FLOPS = 45e9
-"""Useful operations per second of one core: 165 tokens/s x 4 x 135e6 weights over 2 AMD EPYC cores with
-AVX-512 (data parallel, MKL_DEBUG_CPU_TYPE=5), SmolLM2-135M, 256-token rows, padding included."""
+CPU_CORE_FLOPS = 66e9
+"""Useful operations per second of one core: 2.2 s for a step of two packs of 256 tokens on two AMD EPYC cores
+with AVX-512 (data parallel, MKL_DEBUG_CPU_TYPE=5), LoRA on SmolLM2-135M."""
 
 SLOW_MATMUL = 0.54
 """The same without MKL_DEBUG_CPU_TYPE on AMD: 89 of 165 tokens/s."""
 
-THREAD_SHARE = 0.33
+THREAD_SHARE = 0.35
 """What each thread beyond the first adds inside one process: 105-110 tokens/s with two threads against 77-82
 with one."""
 

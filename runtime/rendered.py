@@ -1,0 +1,137 @@
+"""A plan as a folder that trains without Steersman: config, data, model, worker files and launch.sh."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from planner.errors import BadInput
+from planner.plan import Plan
+from planner.planfile import dumps
+from planner.render import (
+    explanation,
+    launch_arguments,
+    launch_script,
+    templates,
+    train_config,
+    train_extras,
+)
+from runtime.paths import PROJECT, models_folder, write_atomically
+
+Progress = Callable[[float, float, str, str], None]
+
+SOURCE, MODEL, DATA, OUTPUT = "model/huggingface", "model/paddle", "data", "output"
+"""Folders inside the rendered one. Everything in its files is relative to it, so it can be moved."""
+
+TOLERANCE = 1e-4
+
+
+def render_folder(plan: Plan, folder: Path, *, configs_only: bool, progress: Progress) -> list[Path]:
+    """Write everything into `folder` and return what was written, in the order of use.
+
+    With `configs_only` neither model nor data is fetched or prepared; the README says where to put them.
+    """
+    write_configs(plan, folder)
+    shutil.copytree(
+        PROJECT / "runtime" / "workers",
+        folder / "worker",
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    if not configs_only:
+        write_model(plan, folder / SOURCE, progress)
+        write_data(plan, folder, progress)
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def write_configs(plan: Plan, folder: Path) -> None:
+    """Write the toolkit's config, the workers' specifications, the plan, launch.sh and the README."""
+    arguments = [*launch_arguments(plan, "log"), "worker/start.py", "train", "train.json"]
+    convert = {
+        "stage": "convert",
+        "stage_folder": "stages/convert",
+        "source_folder": SOURCE,
+        "destination": MODEL,
+        "tolerance": TOLERANCE,
+    }
+    train = {
+        "stage": "train",
+        "stage_folder": "stages/train",
+        "config": "config.json",
+        "processes": plan.value("num_processes"),
+        "extras": {**train_extras(plan), "tracker_folder": "tracker"},
+    }
+    files = {
+        "config.json": train_config(plan, model=MODEL, data=DATA, output_dir=OUTPUT),
+        "config.explained.md": explanation(plan),
+        "convert.json": json.dumps(convert, indent=2) + "\n",
+        "train.json": json.dumps(train, indent=2) + "\n",
+        "plan.yaml": dumps(plan),
+        "launch.sh": launch_script(plan, arguments),
+        "README.md": readme(plan),
+    }
+    for name, text in files.items():
+        write_atomically(folder / name, text)
+    (folder / "launch.sh").chmod(0o755)
+
+
+def write_model(plan: Plan, destination: Path, progress: Progress) -> None:
+    """Put the Hugging Face folder in place: hard links where the file system allows it, else copies."""
+    from runtime.acquire.fetch import acquire
+
+    source = acquire(plan.facts.model.source, models_folder(), progress)
+    shutil.rmtree(destination, ignore_errors=True)
+    shutil.copytree(source, destination, copy_function=link_or_copy)
+
+
+def link_or_copy(source: str, destination: str) -> None:
+    """Link a cached file; copy it when it is on another disk."""
+    try:
+        os.link(os.path.realpath(source), destination)
+    except OSError:
+        shutil.copy2(source, destination)
+
+
+def write_data(plan: Plan, folder: Path, progress: Progress) -> None:
+    """Prepare the data as the plan says, with the model's own tokenizer."""
+    from runtime.data.bundled import resolve_data
+    from runtime.data.prepare import prepare
+
+    data = plan.facts.data
+    prepare(
+        str(resolve_data(data.path)),
+        folder / SOURCE,
+        (folder / DATA).resolve(),
+        max_length=int(str(plan.value("max_length"))),
+        src_length=int(str(plan.value("src_length"))),
+        seed=int(str(plan.value("seed"))),
+        dev_fraction=data.dev_rows / (data.train_rows + data.dev_rows),
+        expected_fingerprint=data.fingerprint,
+        progress=progress,
+    )
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that holds something else: nothing of a person's is ever overwritten."""
+    if folder.is_file():
+        raise BadInput(f"{folder} is a file.", remedy="Name a folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "launch.sh").is_file():
+        raise BadInput(
+            f"{folder} is not empty and was not written by `steersman render`.", remedy="Name another folder."
+        )
+
+
+def readme(plan: Plan) -> str:
+    """Return what the folder is, how to run it, and what each file is for."""
+    template = templates().get_template(f"{plan.value('engine')}/rendered.md.j2")
+    return template.render(
+        name=plan.name,
+        model=plan.facts.model.name,
+        version=plan.steersman,
+        engine=f"{plan.value('engine')} ({plan.value('engine_build')})",
+        nodes=plan.facts.hardware.nodes,
+        folders={"source": SOURCE, "model": MODEL, "data": DATA, "output": OUTPUT},
+    )

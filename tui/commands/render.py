@@ -1,0 +1,44 @@
+"""`steersman render`: a plan as a folder that trains without Steersman."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path),
+              help="Folder to write; it may exist if it was rendered before.")  # fmt: skip
+@click.option("--configs-only", is_flag=True, help="Write configs and launch.sh; leave model and data out.")
+def command(plan_file: Path, folder: Path, configs_only: bool) -> None:
+    """Write a plan's configs, data, model and launch.sh into a folder that trains without Steersman.
+
+    config.json is in the format of upstream's own training script. Nothing in the folder names a path outside
+    of it, so it can be copied to another machine.
+
+    \b
+    Examples:
+      steersman render plan.yaml -o rendered
+      PYTHON=/path/to/engine/bin/python rendered/launch.sh
+      steersman render plan.yaml -o rendered --configs-only
+    """
+    from planner.errors import BadInput
+    from planner.planfile import loads
+    from runtime.rendered import refuse_foreign, render_folder
+    from tui.commands.data import progress_line
+
+    try:
+        text = plan_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"The plan {plan_file} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}."
+        ) from error
+    plan = loads(text, str(plan_file))
+    refuse_foreign(folder)
+    with progress_line("rendering") as progress:
+        written = render_folder(plan, folder, configs_only=configs_only, progress=progress)
+    for path in written:
+        click.echo(path)
+    click.echo(f"Train with: PYTHON=/path/to/engine/bin/python {folder / 'launch.sh'}", err=True)
