@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from runtime.workers.decoding import Answer, greedy
 from runtime.workers.hf_load import UnloadableModelError, load_hf_model
-from runtime.workers.merging import load_paddle_model
+from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import decode_answer, encode_prompt, end_tokens, load_tokenizer
 from runtime.workers.refusal import RefusedError
 from runtime.workers.stage_run import Stage

@@ -50,12 +50,13 @@ def causal_model(model: Any) -> Any:
 
 
 def all_logits(model: Any, prompt: Sequence[int]) -> np.ndarray:
-    """Return float32 [tokens, vocabulary]: the logits at every position of one prompt."""
+    """Return [tokens, vocabulary]: the logits at every position of one prompt, at least float32."""
     ids, mask, positions = (paddle.to_tensor(array) for array in left_padded([prompt]))
     with paddle.no_grad():
         output = causal_model(model)(ids, attention_mask=mask, position_ids=positions, return_dict=True)
-        logits: np.ndarray = output.logits[0].astype("float32").numpy()
-    return logits
+        logits = output.logits[0]
+    found: np.ndarray = (logits if logits.dtype == paddle.float64 else logits.astype("float32")).numpy()
+    return found
 
 
 def next_logits(model: Any, prompts: Sequence[Sequence[int]]) -> Generator[Logits, Sequence[int], None]:

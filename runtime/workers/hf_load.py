@@ -107,11 +107,12 @@ def load_hf_model(folder: str | Path, dtype: str = "float32") -> Any:
     The folder is only read. Raises `UnloadableModelError` when it lacks safetensors or any weight.
     """
     from paddlenlp.transformers import AutoModelForCausalLM
+    from paddlenlp.transformers.model_utils import no_init_weights
 
     names = tensor_names(folder)
     if not names:
         raise UnloadableModelError(f"{folder} holds no safetensors weights.")
-    with linked_view(folder) as view:
+    with linked_view(folder) as view, no_init_weights(_enable=True):  # the check below sees to it instead
         model = AutoModelForCausalLM.from_pretrained(str(view), convert_from_torch=True, dtype=dtype)
     check_every_weight_is_given(model, names)
     model.eval()

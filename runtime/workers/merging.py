@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import paddle
 
 from runtime.workers.adapter import attach
 from runtime.workers.decoding import causal_model
 from runtime.workers.hf_folder import original_tensors, put_in_place, rounded, weights, write_hf_folder
 from runtime.workers.merge_proof import largest_difference, observe, prompt_logits, proof_prompts, prove
+from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import load_tokenizer
-from runtime.workers.refusal import RefusedError
+from runtime.workers.proof_precision import fits_double
 from runtime.workers.stage_run import Stage
 
 PHASES = (
@@ -44,17 +46,6 @@ def say_written(stage: Stage, done: int, total: int) -> None:
         say_phase(stage, 2, done / total)
 
 
-def load_paddle_model(folder: str, dtype: str) -> Any:
-    """Return the model of a PaddleNLP folder in eval mode."""
-    from paddlenlp.transformers import AutoModelForCausalLM
-
-    if not Path(folder, "config.json").exists():
-        raise RefusedError(f"{folder} is no model folder: it has no config.json.")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    model.eval()
-    return model
-
-
 def take_rounded_weights(model: Any, original: str) -> bool:
     """Give the live model the merged weights as a 16-bit file holds them; return whether there are any.
 
@@ -66,9 +57,10 @@ def take_rounded_weights(model: Any, original: str) -> bool:
         return False
     for weight in list(weights(causal_model(model))):
         array = rounded(weight.value(), given[weight.name].dtype).astype(np.float32)
-        getattr(weight.layer, weight.parameter).set_value(array.T if weight.transposed else array)
+        parameter = getattr(weight.layer, weight.parameter)
+        parameter.set_value(paddle.to_tensor(array.T if weight.transposed else array).astype(parameter.dtype))
         if weight.parameter == "weight" and hasattr(weight.layer, "lora_B"):
-            weight.layer.lora_B.set_value(np.zeros(weight.layer.lora_B.shape, np.float32))
+            weight.layer.lora_B.set_value(paddle.zeros_like(weight.layer.lora_B))
     return True
 
 
@@ -104,7 +96,8 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     prompts = proof_prompts(load_tokenizer(spec["base"]))
     model, effect = load_trained(spec, prompts, stage, dtype)
     figures: dict[str, Any] = {"effect_on_logits": effect}
-    reference = observe(model, prompts, stage)
+    double = fits_double(model)
+    reference = observe(model, prompts, stage, dtype, double)
     try:
         say_phase(stage, 2)
         write_hf_folder(
@@ -114,7 +107,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
             each_tensor=lambda done, total: say_written(stage, done, total),
         )
         if take_rounded_weights(model, spec["hf_folder"]):
-            exact, reference = reference, observe(model, prompts, stage)
+            exact, reference = reference, observe(model, prompts, stage, dtype, double)
             figures["rounding_of_logits"] = largest_difference(exact.logits, reference.logits)
             stage.emitter.log(
                 "The original model is stored with 16 bits per weight, and so is the merged one: "
@@ -124,7 +117,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
         gc.collect()
         say_phase(stage, 3)
         figures["max_logit_difference"] = prove(
-            partial, reference, prompts, float(spec["tolerance"]), stage, dtype
+            partial, reference, prompts, float(spec["tolerance"]), stage, dtype, double
         )
         stage.check_stop()
         put_in_place(partial, destination)

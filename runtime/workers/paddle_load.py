@@ -1,0 +1,24 @@
+"""Load a model from a folder in PaddleNLP's own format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from paddlenlp.transformers import AutoModelForCausalLM
+from paddlenlp.transformers.model_utils import no_init_weights
+
+from runtime.workers.refusal import RefusedError
+
+
+def load_paddle_model(folder: str | Path, dtype: str = "float32") -> Any:
+    """Return the model in eval mode, cast to `dtype`.
+
+    Random initialisation is left out: it takes longer than reading the weights that replace it.
+    """
+    if not Path(folder, "config.json").exists():
+        raise RefusedError(f"{folder} is no model folder: it has no config.json.")
+    with no_init_weights(_enable=True):
+        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype)
+    model.eval()
+    return model

@@ -1,0 +1,162 @@
+"""The conversation protocol of worker `chat`.
+
+A request is one line: `{"messages": [...], "which": "tuned" | "base", "max_new_tokens", "temperature",
+"top_p", "seed"}`. Its replies are lines, told apart by `kind`: `loading` and `ready` around the first use
+of a model, `piece` for each bit of text, and one `end` (with `reason`: ended, length or interrupted) or
+`error`. SIGINT ends the answer that is being given and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, TextIO
+
+import numpy as np
+
+from runtime.workers.decoding import next_logits, sample
+from runtime.workers.hf_load import load_hf_model
+from runtime.workers.paddle_load import load_paddle_model
+from runtime.workers.prompting import decode_answer, encode_prompt, end_tokens, load_tokenizer
+from runtime.workers.refusal import RefusedError
+
+UNFINISHED = "\ufffd"
+"""What a cut-off character decodes to; such a tail waits for the token that completes it."""
+
+
+class Interruption:
+    """Whether SIGINT came since the request did."""
+
+    def __init__(self) -> None:
+        self.came = False
+        signal.signal(signal.SIGINT, self.note)
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Remember the signal; the answer ends after the token in progress."""
+        self.came = True
+
+
+class Models:
+    """The two models, each loaded when it is first asked for, and their tokenizer."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self.dtype = spec.get("dtype", "float32")
+        self.tokenizer = load_tokenizer(spec["base"])
+        self.ends = end_tokens(self.tokenizer, spec["base"], spec["model"])
+        self.loaded: dict[str, Any] = {}
+
+    def get(self, which: str) -> Any:
+        """Return the `base` or the `tuned` model."""
+        if which not in ("base", "tuned"):
+            raise RefusedError(f"`which` is {which!r}; it must be base or tuned.")
+        if which not in self.loaded:
+            if which == "base":
+                self.loaded[which] = load_paddle_model(self.spec["base"], self.dtype)
+            else:
+                self.loaded[which] = load_hf_model(self.spec["model"], self.dtype)
+        return self.loaded[which]
+
+
+def new_text(tokenizer: Any, tokens: list[int], said: str) -> str:
+    """Return what the tokens say beyond `said`, without a character that is still incomplete."""
+    text = decode_answer(tokenizer, tokens).rstrip(UNFINISHED)
+    return text[len(said) :] if text.startswith(said) else ""
+
+
+def answer(models: Models, request: dict[str, Any], interruption: Interruption) -> Iterator[dict[str, Any]]:
+    """Yield the replies to one request."""
+    which = request.get("which", "tuned")
+    if which not in models.loaded:
+        started = time.monotonic()
+        yield {"kind": "loading", "which": which}
+        models.get(which)
+        yield {"kind": "ready", "which": which, "seconds": round(time.monotonic() - started, 3)}
+    model = models.get(which)
+    prompt = encode_prompt(models.tokenizer, request["messages"])
+    limit = min(int(request.get("max_new_tokens", 256)), model.config.max_position_embeddings - len(prompt))
+    if limit < 1:
+        raise RefusedError(
+            f"The conversation has {len(prompt)} tokens, all that the model can hold.",
+            remedy="Start a new one: /reset",
+        )
+    random = np.random.default_rng(request.get("seed"))
+    temperature, top_p = float(request.get("temperature", 0)), float(request.get("top_p", 1))
+    tokens: list[int] = []
+    said, reason = "", "length"
+    started = time.monotonic()
+    steps = next_logits(model, [prompt])
+    logits = next(steps)
+    while not interruption.came:
+        token = sample(logits[0], temperature, top_p, random)
+        if token in models.ends:
+            reason = "ended"
+            break
+        tokens.append(token)
+        piece = new_text(models.tokenizer, tokens, said)
+        if piece:
+            said += piece
+            yield {"kind": "piece", "text": piece}
+        if len(tokens) == limit:
+            break
+        logits = steps.send([token])
+    else:
+        reason = "interrupted"
+    whole = decode_answer(models.tokenizer, tokens)
+    if whole.startswith(said) and whole != said:
+        yield {"kind": "piece", "text": whole[len(said) :]}
+    seconds = time.monotonic() - started
+    yield {
+        "kind": "end",
+        "text": whole,
+        "reason": reason,
+        "tokens": len(tokens),
+        "seconds": round(seconds, 3),
+        "tokens_per_second": round(len(tokens) / seconds, 2) if seconds > 0 else 0.0,
+    }
+
+
+def parse(line: str) -> dict[str, Any]:
+    """Return a request; raises `RefusedError` when the line is none."""
+    try:
+        request = json.loads(line)
+    except ValueError as error:
+        raise RefusedError("A request must be one line of JSON.", str(error)) from error
+    if not isinstance(request, dict) or not isinstance(request.get("messages"), list):
+        raise RefusedError("A request must be a JSON object with a list of `messages`.")
+    return request
+
+
+def serve(spec: dict[str, Any], requests: TextIO, replies: TextIO) -> int:
+    """Answer every request; an error ends its request, not the worker."""
+
+    def reply(message: dict[str, Any]) -> None:
+        replies.write(json.dumps(message, ensure_ascii=False) + "\n")
+        replies.flush()
+
+    interruption = Interruption()
+    models = Models(spec)
+    for line in requests:
+        interruption.came = False
+        try:
+            for message in answer(models, parse(line), interruption):
+                reply(message)
+        except RefusedError as refused:
+            reply({"kind": "error", "what": refused.what, "why": refused.why, "remedy": refused.remedy})
+        except BrokenPipeError:
+            return 0
+        except Exception as error:
+            traceback.print_exc()
+            reply(
+                {
+                    "kind": "error",
+                    "what": "No answer.",
+                    "why": f"{type(error).__name__}: {error}",
+                    "remedy": "",
+                }
+            )
+    return 0
