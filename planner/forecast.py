@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from planner import memory, pace
+from planner.budget import look_seconds, start_seconds
 from planner.layout import memory_limit
 from planner.phrases import GIB, MIB, duration
 from planner.plan import Forecast
@@ -32,8 +35,6 @@ GENERATE_TOKENS_PER_SECOND = 12.7
 """Greedy answers with a key/value cache at 135M on one core; falls with the model's size."""
 
 PROMPTS = 8
-EVAL_SHARE = 1 / 3
-"""Forward pass only."""
 
 
 def make_forecast(s: Situation) -> Forecast:
@@ -65,13 +66,7 @@ def evaluation_seconds(s: Situation) -> float:
     """Return seconds of all evaluations of the run."""
     if s.word("evaluation_strategy") == "no":
         return 0.0
-    looks = max(1, s.whole("max_steps") // s.whole("eval_steps"))
-    return looks * pace.epoch_seconds(s) * s.data.dev_rows / s.data.train_rows * EVAL_SHARE
-
-
-def start_seconds(s: Situation) -> float:
-    """Return seconds before the first step: the launcher, imports, loading the model."""
-    return 12.0 + s.model.parameters * 4 / CONVERT_BYTES_PER_SECOND
+    return math.ceil(s.whole("max_steps") / s.whole("eval_steps")) * look_seconds(s)
 
 
 def stage_seconds(s: Situation) -> dict[str, float]:

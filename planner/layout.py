@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
-from planner import memory
+from planner import memory, speed
 from planner.errors import NothingFeasible
 from planner.families import SFT_FAMILIES
 from planner.phrases import parameters, size
@@ -104,21 +104,30 @@ def candidates(s: Situation) -> Iterator[Setup]:
         yield from gpu_candidates(s, method) if s.on_gpu else cpu_candidates(s, method)
 
 
-def cpu_candidates(s: Situation, method: str) -> Iterator[Setup]:
-    """As many processes as are useful, then fewer; recompute before halving the processes.
+def cpu_candidates(s: Situation, method: str) -> list[Setup]:
+    """Return process counts with and without recompute, the fastest first; cores left over become threads."""
+    pinned = s.pinned_whole("num_processes")
+    counts = [pinned] if pinned else halves(useful_processes(s))
+    stage1 = s.pin("sharding") == "stage1"
+    found = [
+        setup_for(
+            s,
+            method=method,
+            processes=number,
+            threads=s.pinned_whole("omp_num_threads") or max(1, s.workers // number),
+            recompute=recompute,
+            sharding="stage1" if stage1 else "none",
+            sharding_degree=number if stage1 else 1,
+        )
+        for number in counts
+        for recompute in (False, True)
+    ]
+    return sorted(found, key=lambda setup: -speed.cpu_tokens_per_second(s.model, setup, s.hardware.cpu))
 
-    Recompute costs a third to a half more time; half the processes cost twice the time.
-    """
-    most = s.pinned_whole("num_processes") or useful_processes(s)
-    count = most
-    while count >= 1:
-        for recompute in (False, True):
-            base = setup_for(s, method=method, processes=count, recompute=recompute)
-            stage1 = s.pin("sharding") == "stage1"
-            yield replace(
-                base, sharding="stage1" if stage1 else "none", sharding_degree=count if stage1 else 1
-            )
-        count = count // 2 if count > 1 else 0
+
+def halves(number: int) -> list[int]:
+    """Return `number`, its half, and so on down to 1."""
+    return [number] if number == 1 else [number, *halves(number // 2)]
 
 
 def useful_processes(s: Situation) -> int:
@@ -213,8 +222,7 @@ def nothing_fits(s: Situation, rejected: list[tuple[Setup, int]]) -> NothingFeas
     fixes.append(f"use a {'device' if s.on_gpu else 'machine'} with at least {size(peak / HEADROOM)}")
     return NothingFeasible(
         f"{s.model.name} ({parameters(s.model.parameters)}) does not fit with method {setup.method}: the "
-        f"leanest "
-        f"layout needs {size(peak)} per {where}, and {size(HEADROOM * limit)} may be used.",
+        f"leanest layout needs {size(peak)} per {where}, and {size(HEADROOM * limit)} may be used.",
         why=f"Fixed by you: {pins}." if pins else "",
         remedy=f"To fix it, {', or '.join(fixes)}.",
     )

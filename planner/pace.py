@@ -42,10 +42,14 @@ SETTING_OF = {
 """Field of `Setup` -> setting."""
 
 
+def device_flops(s: Situation) -> float | None:
+    """Return one accelerator's dense peak in the chosen precision; None on a CPU or for an unknown device."""
+    return peak_flops(s.hardware.devices[0].name, s.word("precision")) if s.on_gpu else None
+
+
 def tokens_per_second(s: Situation) -> float:
     """Return training tokens per second over all processes, padding included."""
-    flops = peak_flops(s.hardware.devices[0].name, s.word("precision")) if s.on_gpu else None
-    return speed.tokens_per_second(s.model, setup_from(s.get), s.hardware, flops)
+    return speed.tokens_per_second(s.model, setup_from(s.get), s.hardware, device_flops(s))
 
 
 def sequences_per_step(s: Situation) -> int:

@@ -100,8 +100,7 @@ def refuse_oversize(s: Situation, peak: int, limit: int, disk: int) -> None:
         raise NothingFeasible(
             f"The plan needs {size(peak)} of memory per process, and {size(HEADROOM * limit)} may be used.",
             remedy=f"Lower per_device_train_batch_size (now {s.get('per_device_train_batch_size')}) or "
-            f"max_length (now "
-            f"{s.get('max_length')}), or allow recompute.",
+            f"max_length (now {s.get('max_length')}), or allow recompute.",
         )
     free = s.hardware.disk_free_bytes
     if s.hardware.origin == "probed" and disk > free:

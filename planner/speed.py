@@ -26,9 +26,17 @@ VECTOR_SHARE = {"avx512f": 1.0, "avx2": 0.6}
 """Width of the vector unit relative to AVX-512; the AVX2 figure is an estimate. Anything else counts as
 0.3."""
 
-GPU_UTILISATION = {"full": 0.42, "lora": 0.36}
-"""Share of the published dense 16-bit peak that training reaches with FlashAttention and well-filled batches
-(published Llama pretraining tables of PaddleNLP: 0.4 to 0.5 on A100)."""
+GPU_UTILISATION = {"full": 0.6, "lora": 0.5}
+"""Share of the published dense 16-bit peak that training reaches with FlashAttention and large micro-batches.
+Full: LLaMA-7B on 8 A100, sharding stage2, 4267 tokens/s per GPU (FlagPerf, llama1_7B-paddle); LoRA: an
+estimate."""
+
+TENSOR_SHARE = {1: 1.0, 2: 0.9, 4: 0.8, 8: 0.7}
+"""What tensor parallelism leaves of the speed per device; 2: 3888 of 4267 tokens/s (same source), beyond:
+estimates."""
+
+HALF_FILLED_TOKENS = 1024
+"""Tokens of a forward pass at which a GPU waits half of the time for launches; an estimate."""
 
 
 def token_flops(model: ModelFacts, setup: Setup) -> float:
@@ -60,9 +68,8 @@ def gpu_tokens_per_second(model: ModelFacts, setup: Setup, flops: float) -> floa
     peak."""
     share = GPU_UTILISATION[setup.method]
     share *= 1.0 if setup.flash else 0.6
-    share *= {1: 1.0, 2: 0.9, 4: 0.8, 8: 0.7}.get(setup.tensor, 0.6)
-    # A small forward pass leaves a GPU waiting for launches: half of the speed at about 1024 tokens.
-    filled = setup.micro_batch_tokens / (setup.micro_batch_tokens + 1024)
+    share *= TENSOR_SHARE.get(setup.tensor, 0.6)
+    filled = setup.micro_batch_tokens / (setup.micro_batch_tokens + HALF_FILLED_TOKENS)
     return setup.processes * flops * share * filled / token_flops(model, setup)
 
 

@@ -51,8 +51,8 @@ def gather(
     facts = found.facts
     bad = f"; {facts.unusable_rows:,} unusable, see `steersman data inspect`" if facts.unusable_rows else ""
     report(
-        f"Data: {facts.train_rows:,} rows to train on, {facts.dev_rows:,} held out, "
-        f"{facts.lengths.mean:.0f} tokens on average{bad}."
+        f"Data: {facts.train_rows:,} rows to train on, {facts.dev_rows:,} held out, {facts.lengths.mean:.0f} "
+        f"tokens on average{bad}."
     )
     return Facts(model=model_facts, data=facts, hardware=machine)
 

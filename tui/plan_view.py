@@ -102,8 +102,8 @@ def memory(plan: Plan) -> RenderableType:
     usable = HEADROOM * ahead.memory_limit_bytes
     title = Text.assemble(
         ("Memory ", "bold"),
-        f"{size(ahead.peak_memory_bytes)} per process, of {size(usable)} that may be used"
-        f" ({ahead.peak_memory_bytes / usable:.0%})",
+        f"{size(ahead.peak_memory_bytes)} per process, of {size(usable)} that may be used "
+        f"({ahead.peak_memory_bytes / usable:.0%})",
     )
     legend = Table.grid(padding=(0, 2))
     legend.add_column(width=2)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from planner import memory
+from planner.budget import TARGET_STEPS, affordable_rows
 from planner.layout import HEADROOM, layout, memory_limit
 from planner.phrases import count, plural, size
-from planner.rules.optimisation import TARGET_STEPS, wanted_epochs
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.setup import Setup
 from planner.situation import Situation
@@ -24,8 +24,7 @@ SHM_PER_LOADER = 256 * 1024**2
 
 def wanted_rows(s: Situation) -> float:
     """Return the rows that a step should see: few enough for TARGET_STEPS steps, at most MOST_ROWS."""
-    total = s.data.train_rows * wanted_epochs(s)
-    return min(max(1.0, total / TARGET_STEPS), MOST_ROWS[s.word("method")])
+    return min(max(1.0, affordable_rows(s) / TARGET_STEPS), MOST_ROWS[s.word("method")])
 
 
 def wanted_sequences(s: Situation) -> float:
@@ -87,9 +86,8 @@ def accumulation(s: Situation) -> Choice:
     rows = value * per_pass * s.data.train_rows / per_epoch
     return Choice(
         value,
-        f"{value} x {per_pass} sequences are about {rows:.0f} rows per step; about {wanted_rows(s):.0f} "
-        f"are wanted for "
-        f"{plural(s.data.train_rows, 'row')} and at least {TARGET_STEPS} steps.",
+        f"{value} x {per_pass} sequences are about {rows:.0f} rows per step; about {wanted_rows(s):.0f} are "
+        f"wanted for {plural(s.data.train_rows, 'row')} and at least {TARGET_STEPS} steps.",
         (not_(value * 2, f"About {2 * rows:.0f} rows per step: half as many steps."),),
     )
 

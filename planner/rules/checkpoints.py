@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 
+from planner.budget import LOOKS, look_seconds, looks
 from planner.pace import setup_from, step_seconds
 from planner.phrases import duration, plural, size
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.setup import adapter_parameters
 from planner.situation import Situation
-
-LOOKS = 5
-"""Evaluations in a run."""
 
 LOST_SECONDS = 600
 """Most training time that an interruption may cost."""
@@ -54,13 +52,20 @@ def logging(s: Situation) -> Choice:
 
 @rule("checkpoints.evaluation", "evaluation_strategy", "PaddleNLP 3.0.0b4 trainer/training_args.py:419,1056")
 def evaluation(s: Situation) -> Choice:
-    """By steps, when there is something to evaluate on."""
+    """By steps, when there is something to evaluate on and time for it."""
     if not s.data.dev_rows:
         return Choice("no", "There are no dev rows to evaluate on.", (not_("steps", "Nothing to measure."),))
+    held_out = plural(s.data.dev_rows, "held-out row")
+    if not looks(s):
+        return Choice(
+            "no",
+            f"One look at {held_out} takes about {duration(look_seconds(s))}, too much of your limit of "
+            f"{s.wishes.time_limit_minutes:g} min.",
+            (not_("steps", "Would leave too little time for training."),),
+        )
     return Choice(
         "steps",
-        f"Loss on {plural(s.data.dev_rows, 'held-out row')} shows whether the model learns or only "
-        f"memorises.",
+        f"Loss on {held_out} shows whether the model learns or only memorises.",
         (
             not_("epoch", "Cannot be lined up with checkpoints by steps."),
             not_("no", "Overfitting would go unseen."),
@@ -68,43 +73,35 @@ def evaluation(s: Situation) -> Choice:
     )
 
 
-@rule("checkpoints.eval_steps", "eval_steps", "about five evaluations per run")
+@rule("checkpoints.eval_steps", "eval_steps", "five evaluations per run, at most a fifth of the time")
 def eval_steps(s: Situation) -> Choice:
     """About five looks, evenly spaced and ending with the run."""
     total = s.whole("max_steps")
-    value = even_interval(total, max(1, math.ceil(total / LOOKS)))
+    value = even_interval(total, max(1, math.ceil(total / max(1, looks(s)))))
+    if s.word("evaluation_strategy") == "no":
+        return Choice(value, "Not used: nothing is evaluated.")
+    number = math.ceil(total / value)
     return Choice(
         value,
-        f"{plural(max(1, total // value), 'evaluation')} in {plural(total, 'step')}, one every "
-        f"{duration(value * step_seconds(s))}.",
+        f"{plural(number, 'evaluation')} of about {duration(look_seconds(s))} in {plural(total, 'step')}.",
         (not_(max(1, value // 4), "Four times the time spent on looking."),) if value > 4 else (),
     )
 
 
-@rule(
-    "checkpoints.save_steps",
-    "save_steps",
-    "PaddleNLP 3.0.0b4 trainer/training_args.py:1086; lost work bounded",
-)
+@rule("checkpoints.save_steps", "save_steps", "PaddleNLP 3.0.0b4 trainer/training_args.py:1086; lost work")
 def save_steps(s: Situation) -> Choice:
-    """At every evaluation, or more often when an interruption would cost too much."""
-    every, pace, total = s.whole("eval_steps"), step_seconds(s), s.whole("max_steps")
-    value = every
-    if every * pace > LOST_SECONDS and s.word("method") == "lora":
-        value = next(
-            (
-                every // parts
-                for parts in range(2, every + 1)
-                if every % parts == 0 and every // parts * pace <= LOST_SECONDS
-            ),
-            every,
-        )
-    because = (
-        f"An interruption costs at most {duration(value * pace)}; a checkpoint takes "
-        f"{size(checkpoint_bytes(s))}."
-    )
+    """Five times in a run and at evaluations, or more often when an interruption would cost too much."""
+    pace, total = step_seconds(s), s.whole("max_steps")
+    value = s.whole("eval_steps")
+    if value > math.ceil(total / LOOKS):
+        value = even_interval(value, max(1, math.ceil(total / LOOKS)))
+    if value * pace > LOST_SECONDS and s.word("method") == "lora":
+        value = even_interval(value, max(1, int(LOST_SECONDS / pace)))
+    each = size(checkpoint_bytes(s))
     return Choice(
-        value, because, (not_(total, f"An interruption would cost up to {duration(total * pace)}."),)
+        value,
+        f"An interruption costs at most {duration(value * pace)}; a checkpoint takes {each}.",
+        (not_(total, f"An interruption would cost up to {duration(total * pace)}."),),
     )
 
 

@@ -158,7 +158,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         lambda s: degrees(s) != s.whole("num_processes"),
         lambda s: (
             f"The parallel degrees multiply to {degrees(s)}, and there are {s.whole('num_processes')} "
-            f"processes."
+            "processes."
         ),
         "Release data_parallel_degree, which fills the rest.",
         "trainer/training_args.py:1148,1175",
@@ -253,9 +253,8 @@ CONSTRAINTS: tuple[Constraint, ...] = (
             and s.whole("data_parallel_degree") != 1
         ),
         lambda s: (
-            f"sharding {s.word('sharding')} with amp_master_grad needs every replica in the sharding "
-            f"group, and "
-            f"data_parallel_degree is {s.whole('data_parallel_degree')}."
+            f"sharding {s.word('sharding')} with amp_master_grad needs every replica in the sharding group, "
+            f"and data_parallel_degree is {s.whole('data_parallel_degree')}."
         ),
         "Release sharding_parallel_degree.",
         "trainer/trainer.py:2229",
@@ -273,9 +272,8 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         ("max_length",),
         lambda s: s.whole("max_length") > s.model.max_position_embeddings,
         lambda s: (
-            f"max_length {s.whole('max_length'):,} is beyond the {s.model.max_position_embeddings:,} "
-            f"tokens that the "
-            "model can read."
+            f"max_length {s.whole('max_length'):,} is beyond the {s.model.max_position_embeddings:,} tokens "
+            "that the model can read."
         ),
         "Set it to at most that.",
         "config.json max_position_embeddings",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from planner.budget import TARGET_STEPS, wanted_epochs
+from planner.errors import NothingFeasible
+from planner.layout import layout
 from planner.phrases import count, plural
-from planner.rules.optimisation import TARGET_STEPS, wanted_epochs
+from planner.plan import Decision
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.situation import Situation
 from planner.workload import fill, nearest_power_of_two, round_up
@@ -11,6 +14,11 @@ from planner.workload import fill, nearest_power_of_two, round_up
 LONGEST_PACK = {"cpu": 1024, "gpu": 4096}
 """Longest packed sequence that a plan chooses by itself: beyond it attention and a step's time grow, and
 little is won."""
+
+SHORTEST_PACK = 128
+
+LONGEST_DENSE_PACK = 2048
+"""The same on a GPU without FlashAttention, where every attention score is stored."""
 
 
 def row_length(s: Situation) -> int:
@@ -20,12 +28,36 @@ def row_length(s: Situation) -> int:
     return max(16, min(round_up(wanted, 8), s.model.max_position_embeddings))
 
 
+def longest_pack(s: Situation) -> int:
+    """Return the longest pack that is worth its attention."""
+    dense = s.on_gpu and not s.flag("use_flash_attention")
+    return LONGEST_DENSE_PACK if dense else LONGEST_PACK[s.device]
+
+
 def pack_length(s: Situation) -> int:
-    """Return the packed length that leaves about TARGET_STEPS steps: long for much data, short for little."""
+    """Return the packed length that leaves about TARGET_STEPS steps: long for much data, short for little.
+
+    Packs are halved, down to the longest row, as long as nothing else makes the model fit.
+    """
     tokens = s.data.lengths.total * wanted_epochs(s)
     length = nearest_power_of_two(tokens / (TARGET_STEPS * s.workers))
-    length = min(max(length, 128), LONGEST_PACK[s.device], s.model.max_position_embeddings)
-    return max(length, row_length(s))
+    length = min(max(length, SHORTEST_PACK), longest_pack(s), s.model.max_position_embeddings)
+    row = row_length(s)
+    while length > row and not fits_at(s, length):
+        length //= 2
+    return max(length, row)
+
+
+def fits_at(s: Situation, length: int) -> bool:
+    """Return whether any layout fits with packs of this length."""
+    trial = Situation(s.facts, s.wishes, dict(s.decisions))
+    for name, value in (("max_length", length), ("zero_padding", True)):
+        trial.decisions[name] = Decision(value=value, because="on trial", rule="", source="")
+    try:
+        layout(trial)
+    except NothingFeasible:
+        return False
+    return True
 
 
 @rule("data.max_length", "max_length", "token lengths of the data; packing: arXiv:2107.02027")
@@ -39,8 +71,7 @@ def max_length(s: Situation) -> Choice:
         if cut:
             because = (
                 f"99% of the rows have at most {count(lengths.p99)} tokens{how}; the longest has "
-                f"{count(lengths.max)} "
-                f"and would set the memory for all."
+                f"{count(lengths.max)} and would set the memory for all."
             )
         if row == s.model.max_position_embeddings:
             because = (
@@ -51,15 +82,12 @@ def max_length(s: Situation) -> Choice:
     return Choice(
         pack,
         f"A pack of {count(pack)} tokens takes about {rows:.1f} rows (average {lengths.mean:.0f} tokens, "
-        f"longest "
-        f"{count(lengths.max)}{how}), so that a run has about {TARGET_STEPS} steps or more.",
+        f"longest {count(lengths.max)}{how}), so that a run has about {TARGET_STEPS} steps or more.",
         (
             not_(row, "The longest row alone: shorter packs waste more of their end."),
             not_(
                 2 * pack,
-                "Fewer and slower steps."
-                if pack < LONGEST_PACK[s.device]
-                else "More attention work per token.",
+                "Fewer and slower steps." if pack < longest_pack(s) else "More attention work per token.",
             ),
         ),
     )
@@ -80,12 +108,12 @@ def zero_padding(s: Situation) -> Choice:
     return Choice(
         True,
         f"About {rows:.1f} rows of {mean:.0f} tokens share a sequence of {length:,}, kept apart by the "
-        f"attention mask.",
+        "attention mask.",
         (
             not_(
                 False,
                 f"Batches would be padded to their longest row; about {max(wasted, 0):.0%} of the work on "
-                f"padding.",
+                "padding.",
             ),
         ),
     )
@@ -119,8 +147,7 @@ def src_length(s: Situation) -> Choice:
     return Choice(
         value,
         f"Rows have up to {count(s.data.lengths.max)} tokens: a prompt is cut to {value:,}, so that "
-        f"{length - value} of "
-        f"{length:,} stay for the answer, which has {answer} on average.",
+        f"{length - value} of {length:,} stay for the answer, which has {answer} on average.",
         (not_(length, "A prompt that long would leave no token to learn from."),),
     )
 

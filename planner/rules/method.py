@@ -20,13 +20,13 @@ def engine(s: Situation) -> Choice:
     if s.model.model_type not in SFT_FAMILIES:
         raise NothingFeasible(
             f"Model `{s.model.name}` has architecture `{s.model.model_type}`, which the paddlenlp engine "
-            f"does not train.",
+            "does not train.",
             remedy=hint(s.model.model_type, SFT_FAMILIES) or f"It trains {', '.join(sorted(SFT_FAMILIES))}.",
         )
     return Choice(
         "paddlenlp",
         f"PaddleNLP trains {s.model.model_type} models with supervised fine-tuning and can save, merge and "
-        f"reload them.",
+        "reload them.",
     )
 
 
@@ -51,8 +51,7 @@ def method(s: Situation) -> Choice:
         return Choice(
             "full",
             f"You favour {s.wishes.goal}, {plural(s.data.train_rows, 'row')} are enough for it, and "
-            f"{size(found.peak)} per "
-            f"process fit.",
+            f"{size(found.peak)} per process fit.",
             (not_("lora", f"It would need {size(lora_peak)} and train only {share}."),),
         )
     if not s.on_gpu:
@@ -65,8 +64,8 @@ def method(s: Situation) -> Choice:
         why_not = f"It does not fit: about {size(full_peak)} per device with nothing shared."
     else:
         why_not = (
-            f"It needs about {size(full_peak)} per device instead of {size(lora_peak)}; ask for goal "
-            f"quality to favour it."
+            f"It needs about {size(full_peak)} per device instead of {size(lora_peak)}; ask for goal quality "
+            "to favour it."
         )
     return Choice(
         "lora", f"Small adapters train {share}: {size(found.peak)} per process.", (not_("full", why_not),)
@@ -105,8 +104,8 @@ def lora_dropout(s: Situation) -> Choice:
     """No dropout in adapters."""
     return Choice(
         0.0,
-        f"Rank {s.whole('lora_rank')} adapters are small enough not to need it, and it costs a copy of "
-        f"every input.",
+        f"Rank {s.whole('lora_rank')} adapters are small enough not to need it, and it costs a copy of every "
+        "input.",
         (not_(0.05, "Slower, and no better on short runs."),),
     )
 
@@ -124,13 +123,13 @@ def lora_targets(s: Situation) -> Choice:
         return Choice(
             "attention",
             f"Goal memory: adapters beside attention only are {attention / everywhere:.0%} of those on all "
-            f"layers.",
+            "layers.",
             (not_("all-linear", f"{everywhere / attention:.1f} times as many adapter weights."),),
         )
     return Choice(
         "all-linear",
         f"Adapters on all seven linear layers of each of the {s.model.num_hidden_layers} blocks learn "
-        f"closest to full training.",
+        "closest to full training.",
         (
             not_(
                 "attention",

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import math
 
+from planner.budget import USUAL_EPOCHS, time_for_steps, wanted_epochs
 from planner.pace import epoch_seconds, epoch_steps, step_seconds
 from planner.phrases import count, duration, parameters, plural
 from planner.rules.rule import UPSTREAM_RECIPES, Choice, not_, rule
 from planner.situation import Situation
-
-TARGET_STEPS = 100
-"""Optimizer steps that a small fine-tune should have at least, so that warm-up and decay have room."""
-
-ROW_VISITS = 800
-"""Rows that a small run sees in total, repetitions counted: about 100 steps of 8 rows."""
-
-MOST_EPOCHS = 10
-USUAL_EPOCHS = 3
-TRAINING_SHARE = 0.9
-"""Share of a time limit that training steps may take; evaluation and saving get the rest."""
 
 WARMUP_SHARE = 0.1
 MOST_WARMUP = 100
@@ -30,25 +20,6 @@ RATE_EXPONENT = 0.3
 RATE_RANGE = {"lora": (1e-4, 1e-3), "full": (5e-6, 2e-4)}
 """Upstream's recipes use 3e-4 (LoRA) and 3e-5 (full) for 7B models; smaller models take larger steps. The
 exponent fits 3e-4 at 7B and 1e-3 at 135M."""
-
-
-def wanted_epochs(s: Situation) -> int:
-    """Return passes over the data if time were no matter; a pin wins."""
-    pinned = s.pinned_whole("num_train_epochs")
-    if pinned:
-        return pinned
-    rows = s.data.train_rows
-    if rows >= 50_000:
-        return 1
-    if rows >= 10_000:
-        return 2
-    return min(MOST_EPOCHS, max(USUAL_EPOCHS, round(ROW_VISITS / rows)))
-
-
-def time_for_steps(s: Situation) -> float | None:
-    """Return seconds that training steps may take, if the person set a limit."""
-    limit = s.wishes.time_limit_minutes
-    return None if limit is None else limit * 60 * TRAINING_SHARE
 
 
 @rule(
@@ -64,7 +35,7 @@ def epochs(s: Situation) -> Choice:
         return Choice(
             value,
             f"{plural(steps_pinned, 'step')}, which you fixed, pass over {plural(rows, 'row')} {value} "
-            f"time(s).",
+            "time(s).",
         )
     wanted, available, one = wanted_epochs(s), time_for_steps(s), epoch_seconds(s)
     if available is not None and wanted * one > available:
@@ -72,8 +43,7 @@ def epochs(s: Situation) -> Choice:
         return Choice(
             value,
             f"One pass takes about {duration(one)}, and your limit of {s.wishes.time_limit_minutes:g} min "
-            f"leaves "
-            f"{duration(available)} for training.",
+            f"leaves {duration(available)} for training.",
             (not_(wanted, f"Would take about {duration(wanted * one)}."),),
         )
     visits = rows * wanted
@@ -87,8 +57,8 @@ def epochs(s: Situation) -> Choice:
             (not_(USUAL_EPOCHS, f"{count(3 * rows)} rows seen, too few to change the model."),),
         )
     because = (
-        f"{plural(rows, 'row')} are learned in {plural(wanted, 'pass', 'passes')} (about "
-        f"{duration(one)} each)."
+        f"{plural(rows, 'row')} are learned in {plural(wanted, 'pass', 'passes')} (about {duration(one)} "
+        "each)."
     )
     return Choice(wanted, because, (not_(wanted + 2, "Repeats rows until the model recites them."),))
 
@@ -108,8 +78,7 @@ def steps(s: Situation) -> Choice:
         return Choice(
             value,
             f"A step takes about {duration(step_seconds(s))}; {value} of {per_epoch} steps of one pass fit "
-            f"into "
-            f"{duration(available)}, so only {value / per_epoch:.0%} of the rows are seen.",
+            f"into {duration(available)}, so only {value / per_epoch:.0%} of the rows are seen.",
             (not_(total, f"Would take about {duration(total * step_seconds(s))}."),),
         )
     return Choice(total, f"{plural(passes, 'pass', 'passes')} x {plural(per_epoch, 'step')} per pass.")
@@ -124,9 +93,8 @@ def learning_rate(s: Situation) -> Choice:
     value = float(f"{min(max(exact, low), high):.1g}")
     return Choice(
         value,
-        f"Method {method} at {parameters(s.model.parameters)} weights: {BASE_RATE[method]:g} is usual at "
-        f"7B, and smaller "
-        f"models bear larger steps.",
+        f"Method {method} at {parameters(s.model.parameters)} weights: {BASE_RATE[method]:g} is usual at 7B, "
+        "and smaller models bear larger steps.",
         (
             not_(float(f"{value * 3:.1g}"), "The loss is likely to jump."),
             not_(float(f"{value / 3:.1g}"), f"Learns too little in {plural(s.whole('max_steps'), 'step')}."),

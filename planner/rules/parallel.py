@@ -71,9 +71,8 @@ def tensor(s: Situation) -> Choice:
     needed = size(min(smaller)) if smaller else size(found.peak)
     return Choice(
         degree,
-        f"With fewer splits it needs at least {needed} per device, and {size(HEADROOM * found.limit)} may "
-        f"be used; "
-        f"{degree} devices of one node share each matrix.",
+        f"With fewer splits it needs at least {needed} per device, and {size(HEADROOM * found.limit)} may be "
+        f"used; {degree} devices of one node share each matrix.",
         (not_(degree // 2, f"Needs {needed} per device."),) if degree > 1 else (),
     )
 
@@ -85,8 +84,8 @@ def pipeline(s: Situation) -> Choice:
         return Choice(1, "Splitting layers needs GPUs.", (not_(2, CPU_ONLY_DP),))
     return Choice(
         1,
-        f"{plural(layout(s).setup.processes, 'device')} need no pipeline, which has failed on several "
-        f"models in this version.",
+        f"{plural(layout(s).setup.processes, 'device')} need no pipeline, which has failed on several models "
+        "in this version.",
         (not_(2, "Idle time at both ends of every step, and known failures."),),
     )
 
@@ -114,8 +113,7 @@ def sharding(s: Situation) -> Choice:
     return Choice(
         setup.sharding,
         f"Spread over {setup.sharding_degree} processes, optimizer states leave {size(found.peak)} per "
-        f"device of "
-        f"{size(found.limit)}.",
+        f"device of {size(found.limit)}.",
         (
             *rejected,
             not_("stage3", "Spreads the weights too; saving and reloading under it fails in this version."),
@@ -147,7 +145,7 @@ def data_parallel(s: Situation) -> Choice:
     return Choice(
         degree,
         f"{total} processes / ({tensor_} tensor x {pipe} pipeline x {shards} sharding) = {degree} plain "
-        f"replicas.",
+        "replicas.",
     )
 
 

@@ -72,8 +72,7 @@ def opt_level(s: Situation) -> Choice:
     return Choice(
         "O2",
         f"Keeps the weights themselves in {s.word('precision')}: {saved} less than float32, with float32 "
-        f"master copies of "
-        f"what is trained.",
+        "master copies of what is trained.",
         (not_("O1", f"Keeps float32 weights ({saved} more) and casts them for every operation."),),
     )
 

@@ -38,8 +38,8 @@ def mkl(s: Situation) -> Choice:
     if cpu.vendor == "amd" and "avx2" in cpu.flags:
         return Choice(
             5,
-            f"On {cpu.name} the bundled MKL takes its slow path unless told to use AVX2; measured 1.9 "
-            f"times as fast.",
+            f"On {cpu.name} the bundled MKL takes its slow path unless told to use AVX2; measured 1.9 times "
+            "as fast.",
             (not_(0, "About half the speed."),),
         )
     return Choice(
