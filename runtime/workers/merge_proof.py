@@ -116,17 +116,13 @@ def prove_logits(
     """
     allowed = max(tolerance, 2 * noise)
     close = difference <= allowed  # False for NaN
-    why = (
-        f", as the same weights differ by {noise:.1e} with the shape of a batch"
-        if allowed > tolerance
-        else ""
-    )
+    why = f", as equal weights differ by {noise:.1e} with the shape of a batch" if allowed > tolerance else ""
     positions = sum(len(prompt) for prompt in prompts)
     stage.emitter.proof(
         "merge.logits",
         close,
         f"The merged files, loaded afresh, give the logits of the trained model to within "
-        f"{difference:.1e} at {positions} positions of {len(prompts)} prompts; {allowed:.0e} is allowed{why}.",
+        f"{difference:.1e} at {positions} positions of {len(prompts)} prompts ({allowed:.0e} allowed{why}).",
         max_difference=difference,
         tolerance=allowed,
         precision="float32" if noise else "float64",
