@@ -21,7 +21,8 @@ from runtime.run.task import Committed, Output, StageTask
 
 BLOCK_BYTES = 4 << 20
 HASHING_THREADS = 4
-OWN_PATHS = frozenset(["stage_folder", "run_folder"])
+PROVENANCE = "steersman-manifest.json"
+"""Names times and places. The same weights made again are the same input for what comes after."""
 
 
 def hash_file(path: Path, *, sync: bool = False) -> str:
@@ -43,8 +44,9 @@ def files_of(path: Path) -> dict[str, Path]:
 
 
 def digest_of(hashes: dict[str, str]) -> str:
-    """Return one sha256 over names and hashes."""
-    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+    """Return one sha256 over names and hashes, without files that only tell where the rest came from."""
+    contents = {name: value for name, value in hashes.items() if name != PROVENANCE}
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
 
 
 def measure(path: Path, *, sync: bool = False) -> Output:
@@ -78,12 +80,21 @@ def difference(output: Output) -> str:
 
 
 def fingerprint(task: StageTask, run: RunFolder) -> str:
-    """Return the hash of everything that determines a stage's result: specification, configs and inputs."""
-    spec = {name: value for name, value in task.spec.items() if name not in OWN_PATHS}
-    parts = json.dumps(
-        {"spec": spec, "files": task.files, "inputs": task.inputs}, sort_keys=True, ensure_ascii=False
-    )
-    return hashlib.sha256(parts.replace(str(run.root), "<run>").encode()).hexdigest()
+    """Return the hash of everything that determines a stage's result: specification, configs and inputs.
+
+    Paths do not: the inputs count by their contents.
+    """
+    parts = {"spec": task.spec, "files": task.files, "inputs": task.inputs}
+    text = without_places(json.dumps(parts, sort_keys=True, ensure_ascii=False), task, run)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def without_places(text: str, task: StageTask, run: RunFolder) -> str:
+    """Return the text with every known path replaced by what it is."""
+    places = {**task.places, str(run.root): "<run>"}
+    for path in sorted(places, key=len, reverse=True):
+        text = text.replace(path, places[path])
+    return text
 
 
 def read_result(folder: StageFolder) -> tuple[dict[str, str], dict[str, Any]] | None:

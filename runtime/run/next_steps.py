@@ -24,7 +24,7 @@ def next_steps(run: RunFolder, view: RunView) -> list[tuple[str, str]]:
     if view.state != "finished":
         steps.append(("Continue", f"steersman resume {run.reference}"))
         steps.append(("Read the log", f"steersman logs {run.reference}"))
-    if view.stage("train").proven:
+    if (run.root / "tracker").is_dir():
         steps.append(("See the curves", f"steersman watch {run.reference}"))
     if view.state == "finished":
         steps.append(("Check every result and redo what does not hold", f"steersman resume {run.reference}"))

@@ -15,7 +15,7 @@ from runtime.run.task import Committed, StageTask, Table
 
 MOST_DIFFERENCES = 3
 LONGEST_VALUE = 40
-NOT_SETTINGS = commit.OWN_PATHS | {"commits"}
+NOT_SETTINGS = frozenset(["commits"])
 """Keys of a specification whose change is told in other words."""
 
 
@@ -132,7 +132,7 @@ def clock(t: float) -> str:
 def changes(task: StageTask, run: RunFolder) -> str:
     """Return which settings or inputs differ from the last attempt's, in words."""
     folder = run.stage(task.stage)
-    found = [f"{name} {short(old)} -> {short(new)}" for name, old, new in _differences(task, folder)]
+    found = [f"{name} {short(old)} -> {short(new)}" for name, old, new in _differences(task, run, folder)]
     more = f" and {len(found) - MOST_DIFFERENCES} more" if len(found) > MOST_DIFFERENCES else ""
     inputs = _changed_inputs(task, folder)
     parts = []
@@ -149,15 +149,21 @@ def short(value: Any) -> str:
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
 
 
-def _differences(task: StageTask, folder: StageFolder) -> list[tuple[str, Any, Any]]:
+def _differences(task: StageTask, run: RunFolder, folder: StageFolder) -> list[tuple[str, Any, Any]]:
+    """Return (name, old, new) of what is set otherwise than in the last attempt; places do not count."""
     pairs = [(_load(folder.spec), task.spec)]
     pairs += [(_load(folder.root / name), _parse(text)) for name, text in task.files.items()]
     return [
         (key, old.get(key), new.get(key))
         for old, new in pairs
         for key in {**old, **new}
-        if key not in NOT_SETTINGS and old.get(key) != new.get(key)
+        if key not in NOT_SETTINGS and old.get(key) != new.get(key) and not _is_place(new.get(key), task, run)
     ]
+
+
+def _is_place(value: Any, task: StageTask, run: RunFolder) -> bool:
+    text = json.dumps(value, ensure_ascii=False)
+    return commit.without_places(text, task, run) != text
 
 
 def _changed_inputs(task: StageTask, folder: StageFolder) -> list[str]:

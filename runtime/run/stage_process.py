@@ -22,6 +22,13 @@ from runtime.run.layout import StageFolder
 from runtime.run.processes import Identity
 from runtime.run.task import StageTask
 
+SAVING_SECONDS = 180.0
+"""How long trainers may take to end their step and save a checkpoint."""
+STOPPING_SECONDS = 15.0
+"""How long any other stage may take to stop by itself; it has nothing to save."""
+ENDING_SECONDS = 10.0
+"""How long a terminated process may take to end."""
+
 OF_ONE_ATTEMPT = ("log.txt", "result.json", "process.json", "stop", "launch")
 
 
@@ -36,7 +43,14 @@ def set_attempt_aside(folder: StageFolder, *, everything: bool) -> Path | None:
     if everything:
         moved = [path for path in folder.root.iterdir() if path != folder.attempts]
     else:
-        moved = [folder.root / name for name in OF_ONE_ATTEMPT] + folder.event_files()
+        moved = [folder.root / name for name in SAVING_SECONDS = 180.0
+"""How long trainers may take to end their step and save a checkpoint."""
+STOPPING_SECONDS = 15.0
+"""How long any other stage may take to stop by itself; it has nothing to save."""
+ENDING_SECONDS = 10.0
+"""How long a terminated process may take to end."""
+
+OF_ONE_ATTEMPT] + folder.event_files()
         moved = [path for path in moved if path.exists()]
     if not moved:
         return None
@@ -101,8 +115,9 @@ class StageProcess:
         processes.send(self.members(), signal.SIGKILL)
 
 
-def end_leftovers(folder: StageFolder, *, term_after: float, kill_after: float) -> list[str]:
+def end_leftovers(folder: StageFolder) -> list[str]:
     """End processes of a stage whose supervisor is gone, gracefully first; return sentences about it."""
+    patience = SAVING_SECONDS if folder.launch.is_dir() else STOPPING_SECONDS
     leader = Identity.load(folder.process)
     left = processes.members(folder.root, leader)
     if not left:
@@ -112,13 +127,13 @@ def end_leftovers(folder: StageFolder, *, term_after: float, kill_after: float) 
         f"Processes of {folder.name} run without a supervisor (pid {pids}): asking them to save and stop."
     ]
     folder.stop.touch()
-    left = processes.wait_for_end(left, term_after)
+    left = processes.wait_for_end(left, patience)
     if left:
         processes.send(left, signal.SIGTERM)
-        said.append(f"They did not stop within {term_after:.0f} s: terminating them.")
-        left = processes.wait_for_end(left, kill_after)
+        said.append(f"They did not stop within {patience:.0f} s: terminating them.")
+        left = processes.wait_for_end(left, ENDING_SECONDS)
     if left:
         processes.send(left, signal.SIGKILL)
-        said.append(f"They did not end within {kill_after:.0f} s more: killing them.")
+        said.append(f"They did not end within {ENDING_SECONDS:.0f} s more: killing them.")
         processes.wait_for_end(left, 10)
     return said

@@ -20,9 +20,6 @@ from runtime.run.stage_process import end_leftovers, set_attempt_aside, write_in
 from runtime.run.stopping import requests
 from runtime.run.task import Committed, StageTask, Table
 
-LEFTOVER_PATIENCE_SECONDS = 120.0
-"""How long the processes of a killed supervisor may take to save and stop."""
-
 
 class StopRequestedError(Exception):
     """The person asked for it."""
@@ -212,7 +209,7 @@ class Supervisor:
         past = resume.histories(read_journal(self.run.journal))
         for stage in self.table.stages:
             folder = self.run.stage(stage)
-            for sentence in end_leftovers(folder, term_after=LEFTOVER_PATIENCE_SECONDS, kill_after=10):
+            for sentence in end_leftovers(folder):
                 self.log(stage, sentence, "warning")
             history = past.get(stage)
             if history is not None and history.ended == "started":

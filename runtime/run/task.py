@@ -58,6 +58,8 @@ class StageTask:
     """More files for the stage's folder: name -> text, such as config.json."""
     inputs: dict[str, str] = field(default_factory=dict)
     """Digests of the outputs that it reads, such as `convert.model` -> sha256."""
+    places: dict[str, str] = field(default_factory=dict)
+    """Path -> what it is. Where things lie does not determine a result, so it may change without a redo."""
     environment: dict[str, str] = field(default_factory=dict)
     """Variables that are set for it, on top of the ones that are let through."""
     secrets: tuple[str, ...] = ()

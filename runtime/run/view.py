@@ -29,6 +29,8 @@ class StageView:
     artifacts: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
+    restarted: bool = False
+    """Whether it was started again and has not said yet where it continues."""
     activity: str = ""
     """What it is doing beyond running: saving, stopping."""
     error: Error | None = None
@@ -74,7 +76,7 @@ class RunView:
         if isinstance(event, State):
             _apply_state(stage, event)
         elif isinstance(event, Progress):
-            stage.progress = event
+            _apply_progress(stage, event)
         elif isinstance(event, Metric):
             _apply_metric(stage, event)
         elif isinstance(event, Proof):
@@ -102,9 +104,8 @@ class RunView:
 def _apply_state(stage: StageView, event: State) -> None:
     if event.state == "started":
         metrics = stage.metrics  # a continued training keeps its curve; its own steps replace repeated ones
-        fresh = StageView(
-            stage.name, "running", event.reason, started=event.t, metrics=metrics, last_event=event.t
-        )
+        fresh = StageView(stage.name, "running", event.reason, started=event.t, metrics=metrics)
+        fresh.last_event, fresh.restarted = event.t, bool(metrics)
         stage.__dict__.update(fresh.__dict__)
     elif event.state == "committed":
         stage.state, stage.ended, stage.seconds = "committed", event.t, event.seconds
@@ -122,6 +123,13 @@ def _apply_state(stage: StageView, event: State) -> None:
     elif event.state in ("saved", "running", "resumed"):
         stage.activity = "" if stage.activity in ("saving",) else stage.activity
         stage.reason = event.reason or stage.reason
+
+
+def _apply_progress(stage: StageView, event: Progress) -> None:
+    stage.progress = event
+    if stage.restarted and event.unit == "steps":
+        stage.metrics = [metric for metric in stage.metrics if metric.step <= event.done]
+        stage.restarted = False
 
 
 def _apply_metric(stage: StageView, event: Metric) -> None:

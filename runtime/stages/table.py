@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from planner.errors import BadInput
@@ -12,7 +13,7 @@ from planner.planfile import loads
 from planner.render import launch_command, train_config, train_extras, worker_environment
 from runtime.data.bundled import resolve_data
 from runtime.engines.check import check
-from runtime.engines.registry import python_of
+from runtime.engines.registry import link_of
 from runtime.paths import PROJECT, models_folder
 from runtime.run.layout import RunFolder
 from runtime.run.task import Committed, StageTask
@@ -63,8 +64,8 @@ class PlanTable:
         return TASKS[stage](self, Done(done))
 
     def python(self) -> str:
-        """Return the engine's interpreter; BadInput with the command that installs it if there is none."""
-        return str(python_of(*self._engine()))
+        """Return the engine's interpreter, which `check` has found to be there and to work."""
+        return str(link_of(*self._engine()) / "bin" / "python")
 
     def forecast_seconds(self, stage: str) -> float:
         """Return the forecast of a stage's wall time."""
@@ -73,7 +74,16 @@ class PlanTable:
     def _engine(self) -> tuple[str, str]:
         return str(self.plan.value("engine")), str(self.plan.value("engine_build"))
 
-    def app_task(self, stage: str, inputs: dict[str, str], **spec: Any) -> StageTask:
+    def places(self, done: Done) -> dict[str, str]:
+        """Return what the paths in a specification are, for those whose place does not matter."""
+        outputs = {
+            output.path: f"<{stage}.{name}>"
+            for stage, known in done.stages.items()
+            for name, output in known.outputs.items()
+        }
+        return {**outputs, str(models_folder()): "<models>"}
+
+    def app_task(self, stage: str, done: Done, inputs: dict[str, str], **spec: Any) -> StageTask:
         """Return the task of a stage that runs in the app's own environment."""
         folder = self.run.stage(stage)
         return StageTask(
@@ -81,6 +91,7 @@ class PlanTable:
             command=(sys.executable, "-m", f"runtime.stages.{stage}", str(folder.spec)),
             spec={"stage": stage, "stage_folder": str(folder.root), **spec},
             inputs=inputs,
+            places=self.places(done),
             seconds=self.forecast_seconds(stage),
             silence_seconds=max(120.0, 5 * self.forecast_seconds(stage)),
             stop_seconds=15,
@@ -89,6 +100,7 @@ class PlanTable:
     def engine_task(
         self,
         stage: str,
+        done: Done,
         inputs: dict[str, str],
         *,
         files: dict[str, str] | None = None,
@@ -104,6 +116,7 @@ class PlanTable:
             spec={"stage": stage, "stage_folder": str(folder.root), **spec},
             files=files or {},
             inputs=inputs,
+            places=self.places(done),
             environment=dict(worker_environment(self.plan)),
             inside_engine=True,
             proofs=proofs,
@@ -135,7 +148,7 @@ def acquire(table: PlanTable, done: Done) -> StageTask:
     source = table.plan.facts.model.source.model_dump(mode="json")
     if source["kind"] == "local":
         source["id"] = str((table.run.started_in() / source["id"]).expanduser())
-    task = table.app_task("acquire", {}, source=source, models_folder=str(models_folder()))
+    task = table.app_task("acquire", done, {}, source=source, models_folder=str(models_folder()))
     return StageTask(**{**task.__dict__, "secrets": HUB_TOKENS})
 
 
@@ -143,9 +156,10 @@ def convert(table: PlanTable, done: Done) -> StageTask:
     """Turn the Hugging Face folder into PaddleNLP's format, in the cache, named after its contents."""
     inputs = done.digests("acquire")
     content = inputs.get("acquire.model", "<digest>")[:12]
-    name = table.plan.facts.model.name.replace("/", "--")
+    name = PurePath(table.plan.facts.model.name).name
     return table.engine_task(
         "convert",
+        done,
         inputs,
         proofs=("convert.logits",),
         source_folder=done.path("acquire", "model"),
@@ -160,6 +174,7 @@ def prepare(table: PlanTable, done: Done) -> StageTask:
     path = table.run.started_in() / data.path
     return table.app_task(
         "prepare",
+        done,
         done.digests("acquire"),
         data=str(path if path.exists() else resolve_data(data.path)),
         model_folder=done.path("acquire", "model"),
@@ -177,6 +192,7 @@ def preflight(table: PlanTable, done: Done) -> StageTask:
     folder = table.run.stage("preflight").root
     return table.engine_task(
         "preflight",
+        done,
         done.digests("convert", "prepare"),
         files={"config.json": config(table, done, str(folder / "output"))},
         config=str(folder / "config.json"),
@@ -202,6 +218,7 @@ def train(table: PlanTable, done: Done) -> StageTask:
         },
         files={"config.json": config(table, done, str(folder.root / "output"))},
         inputs=done.digests("convert", "prepare"),
+        places=table.places(done),
         environment=dict(worker_environment(plan)),
         secrets=("SWANLAB_API_KEY",) if tracker == "swanlab-cloud" else (),
         inside_engine=True,
@@ -219,6 +236,7 @@ def merge(table: PlanTable, done: Done) -> StageTask:
     trained: dict[str, Any] = {key: done.path("train", output)}
     return table.engine_task(
         "merge",
+        done,
         done.digests("acquire", "convert", "train"),
         proofs=("merge.logits", "merge.tokens"),
         disk_bytes=5 * plan.facts.model.parameters,
@@ -234,6 +252,7 @@ def generate(table: PlanTable, done: Done) -> StageTask:
     """Let the base model and the tuned one answer the same held-out prompts."""
     return table.engine_task(
         "generate",
+        done,
         done.digests("convert", "merge", "prepare"),
         proofs=("generate.answers",),
         base=done.path("convert", "model"),
@@ -249,6 +268,7 @@ def report(table: PlanTable, done: Done) -> StageTask:
     commits = {stage: f"{done.stages[stage].t:.3f}" for stage in earlier if stage in done.stages}
     return table.app_task(
         "report",
+        done,
         done.digests(*earlier),
         run_folder=str(table.run.root),
         plan=str(table.run.plan),

@@ -28,7 +28,7 @@ def command(run: str) -> None:
     status = read_status(folder)
     if status.state == "lost" and status.orphans:
         for stage in sorted((folder.root / "stages").iterdir()):
-            for sentence in end_leftovers(folder.stage(stage.name), term_after=120, kill_after=10):
+            for sentence in end_leftovers(folder.stage(stage.name)):
                 click.echo(sentence, err=True)
         return
     if status.state != "running":
