@@ -43,14 +43,7 @@ def set_attempt_aside(folder: StageFolder, *, everything: bool) -> Path | None:
     if everything:
         moved = [path for path in folder.root.iterdir() if path != folder.attempts]
     else:
-        moved = [folder.root / name for name in SAVING_SECONDS = 180.0
-"""How long trainers may take to end their step and save a checkpoint."""
-STOPPING_SECONDS = 15.0
-"""How long any other stage may take to stop by itself; it has nothing to save."""
-ENDING_SECONDS = 10.0
-"""How long a terminated process may take to end."""
-
-OF_ONE_ATTEMPT] + folder.event_files()
+        moved = [folder.root / name for name in OF_ONE_ATTEMPT] + folder.event_files()
         moved = [path for path in moved if path.exists()]
     if not moved:
         return None
