@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +27,23 @@ def main(spec: dict[str, Any], arguments: list[str]) -> int:
     emitter = Emitter(spec["stage_folder"], spec["stage"], rank)
     stop = StopRequest(spec["stage_folder"])
     try:
-        return run(spec, emitter, stop)
+        code = run(spec, emitter, stop)
     except RefusedError as error:
         emitter.error(error.what, error.why, error.remedy)
-        return 1
+        code = 1
+    atexit.register(leave, code)
+    return code
+
+
+def leave(code: int) -> None:
+    """End the process before Paddle takes its process groups apart.
+
+    With two processes that ends now and then in an abort (exit code -6) after all work has been done, and
+    the launcher would report a finished training as failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def run(spec: dict[str, Any], emitter: Emitter, stop: StopRequest) -> int:

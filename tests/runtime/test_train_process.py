@@ -84,29 +84,22 @@ def test_sigterm_to_one_rank_stops_all_at_the_same_step(
     assert runs.curve("sigterm") == runs.curve("two")
 
 
-def test_workers_do_not_outlive_a_killed_launcher(runs: Runs, engine_python: Path) -> None:
-    wanted = spec(runs, "orphan", max_steps=4000)
-    process = start(engine_python, 1, wanted)
-    wait_for(lambda: 3 in runs.curve("orphan"))
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait(30)
-    wait_for(lambda: not workers_left(runs.stage("orphan")), 30)
-    assert runs.states("orphan")[-1] == "stopped"
-
-
-def test_sigkill_while_saving_never_blocks_the_next_start(
+def test_sigkill_never_blocks_the_next_start(
     runs: Runs, whole: dict[int, float], engine_python: Path
 ) -> None:
     wanted = spec(runs, "sigkill", save_steps=1)
-    for step in (5, 14, 23):
-        process = start(engine_python, 1, wanted)
-        wait_for(
-            lambda step=step: step in runs.curve("sigkill") and (runs.output("sigkill") / "saving").exists()
-        )
-        os.killpg(process.pid, signal.SIGKILL)
-        for worker in workers_left(runs.stage("sigkill")):
-            os.kill(worker, signal.SIGKILL)
-        process.wait(30)
+    saving = runs.output("sigkill") / "saving"
+    process = start(engine_python, 1, wanted)
+    wait_for(lambda: 5 in runs.curve("sigkill") and saving.exists())
+    for worker in workers_left(runs.stage("sigkill")):
+        os.kill(worker, signal.SIGKILL)
+    process.wait(30)
+    process = start(engine_python, 1, wanted)
+    wait_for(lambda: 14 in runs.curve("sigkill"))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(30)
+    wait_for(lambda: not workers_left(runs.stage("sigkill")), 30)
+    assert runs.states("sigkill")[-1] == "stopped", "a worker whose launcher is gone saves and stops"
     assert start(engine_python, 1, wanted).wait(240) == 0
     assert runs.curve("sigkill") == whole
     assert runs.result("sigkill")["figures"]["steps"] == LAST

@@ -148,7 +148,7 @@ class Runs:
 
 
 def environment() -> dict[str, str]:
-    """Return an engine process's environment: one thread, no device list (an empty one breaks the launcher)."""
+    """Return an engine process's environment. An empty device list would break the launcher."""
     values = {key: value for key, value in os.environ.items() if key != "CUDA_VISIBLE_DEVICES"}
     return {**values, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
 
