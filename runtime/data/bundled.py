@@ -37,9 +37,7 @@ def resolve_data(name_or_path: str) -> Path:
 
 
 def near_paths(path: Path) -> list[str]:
-    """Return up to two existing paths that `path` may be meant for: another ending, or a similar name beside
-    it.
-    """
+    """Return up to two existing paths that may be meant: another ending, or a similar name beside it."""
     folder = path.parent
     if not folder.is_dir():
         return []

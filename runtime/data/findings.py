@@ -97,9 +97,7 @@ Note = Callable[[str, str, str], None]
 
 
 class FindingLog:
-    """Counts findings by code, keeps the first `listed` of each, and writes all of them to `sink` as JSON
-    lines.
-    """
+    """Counts findings by code, keeps the first `listed` of each, writes all to `sink` as JSON lines."""
 
     def __init__(self, listed: int = 10, sink: IO[str] | None = None) -> None:
         self.listed = listed

@@ -55,9 +55,7 @@ SYNONYMS = {
 
 
 def detect(rows: Iterable[Any], where: str) -> Format:
-    """Return the format of `rows`, a sample of a file; raises `BadInput` that says what was found and what is
-    accepted.
-    """
+    """Return the format of a file's first rows; `BadInput` says what was found and what is accepted."""
     keys = [frozenset(row) for row in rows if isinstance(row, Mapping)]
     if not keys:
         raise BadInput(f"{where}: the rows are no objects with named fields.", remedy=accepted())

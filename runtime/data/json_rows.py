@@ -181,7 +181,7 @@ def _value(window: _Window, row: int) -> Any:
                     ) from error
                 if window.more():
                     continue
-                if error.msg.startswith("Unterminated string"):
+                if not window.text.rstrip().endswith("]"):
                     offset = len(window.text)
             window.skip(window.at + offset)
             raise _broken(window, row, f"{error.msg[0].lower()}{error.msg[1:]}") from error

@@ -22,9 +22,7 @@ class LengthCounter:
         self.answer_tokens += answer_tokens * times
 
     def percentile(self, share: float) -> int:
-        """Return the smallest length that at least `share` (0 to 1) of the rows do not exceed; 0 without
-        rows.
-        """
+        """Return the least length that `share` (0 to 1) of the rows do not exceed; 0 without rows."""
         wanted = max(1, math.ceil(share * self.lengths.total() - 1e-9))
         running = itertools.accumulate(
             ((length, self.lengths[length]) for length in sorted(self.lengths)), _add
@@ -47,9 +45,7 @@ class LengthCounter:
         )
 
     def histogram(self, buckets: int = 12) -> list[tuple[int, int, int]]:
-        """Return (from, to, rows) of equally wide buckets up to the 99th percentile; the last one holds the
-        rest.
-        """
+        """Return (from, to, rows) of equal buckets up to the 99th percentile; the last holds the rest."""
         low, longest = self.percentile(0), self.percentile(1)
         width = max(1, math.ceil((self.percentile(0.99) - low + 1) / buckets))
         counts: Counter[int] = Counter()

@@ -98,9 +98,7 @@ def _write(
     expected_fingerprint: str | None,
     progress: ProgressCall,
 ) -> Scan:
-    """Write the usable rows to one file while scanning, then deal them out: the split is known only at the
-    end.
-    """
+    """Write the usable rows to one file while scanning, then deal them out: the end decides the split."""
     usable = folder / "usable.part"
     with (
         usable.open("w", encoding="utf-8") as rows,
@@ -150,9 +148,7 @@ def _write_row(file: IO[str], conversation: Conversation, with_context: bool) ->
 
 
 def read_back(path: Path) -> int:
-    """Return the number of rows of a written file; raises `StageFailed` at the first that could not be
-    trained on.
-    """
+    """Return the number of rows of a written file; raises `StageFailed` at one that teaches nothing."""
     count = 0
     with path.open(encoding="utf-8") as file:
         for count, line in enumerate(file, start=1):

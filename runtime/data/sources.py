@@ -73,9 +73,7 @@ def open_source(path: Path) -> Source:
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the train and dev files of a folder: by their names (`train*.`, `dev*.`) or in folders of such
-    names.
-    """
+    """Return the train and dev files of a folder: `train*.`, `dev*.`, or what is in folders of such names."""
     train, dev = named(folder, TRAIN_NAMES), named(folder, DEV_NAMES)
     if train:
         return train, dev
@@ -193,7 +191,9 @@ def _digest_file(file: DataFile, digest: hashlib._Hash, progress: Callable[[int]
             pending = len(decoder.getstate()[0])
             line += chunk.count(b"\n")
     if pending:
-        raise not_utf8(file.path, line, b"")
+        raise BadInput(
+            f"{file.path}, line {line}: the file ends in the middle of a character.", remedy=json_rows.CUT_OFF
+        )
 
 
 def _check_bytes(

@@ -52,9 +52,7 @@ class TokenCounter:
         ]
 
     def lengths(self, all_parts: Sequence[Parts]) -> list[Lengths]:
-        """Return (prompt tokens, answer tokens) per turn for many conversations at once: batches use all
-        cores.
-        """
+        """Return (prompt tokens, answer tokens) per turn, for many rows at once: batches use all cores."""
         counts = iter(self.count([text for parts in all_parts for part in parts for text in part]))
         return [[(next(counts), next(counts)) for _ in parts] for parts in all_parts]
 
@@ -67,9 +65,7 @@ class TokenCounter:
     def ids_and_labels(
         self, conversation: Conversation, max_length: int | None = None
     ) -> tuple[list[int], list[int]]:
-        """Return the ids that the training worker sees and their labels (-100: no loss), before the shift by
-        one.
-        """
+        """Return the training worker's ids and labels (-100: no loss), before the shift by one."""
         ids: list[int] = []
         labels: list[int] = []
         for prompt, answer in self.parts(conversation):
@@ -150,8 +146,7 @@ class Fitted(NamedTuple):
 def fit(
     counter: TokenCounter, conversation: Conversation, lengths: Lengths, max_length: int, src_length: int
 ) -> Fitted:
-    """Return the conversation cut to `max_length` tokens: oldest turns first, then the question, then the
-    answer.
+    """Return the conversation cut to `max_length`: oldest turns first, then the question, then the answer.
 
     The last question may keep `src_length` tokens, template and system prompt included; the answer gets what
     is left. Estimated lengths cut nothing. Raises what the template raises.

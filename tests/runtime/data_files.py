@@ -39,7 +39,7 @@ def row_in(layout: str, pairs: Pairs, system: str = "") -> dict[str, Any]:
 
 
 def write_rows(path: Path, rows: Sequence[Any]) -> Path:
-    """Write rows to `path`; its ending decides on the container: .json is a list, .jsonl has one row per line."""
+    """Write rows to `path`; its ending decides: .json is a list, .jsonl has one row per line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".json":
         path.write_text(json.dumps(rows, ensure_ascii=False, indent=1), encoding="utf-8")

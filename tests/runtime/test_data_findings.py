@@ -37,7 +37,12 @@ MESSAGES: list[tuple[Any, str, str, Conversation | None]] = [
     (chat(("user", [{"type": "image_url"}]), ("assistant", "b")), "field.type", "messages[0].content", None),
     (chat(("user", "a"), ("asistant", "b")), "role.unknown", "messages[1].role", None),
     ({"messages": [{"content": "a"}]}, "role.unknown", "messages[0].role", None),
-    (chat(("user", "a"), ("assistant", "b"), ("system", "c")), "role.late_system", "messages[2].content", None),
+    (
+        chat(("user", "a"), ("assistant", "b"), ("system", "c")),
+        "role.late_system",
+        "messages[2].content",
+        None,
+    ),
     ({"messages": []}, "answer.missing", "", None),
     (chat(("user", "a")), "answer.missing", "messages[0].content", None),
     (chat(("assistant", "a")), "prompt.empty", "messages[0].content", None),
@@ -49,18 +54,43 @@ MESSAGES: list[tuple[Any, str, str, Conversation | None]] = [
         "messages[3].content",
         one(("a", "b")),
     ),
-    (chat(("user", "a"), ("user", "b"), ("assistant", "c")), "role.repeated", "messages[1].content", one(("a\n\nb", "c"))),
-    (chat(("assistant", "a"), ("user", "b"), ("assistant", "c")), "role.first_assistant", "messages[0].content", one(("b", "c"))),
-    (chat(("user", "a"), ("assistant", "b"), ("user", "c")), "role.last_user", "messages[2].content", one(("a", "b"))),
+    (
+        chat(("user", "a"), ("user", "b"), ("assistant", "c")),
+        "role.repeated",
+        "messages[1].content",
+        one(("a\n\nb", "c")),
+    ),
+    (
+        chat(("assistant", "a"), ("user", "b"), ("assistant", "c")),
+        "role.first_assistant",
+        "messages[0].content",
+        one(("b", "c")),
+    ),
+    (
+        chat(("user", "a"), ("assistant", "b"), ("user", "c")),
+        "role.last_user",
+        "messages[2].content",
+        one(("a", "b")),
+    ),
     (chat(("user", "a"), ("tool", "b"), ("assistant", "c")), "role.tool", "messages", one(("a\n\nb", "c"))),
     (chat(("user", "a"), ("assistant", 42)), "text.number", "messages[1].content", one(("a", "42"))),
     (chat(("user", "a\0b"), ("assistant", "c")), "text.nul", "messages[0].content", one(("ab", "c"))),
-    (chat(("user", "a\r\nb"), ("assistant", "c")), "text.carriage_return", "messages[0].content", one(("a\nb", "c"))),
-    (chat(("user", "a\x1b[0m"), ("assistant", "c")), "text.control", "messages[0].content", one(("a\x1b[0m", "c"))),
+    (
+        chat(("user", "a\r\nb"), ("assistant", "c")),
+        "text.carriage_return",
+        "messages[0].content",
+        one(("a\nb", "c")),
+    ),
+    (
+        chat(("user", "a\x1b[0m"), ("assistant", "c")),
+        "text.control",
+        "messages[0].content",
+        one(("a\x1b[0m", "c")),
+    ),
     ({**GOOD, "tools": "[...]"}, "field.ignored", "tools", one(("Hi", "Hello"))),
     (GOOD, "row.duplicate", "", one(("Hi", "Hello"))),
     (chat(("user", "say no"), ("assistant", "no")), "upstream.split", "", one(("say no", "no"))),
-]  # fmt: skip
+]
 
 
 def scan_rows(path: Path) -> tuple[dict[int, list[Finding]], list[Conversation]]:
@@ -100,7 +130,7 @@ def _line_of_row(path: Path, row: int) -> int:
         number
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if line[:1] == " " and line[1:2] not in " ]}"
-    ]  # noqa: E501
+    ]
     return starts[row - 1]
 
 

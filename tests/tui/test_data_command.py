@@ -1,0 +1,102 @@
+"""`steersman data` as a person uses it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from planner.facts import DataFacts
+from runtime.paths import PROJECT
+from tests.runtime.data_files import row_in, write_rows
+from tests.tiny_model import write_tokenizer
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    write_tokenizer(folder)
+    return folder
+
+
+def steersman(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tui.command_line", *arguments]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+
+
+def test_inspect_shows_everything(model: Path, tmp_path: Path) -> None:
+    rows = [
+        row_in("messages", [("What now?", "Go on.")]),
+        {"messages": []},
+        row_in("messages", [("What now?", "Go on.")]),
+    ]
+    path = write_rows(tmp_path / "data.jsonl", rows)
+    ended = steersman("data", "inspect", str(path), "--model", str(model))
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+    said = ended.stdout
+    assert "OpenAI messages" in said
+    assert "3 read, 1 unusable" in said
+    assert "x 1 x there is no answer: row dropped" in said
+    assert "data.jsonl row 2 (line 2): the row holds no turns; row dropped." in said
+    assert "data.jsonl row 3 (line 3): the same as row 1; kept." in said
+    assert "counted by the model's own tokenizer" in said
+    assert "Suggested max_length: 64" in said
+    assert "<|im_start|>assistant\n>>Go on.<|im_end|>\\n<<" in said
+    assert "What now?<|im_end|>\n" in said
+    assert "\x1b" not in said
+
+
+def test_what_would_be_cut(model: Path, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "data.jsonl", [row_in("messages", [("q", "long " * 50)])])
+    said = steersman("data", "inspect", str(path), "--model", str(model), "--max-length", "64").stdout
+    assert "44 of the answer's 252 tokens are trained on (max_length 64)" in said
+
+
+def test_json_is_data(tmp_path: Path) -> None:
+    path = write_rows(
+        tmp_path / "data.csv", [{"instruction": "a", "output": "b"}, {"instruction": "", "output": "c"}]
+    )
+    ended = steersman("data", "inspect", str(path), "--json", "--rows", "2")
+    found = json.loads(ended.stdout)
+    assert DataFacts.model_validate(found["facts"]).train_rows == 1
+    assert found["facts"]["lengths"]["counted"] is False
+    assert found["finding_counts"] == {"prompt.empty": 1}
+    assert (found["findings"][0]["row"], found["findings"][0]["severity"]) == (2, "error")
+    assert found["samples"][0]["turns"][0]["answer"] == "b<|im_end|>\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["inspect", "steersman-dem"], "Did you mean steersman-demo?"),
+        (["inspect", "/nowhere/data.json"], "no such file or folder"),
+        (["inspect"], "Missing argument 'DATA'"),
+        (["inspect", "steersman-demo", "--max-length", "3"], "3 is not in the range"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments: list[str], said: str) -> None:
+    ended = steersman("data", *arguments)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_format_error_leaves_no_bar_behind(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "data.jsonl", [{"prompt": "a", "response": "b"}])
+    ended = steersman("data", "inspect", str(path))
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "Rename `prompt` to `instruction` and `response` to `output`." in ended.stderr
+
+
+def test_bundled_sets_are_listed() -> None:
+    assert "steersman-demo" in steersman("data", "list").stdout.splitlines()
+
+
+def test_help_has_examples() -> None:
+    for arguments in (["data"], ["data", "inspect"], ["data", "list"]):
+        assert "Example" in steersman(*arguments, "--help").stdout
