@@ -42,6 +42,7 @@ class Engine(Record):
     title: str
     python: tuple[str, ...] = Field(description="Interpreter versions that it installs on.")
     python_because: str = Field(description="Why no others.")
+    from_source: tuple[str, ...] = Field((), description="Packages without a wheel that are pure Python.")
     builds: dict[str, EngineBuild]
 
 

@@ -57,16 +57,17 @@ def make_locks(upgrade: bool = False) -> list[Path]:
     written = [_compile(["pyproject.toml", "--group", "dev"], APP_LOCK, APP_HEADER, upgrade)]
     for engine, row in engines().items():
         gpu_text = ""
+        overrides = ["--override", f"recipes/engines/{engine}.override"]
         for build, details in row.builds.items():
             target = FOLDER / f"{engine}-{build}.txt"
             source = f"recipes/engines/{engine}-{'gpu' if details.index else 'cpu'}.in"
             span = f"Python {row.python[0]} to {row.python[-1]}"
             header = f"# Made by `make lock` from {source}, for {span} on Linux.\n"
             if not details.index:
-                written.append(_compile([source], target, header, upgrade))
+                written.append(_compile([source, *overrides], target, header, upgrade))
                 continue
             if not gpu_text:
-                _compile([source], target, "", upgrade)
+                _compile([source, *overrides], target, "", upgrade)
                 gpu_text = _without_header(target.read_text("utf-8"))
             write_atomically(target, header + SECOND_STEP.format(paddle=details.paddle) + gpu_text)
             written.append(target)

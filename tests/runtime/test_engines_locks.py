@@ -56,6 +56,12 @@ def test_gpu_locks_say_why_paddle_itself_is_not_in_them(path: Path) -> None:
     assert "# paddlepaddle-gpu==3.3.1 is missing here on purpose" in text
 
 
+@pytest.mark.parametrize("path", ENGINE_LOCKS, ids=lambda path: path.name)
+def test_nothing_is_pinned_for_an_interpreter_that_would_have_to_compile_it(path: Path) -> None:
+    (optimizer,) = [entry for entry in entries(path) if entry.startswith("onnxoptimizer")]
+    assert "python_full_version < '3.12'" in optimizer
+
+
 def test_the_cpu_lock_holds_paddle_and_the_app_lock_does_not() -> None:
     assert pins(lock_path("paddlenlp", "cpu").read_text("utf-8"))["paddlepaddle"] == ["3.3.1"]
     app = pins(APP_LOCK.read_text("utf-8"))
