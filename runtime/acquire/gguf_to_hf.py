@@ -229,7 +229,7 @@ def write_weights(
 def gguf_to_hf(path: Path, folder: Path, progress: Progress) -> None:
     """Write the Hugging Face folder of the GGUF file at `path` into the existing, empty `folder`.
 
-    Raises BadInput if the file is broken, if the decoded weights do not fit on the disk, or if the file holds an
+    Raises BadInput if the file is broken, if its weights do not fit on the disk, or if it holds an
     architecture, tokenizer or position scaling that is not known.
     """
     progress(0, 1, "files", "reading the GGUF file")

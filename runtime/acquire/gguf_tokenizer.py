@@ -63,12 +63,14 @@ def build_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
         )
     tokens: list[str] = fields["tokenizer.ggml.tokens"]
     merges = [tuple(merge.split(" ", 1)) for merge in fields["tokenizer.ggml.merges"]]
-    # A llama 3 vocabulary holds whole words that its merges cannot reach.
-    model = models.BPE(
-        vocab={token: index for index, token in enumerate(tokens)},
-        merges=merges,
-        ignore_merges=rule == "llama-bpe",
-    )
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    try:
+        # A llama 3 vocabulary holds whole words that its merges cannot reach.
+        model = models.BPE(vocab=vocabulary, merges=merges, ignore_merges=rule == "llama-bpe")
+    except Exception as error:  # The library raises no other type.
+        raise BadInput(
+            f"The GGUF file's tokenizer is damaged: {error}.", remedy="Fetch the file again."
+        ) from error
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = SPLITTERS[rule]()
     tokenizer.decoder = decoders.ByteLevel()

@@ -31,8 +31,8 @@ def list_files(model: str, revision: str | None) -> Listing:
 def download(model: str, revision: str, name: str, file: RemoteFile, folder: Path) -> None:
     """Fetch one file into `folder`, continuing what an interrupted call left there.
 
-    The client's `hf_hub_download` starts a file again from zero after its process has died, so its lower level is used,
-    which continues at a given byte.
+    The client's `hf_hub_download` starts a file again from zero after its process has died, so its lower
+    level is used, which continues at a given byte.
     """
     disable_progress_bars()
     part = folder / PARTS / name

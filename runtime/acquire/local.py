@@ -12,6 +12,8 @@ from planner.errors import BadInput
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+PADDLE_LAYOUT = ("np", "pd", "paddle")
+"""`format` in the metadata of safetensors that only PaddleNLP and PaddleFormers understand."""
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
 """Files of which one must be there."""
 
@@ -80,6 +82,12 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Return tensor name -> shape from the header of one safetensors file, without reading weights."""
     try:
         with safe_open(path, framework="numpy") as file:
+            if (file.metadata() or {}).get("format") in PADDLE_LAYOUT:
+                raise BadInput(
+                    f"{path} is in Paddle's own layout.",
+                    why="Its linear weights are transposed, so it only looks like a Hugging Face model.",
+                    remedy="Give the original Hugging Face folder of the model.",
+                )
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""A hub on the loopback that serves one folder by the APIs of Hugging Face, ModelScope and AI Studio at once."""
+"""A hub on the loopback: one folder by the APIs of Hugging Face, ModelScope and AI Studio at once."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
         pass
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self.answer(body=False)
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.answer(body=True)
 
     def answer(self, body: bool) -> None:

@@ -1,4 +1,4 @@
-"""The three hubs' own clients against a hub on the loopback: pinned, resumed, verified, and unreachable in one sentence."""
+"""The three hubs' own clients against a hub on the loopback: pinned, resumed, verified, or refused."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from runtime.acquire.fetch import slug
 from planner.facts import ModelSource
+from runtime.acquire.fetch import slug
 from runtime.paths import PROJECT
 from runtime.workers.folder_manifest import verify
 from tests.runtime.hub_server import COMMIT, MODEL, HubServer, serving
 from tests.tiny_model import write_tiny_llama
 
 HUBS = ("huggingface", "modelscope", "aistudio")
-RESOLVE = "import sys; from runtime.acquire.resolve import resolve_model; print(resolve_model(sys.argv[1]).model_dump_json())"
+RESOLVE = """
+import sys
+from runtime.acquire.resolve import resolve_model
+print(resolve_model(sys.argv[1]).model_dump_json())
+"""
 REFUSED = """
 import sys
 from planner.errors import BadInput
@@ -189,14 +193,14 @@ def test_a_file_that_is_not_the_announced_one_is_refused(hub: HubServer, tmp_pat
     assert process.wait(60) == 1
     assert "arrived damaged" in str(events(stage)[-1]["what"])
     hub.corrupt = ""
-    process, stage = start_stage(hub, "huggingface", tmp_path)
+    process, _ = start_stage(hub, "huggingface", tmp_path)
     assert process.wait(60) == 0
 
 
 def test_a_token_goes_to_the_hub_and_nowhere_else(hub: HubServer, tmp_path: Path) -> None:
     os.environ["HF_TOKEN"] = "hf_secretsecretsecret"
     try:
-        process, stage = start_stage(hub, "huggingface", tmp_path)
+        process, _ = start_stage(hub, "huggingface", tmp_path)
     finally:
         del os.environ["HF_TOKEN"]
     assert process.wait(60) == 0
