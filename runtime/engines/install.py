@@ -105,8 +105,8 @@ def _build(engine: str, build: str, row: EngineBuild, folder: Path, report: Repo
     lock = lock_path(engine, build)
     report(f"Installing the packages pinned in {lock.name}; uv's cache is used for those it has.")
     into = ["pip", "install", "--python", str(python)]
-    # The lock is complete, so nothing is resolved again. Only pure Python is built from source: the rest would
-    # take a compiler and a quarter of an hour, where a sentence is due.
+    # The lock is complete, so nothing is resolved again. Only pure Python is built from source: the rest
+    # would take a compiler and a quarter of an hour, where a sentence is due.
     wheels = ["--only-binary", ":all:", *(f"--no-binary={name}" for name in engines()[engine].from_source)]
     _uv([*into, *wheels, "--no-deps", "--require-hashes", "--requirements", str(lock)], log, report)
     if row.index:
