@@ -1,7 +1,7 @@
 """Rows per second and peak memory of data preparation on a generated file.
 
-`python -m bench.data_preparation MEGABYTES KIND`: megabytes (default 1000) and kind of file (jsonl, json, csv or parquet; default jsonl). Tokens are
-estimated, and counted, too, when a model with a tokenizer is in the models cache.
+`python -m bench.data_preparation MEGABYTES KIND`; KIND is jsonl, json, csv or parquet; by default 1000 and
+jsonl. Tokens are estimated, and counted, too, when a model with a tokenizer is in the models cache.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ before = peak()
 start = time.perf_counter()
 done = prepare(path, Path(model) if model else None, Path(out), max_length=512, src_length=256, seed=42,
                dev_fraction=0.05, expected_fingerprint=None)
-print(json.dumps({"rows": done.scan.rows_read, "tokens": done.scan.facts.lengths.total,
-                  "counted": done.scan.facts.lengths.counted, "seconds": time.perf_counter() - start,
-                  "before": before, "peak": peak()}))
+print(json.dumps({"rows": done.scan.rows_read, "tokens": done.scan.facts.lengths.total, "before": before,
+                  "peak": peak(), "seconds": time.perf_counter() - start, "cpu": time.process_time()}))
 """
 
 
@@ -111,7 +110,7 @@ def main(megabytes: float = 1000, kind: str = "jsonl") -> None:
             print(
                 f"{how}: {found['rows']:.0f} rows in {found['seconds']:.1f} s = "
                 f"{found['rows'] / found['seconds']:.0f} rows/s, {size / 1e6 / found['seconds']:.1f} MB/s, "
-                f"{found['tokens'] / found['seconds']:.0f} tokens/s; "
+                f"{found['tokens'] / found['seconds']:.0f} tokens/s, {found['cpu']:.1f} s of CPU; "
                 f"peak memory {found['peak'] / 1e6:.0f} MB ({found['before'] / 1e6:.0f} MB at the start)",
                 flush=True,
             )

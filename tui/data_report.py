@@ -14,7 +14,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from runtime.data.findings import Finding
-    from runtime.data.scan import Sample, Scan
+    from runtime.data.row_pass import Sample
+    from runtime.data.scan import Scan
 
 LISTED = 5
 BAR = 32

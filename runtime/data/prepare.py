@@ -16,7 +16,8 @@ from typing import IO, Any, NamedTuple
 
 from planner.errors import StageFailed
 from runtime.data.conversation import Conversation, paddlenlp_row
-from runtime.data.scan import ProgressCall, Scan, scan
+from runtime.data.row_pass import ProgressCall
+from runtime.data.scan import Scan, scan
 
 TRAIN, DEV, REPORT, FINDINGS = "train.json", "dev.json", "prepare.json", "findings.jsonl"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.errors import BadInput
-from runtime.data.json_rows import RawRow
+from runtime.data.json_rows import LONGEST_ROW, RawRow
 
 BATCH_ROWS = 1000
 """Rows per block. Without it `datasets` holds a whole row group of a Parquet file, often the whole file."""
@@ -40,6 +40,7 @@ def csv_header(path: Path) -> tuple[list[str], str]:
         first = file.readline()
         separator = max(SEPARATORS, key=first.count)
         file.seek(0)
+        csv.field_size_limit(LONGEST_ROW)
         try:
             records = csv.reader(file, delimiter=separator, strict=True)
             names, values = next(records), next(records, None)
@@ -92,7 +93,9 @@ def _stream(path: Path, kind: str, **options: Any) -> Iterator[RawRow]:
             stream = datasets.load_dataset(
                 kind, data_files=[str(path)], split="train", streaming=True, cache_dir=cache, **options
             )
-            for row, value in enumerate(stream, start=1):
+            blocks = stream.with_format("arrow").iter(batch_size=BATCH_ROWS)
+            values = (value for block in blocks for value in block.to_pylist())
+            for row, value in enumerate(values, start=1):
                 end += sum(map(len, value.values())) + len(value) if kind == "csv" else 1
                 yield RawRow(row, 0, value, "", end)
         except (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import sys
@@ -66,7 +67,8 @@ def main(spec: dict[str, Any]) -> int:
     except OSError as error:
         traceback.print_exc()
         place = f" ({error.filename})" if error.filename else ""
-        emitter.error(f"The data could not be prepared: {error.strerror or error}{place}.")
+        remedy = "Free some space and resume the run." if error.errno == errno.ENOSPC else ""
+        emitter.error(f"The data could not be prepared: {error.strerror or error}{place}.", remedy=remedy)
         return 4
     announce(emitter, prepared)
     write_result(

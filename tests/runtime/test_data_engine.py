@@ -92,7 +92,7 @@ def engine_copy(model: Path, folder: Path, template: str | None = None) -> Path:
 def compare(
     model: Path, python: Path, folder: Path, rows: list[Any], max_length: int, src_length: int
 ) -> list[Any]:
-    """Prepare `rows` and hold the engine's ids and labels against the counter's; returns the engine's side."""
+    """Prepare `rows`, hold the engine's ids and labels against the counter's; returns the engine's."""
     data = write_rows(folder / "data.jsonl", rows)
     prepared = prepare(
         str(data),

@@ -212,7 +212,7 @@ def test_no_usable_row_at_all(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "data.jsonl", [{"instruction": "a", "output": ""}] * 3)
     with pytest.raises(BadInput) as error:
         scan(str(path), None)
-    assert "none of the 3 rows can be used" in error.value.what
+    assert "none of the train rows can be used" in error.value.what
     assert "3 rows: the answer is empty. First: data.jsonl row 1 (line 1), `output`" in error.value.why
 
 

@@ -136,6 +136,11 @@ def test_row_across_many_windows_and_line_numbers(tmp_path: Path) -> None:
     assert rows[-1].end == path.stat().st_size
 
 
+def test_long_cells_are_no_problem(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.csv", [{"src": "x" * 300_000, "tgt": "y"}])
+    assert scan(str(path), None).facts.lengths.max > 70_000
+
+
 def test_deep_nesting_is_refused(tmp_path: Path) -> None:
     (tmp_path / "deep.json").write_text("[" * 200_000, encoding="utf-8")
     assert "nested too deeply" in refusal(tmp_path / "deep.json")
@@ -165,6 +170,17 @@ class TestFolders:
             write_rows(tmp_path / f"train-{part}.jsonl", [{**ROW, "src": str(part)}])
         facts = scan(str(tmp_path), None, dev_fraction=0).facts
         assert (facts.train_rows, facts.dev_rows) == (3, 0)
+
+    def test_duplicates_over_several_files(self, tmp_path: Path) -> None:
+        for part in range(3):
+            write_rows(tmp_path / f"train-{part}.jsonl", [{**ROW, "src": str(part)}, ROW])
+        write_rows(tmp_path / "dev.jsonl", [{**ROW, "src": "2"}])
+        found = [(finding.file, finding.row, finding.what) for finding in scan(str(tmp_path), None).findings]
+        assert found == [
+            ("train-1.jsonl", 2, "the same as row 2 of train-0.jsonl"),
+            ("train-2.jsonl", 2, "the same as row 2 of train-0.jsonl"),
+            ("dev.jsonl", 1, "it is also training row 1 of train-2.jsonl"),
+        ]
 
     def test_a_single_file_of_any_name(self, tmp_path: Path) -> None:
         write_rows(tmp_path / "my rows.jsonl", [ROW, {**ROW, "src": "2"}])

@@ -141,7 +141,7 @@ class TestTemplates:
     def test_a_template_can_do_no_harm(self, model: Path, tmp_path: Path) -> None:
         evil = "{{ messages.append(1) }}" + CHAT_TEMPLATE
         folder = with_template(model, tmp_path / "m", evil)
-        with pytest.raises(BadInput, match="none of the 1 rows"):
+        with pytest.raises(BadInput, match="none of the train rows"):
             scan_pairs(tmp_path, folder, ("a", "b"))
 
     def test_broken_template(self, model: Path, tmp_path: Path) -> None:
@@ -174,7 +174,8 @@ class TestTemplates:
     def test_template_that_rewrites_earlier_turns(self, model: Path, tmp_path: Path) -> None:
         thinking = (
             "{% for m in messages %}<|im_start|>{{ m.role }}\n"
-            "{% if m.role == 'assistant' and loop.last %}<think></think>{% endif %}{{ m.content }}<|im_end|>\n"
+            "{% if m.role == 'assistant' and loop.last %}<think></think>{% endif %}"
+            "{{ m.content }}<|im_end|>\n"
             "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
         )
         folder = with_template(model, tmp_path / "m", thinking)

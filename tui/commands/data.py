@@ -76,7 +76,7 @@ def inspect(
     from tui.data_report import print_report
 
     folder = None if model is None else model_folder(model)
-    with progress_line(data) as progress:
+    with ProgressLine(data) as progress:
         found = scan(
             data,
             folder,
@@ -97,17 +97,16 @@ def model_folder(model: str) -> Path:
     """Return a local folder as it is; any other name is resolved and fetched (once: it is cached)."""
     if Path(model).expanduser().is_dir():
         return Path(model).expanduser().resolve()
-    from runtime.acquire.resolve import resolve_model
-
     from runtime.acquire.fetch import acquire
+    from runtime.acquire.resolve import resolve_model
     from runtime.paths import models_folder
 
     facts = resolve_model(model)
-    with progress_line(model) as progress:
+    with ProgressLine(model) as progress:
         return acquire(facts.source, models_folder(), progress)
 
 
-class progress_line:  # noqa: N801
+class ProgressLine:
     """A rich progress bar on stderr, gone when done; silent when stderr is no terminal."""
 
     def __init__(self, title: str) -> None:
@@ -121,7 +120,7 @@ class progress_line:  # noqa: N801
         self.message = ""
         self.task = self.bar.add_task(title, total=None)
 
-    def __enter__(self) -> progress_line:
+    def __enter__(self) -> ProgressLine:
         self.bar.start()
         return self
 

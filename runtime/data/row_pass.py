@@ -1,0 +1,198 @@
+"""The pass over the rows: each is read, judged, adapted to the model's template, measured, cut and handed on.
+
+What is kept from row to row does not grow with the file, apart from some bytes per row to know duplicates by.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from runtime.data.chat_template import Parts, TemplateRefusedError, TemplateRewritesError, splits_upstream
+from runtime.data.conversation import Conversation
+from runtime.data.duplicates import SeenRows, row_hash
+from runtime.data.findings import Finding, FindingLog, Note
+from runtime.data.formats import Format, detect
+from runtime.data.json_rows import RawRow
+from runtime.data.lengths import LengthCounter
+from runtime.data.rows import messages_of, type_name
+from runtime.data.sources import DataFile, Source
+from runtime.data.split import DevSplit
+from runtime.data.tokens import Fitted, Lengths, TokenCounter, fit
+from runtime.data.validate import conversation_of
+
+BATCH_ROWS = 512
+PEEK_ROWS = 100
+"""Rows that decide on the format."""
+ROW_BITS = 40
+"""A row is remembered by file number and row number in one integer."""
+
+ProgressCall = Callable[[float, float, str, str], None]
+"""`progress(done, total, unit, message)`, called every few hundred rows; what it raises ends the scan."""
+
+Sink = Callable[[str, int, Conversation], None]
+"""`sink(role, split_hash, conversation)` gets every usable row in order; role is train or dev."""
+
+
+class Sample(NamedTuple):
+    """A row as the model sees it: (prompt, answer) texts per turn with their token counts."""
+
+    file: str
+    row: int
+    parts: Parts
+    lengths: Lengths
+
+
+class _Row(NamedTuple):
+    """A valid row on its way to the tokenizer."""
+
+    raw: RawRow
+    note: Note
+    conversation: Conversation
+    value: int
+
+
+@dataclass
+class RowPass:
+    """What is carried from row to row. `limits` are max_length and src_length, or None: nothing is cut."""
+
+    source: Source
+    counter: TokenCounter
+    limits: tuple[int, int] | None
+    seed: int
+    log: FindingLog
+    sink: Sink | None
+    samples_wanted: int
+    split: DevSplit
+    lengths: LengthCounter = field(default_factory=LengthCounter)
+    seen: SeenRows = field(default_factory=SeenRows)
+    usable: dict[str, int] = field(default_factory=lambda: {"train": 0, "dev": 0})
+    rows_read: int = 0
+    done: float = 0
+    max_turns: int = 1
+    has_system: bool = False
+    format: Format | None = None
+    samples: list[Sample] = field(default_factory=list)
+
+    def read(self, role: str, file_number: int, file: DataFile, progress: ProgressCall) -> None:
+        """Scan one file."""
+        name = file.path.name
+        rows = file.rows()
+        peeked = list(itertools.islice(rows, PEEK_ROWS))
+        layout = detect([raw.value for raw in peeked], str(file.path))
+        self.format = self.format or layout
+        total = sum(entry.size for entry in self.source.files)
+        unit = "rows" if all(entry.container == "parquet" for entry in self.source.files) else "bytes"
+        stream = itertools.chain(peeked, rows)
+        while batch := list(itertools.islice(stream, BATCH_ROWS)):
+            self.measure(
+                role,
+                name,
+                [row for raw in batch if (row := self.judge(role, file_number, raw, layout)) is not None],
+            )
+            progress(min(total, self.done + batch[-1].end), total, unit, f"{name}: {batch[-1].row} rows")
+        self.done += file.size
+
+    def judge(self, role: str, file_number: int, raw: RawRow, layout: Format) -> _Row | None:
+        """Return the row as a conversation, or None when it is dropped; findings go to the log."""
+        self.rows_read += 1
+        files = self.source.train if role == "train" else self.source.dev
+        name = files[file_number].path.name
+
+        def note(code: str, field: str, what: str) -> None:
+            self.log.add(Finding(code, name, raw.row, raw.line, field, what))
+
+        if raw.problem:
+            note("row.unreadable", "", raw.problem)
+            return None
+        if not isinstance(raw.value, dict):
+            note("row.not_object", "", f"the row is {type_name(raw.value)}, not an object")
+            return None
+        messages = messages_of(raw.value, layout, note)
+        conversation = None if messages is None else conversation_of(messages, note)
+        if conversation is None:
+            return None
+        conversation = self.adapt(conversation, note)
+        text = conversation.canonical()
+        value = row_hash(text)
+        here = file_number << ROW_BITS | raw.row
+        first = self.seen.first(value, here) if role == "train" else self.seen.find(value)
+        if first:
+            place = f"row {first % (1 << ROW_BITS)}"
+            if len(self.source.train) > 1:
+                place += f" of {self.source.train[first >> ROW_BITS].path.name}"
+            what = f"the same as {place}" if role == "train" else f"it is also training {place}"
+            note("row.duplicate" if role == "train" else "row.leak", "", what)
+        return _Row(raw, note, conversation, row_hash(text, self.seed + 1))
+
+    def adapt(self, conversation: Conversation, note: Note) -> Conversation:
+        """Return the conversation as the model's template can carry it."""
+        if self.counter.special is not None:
+            for message in conversation.messages():
+                found = self.counter.special.search(message["content"])
+                if found is not None:
+                    note("text.special", message["role"], f"{found.group()} has a meaning to the tokenizer")
+        if self.counter.template is None and (conversation.system or len(conversation.pairs) > 1):
+            note("template.none", "", "earlier turns become plain text before the question")
+            texts = [message["content"] for message in conversation.messages()]
+            return Conversation("", (("\n".join(texts[:-1]), texts[-1]),))
+        template = self.counter.template
+        if conversation.system and template is not None and not template.takes_system:
+            note("system.moved", "system", "the model's chat template has no place for a system prompt")
+            (question, answer), *others = conversation.pairs
+            return Conversation("", ((f"{conversation.system}\n\n{question}", answer), *others))
+        return conversation
+
+    def measure(self, role: str, name: str, rows: list[_Row]) -> None:
+        """Tokenize a batch, cut what is too long, and hand the usable rows on."""
+        rendered = [(row, parts) for row in rows if (parts := self.render(row)) is not None]
+        for (row, parts), lengths in zip(
+            rendered, self.counter.lengths([parts for _, parts in rendered]), strict=True
+        ):
+            fitted = self.fit(row, lengths)
+            if fitted.conversation is None:
+                continue
+            tokens, answer_tokens = sum(map(sum, fitted.lengths)), sum(answer for _, answer in fitted.lengths)
+            self.usable[role] += 1
+            if role == "train":
+                self.lengths.add(tokens, answer_tokens)
+                self.split.offer(row.value, tokens, answer_tokens)
+                self.max_turns = max(self.max_turns, len(fitted.conversation.pairs))
+                if len(self.samples) < self.samples_wanted:
+                    uncut = fitted.conversation == row.conversation
+                    kept = parts if uncut else self.counter.parts(fitted.conversation)
+                    self.samples.append(Sample(name, row.raw.row, kept, fitted.lengths))
+            self.has_system = self.has_system or bool(fitted.conversation.system)
+            if self.sink is not None:
+                self.sink(role, row.value, fitted.conversation)
+
+    def render(self, row: _Row) -> Parts | None:
+        """Return the row's parts, or None (and a note) when the template cannot render it."""
+        try:
+            parts = self.counter.parts(row.conversation)
+        except TemplateRefusedError as error:
+            row.note("template.refuses", "", f"the chat template says: {error}")
+            return None
+        except TemplateRewritesError:
+            row.note(
+                "template.rewrites", "", "its answers cannot be told apart; rows of one turn can be used"
+            )
+            return None
+        if self.counter.template is not None and not splits_upstream(parts):
+            what = "an answer repeats text of a question; Steersman's own worker is not confused"
+            row.note("upstream.split", "", what)
+        return parts
+
+    def fit(self, row: _Row, lengths: Lengths) -> Fitted:
+        """Return the row cut to the limits, if there are any."""
+        if self.limits is None:
+            return Fitted(row.conversation, lengths, ())
+        try:
+            fitted = fit(self.counter, row.conversation, lengths, *self.limits)
+        except TemplateRefusedError as error:
+            fitted = Fitted(None, [], (("template.refuses", f"once cut to fit: {error}"),))
+        for code, what in fitted.done:
+            row.note(code, "", what)
+        return fitted
