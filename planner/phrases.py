@@ -14,8 +14,8 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as `40 s`, `6 min`, `2.5 h` or `3.1 days`."""
-    if seconds < 90:
+    """Return seconds as `140 s`, `6 min`, `2.5 h` or `3.1 days`."""
+    if seconds < 180:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"

@@ -8,12 +8,13 @@ from importlib import metadata
 
 from planner.errors import NothingFeasible
 from planner.facts import Facts
+from planner.families import SFT_FAMILIES
 from planner.forecast import make_forecast
 from planner.layout import HEADROOM
-from planner.phrases import size
+from planner.phrases import parameters, size
 from planner.plan import Alternative, Decision, Plan
 from planner.rules import RULES
-from planner.rules.constraints import broken
+from planner.rules.constraints import ADAPTER_SETTINGS, Constraint, broken, broken_by_pins
 from planner.rules.rule import Choice, Rule
 from planner.setting_values import check_value, settings
 from planner.situation import Situation
@@ -28,9 +29,12 @@ def make_plan(facts: Facts, wishes: Wishes) -> Plan:
     """
     pins = {name: check_value(name, value, "Fixed setting: ") for name, value in wishes.pins.items()}
     s = Situation(facts, wishes.model_copy(update={"pins": {name: pins[name] for name in sorted(pins)}}))
+    if facts.model.model_type in SFT_FAMILIES:
+        refuse(*broken_by_pins(s))
     for rule in RULES:
         s.decisions[rule.setting] = decide(s, rule)
-    refuse_broken(s)
+    explain_unused(s)
+    refuse(broken(s), s)
     forecast = make_forecast(s)
     refuse_oversize(s, forecast.peak_memory_bytes, forecast.memory_limit_bytes, forecast.disk_bytes)
     return Plan(
@@ -53,7 +57,7 @@ def decide(s: Situation, rule: Rule) -> Decision:
             because=choice.because,
             rule=rule.id,
             source=rule.source,
-            alternatives=choice.alternatives,
+            alternatives=tuple(other for other in choice.alternatives if other.value != choice.value),
         )
     own = own_choice(s, rule)
     others: tuple[Alternative, ...] = ()
@@ -68,6 +72,18 @@ def decide(s: Situation, rule: Rule) -> Decision:
     )
 
 
+def explain_unused(s: Situation) -> None:
+    """Say of adapter settings that they have no effect when every weight is trained."""
+    if s.word("method") != "full":
+        return
+    for name in ADAPTER_SETTINGS:
+        if name not in s.wishes.pins:
+            because = (
+                f"Not used: method full trains all {parameters(s.model.parameters)} weights, not adapters."
+            )
+            s.decisions[name] = s.decisions[name].model_copy(update={"because": because, "alternatives": ()})
+
+
 def own_choice(s: Situation, rule: Rule) -> Choice | None:
     """Return what the rule itself would choose for a pinned setting; None if it finds nothing feasible
     without the pin."""
@@ -79,17 +95,16 @@ def own_choice(s: Situation, rule: Rule) -> Choice | None:
         return None
 
 
-def refuse_broken(s: Situation) -> None:
-    """Raise `NothingFeasible` for everything that the engine would refuse, pins named."""
-    faults = broken(s)
+def refuse(faults: list[Constraint], s: Situation) -> None:
+    """Raise `NothingFeasible` for everything that the engine would refuse, with the pins that are part of
+    it."""
     if not faults:
         return
-    involved = sorted({name for fault in faults for name in fault.settings if name in s.wishes.pins})
+    names = sorted({name for fault in faults for name in fault.settings if name in s.wishes.pins})
+    fixed = ", ".join(f"{name}={show(s.wishes.pins[name])}" for name in names)
     raise NothingFeasible(
         " ".join(fault.sentence(s) for fault in faults),
-        why=f"Fixed by you: {', '.join(f'{name}={show(s.wishes.pins[name])}' for name in involved)}."
-        if involved
-        else "",
+        why=f"Fixed by you: {fixed}." if fixed else "",
         remedy=" ".join(dict.fromkeys(fault.fix for fault in faults)),
     )
 

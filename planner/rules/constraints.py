@@ -6,8 +6,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from planner.families import SFT_FAMILIES
+from planner.plan import Decision
 from planner.rules.precision import AMPERE, capability, shown
 from planner.situation import Situation
+from planner.wishes import Value
+
+ADAPTER_SETTINGS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_target_modules")
 
 
 class Constraint(NamedTuple):
@@ -20,6 +24,8 @@ class Constraint(NamedTuple):
     sentence: Callable[[Situation], str]
     fix: str
     source: str
+    early: bool = False
+    """Whether pins alone can break it, so that it is judged before a layout is looked for."""
 
 
 def degrees(s: Situation) -> int:
@@ -137,6 +143,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         lambda s: "Tensor and pipeline parallelism need GPUs: Paddle refuses them on a CPU.",
         "Set tensor_parallel_degree=1 and pipeline_parallel_degree=1.",
         "measured",
+        early=True,
     ),
     Constraint(
         "cpu-sharding",
@@ -145,6 +152,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         lambda s: f"sharding {s.word('sharding')} needs GPUs; on a CPU Paddle offers stage1.",
         "Set sharding=none.",
         "measured",
+        early=True,
     ),
     Constraint(
         "degrees-are-world",
@@ -170,6 +178,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         lambda s: f"num_processes is {s.whole('num_processes')}, and there are {s.workers} devices.",
         "Set num_processes to the number of devices.",
         "one process per device",
+        early=True,
     ),
     Constraint(
         "whole-nodes",
@@ -180,6 +189,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         ),
         "Choose a multiple of the number of machines.",
         "paddle.distributed.launch --nnodes",
+        early=True,
     ),
     Constraint(
         "tensor-in-node",
@@ -188,6 +198,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         lambda s: f"tensor_parallel_degree {s.whole('tensor_parallel_degree')} reaches beyond one machine.",
         "Set it to at most the devices of one machine.",
         "arXiv:2104.04473",
+        early=True,
     ),
     Constraint(
         "tensor-divides-heads",
@@ -199,6 +210,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         ),
         "Choose a divisor.",
         "llama/modeling.py:724",
+        early=True,
     ),
     Constraint(
         "tensor-divides-kv-heads",
@@ -213,6 +225,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         ),
         "Choose a divisor.",
         "qwen2/modeling.py:536",
+        early=True,
     ),
     Constraint(
         "sharding-needs-degree",
@@ -235,6 +248,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         ),
         "Set sharding=stage1.",
         "trainer/training_args.py:1244",
+        early=True,
     ),
     Constraint(
         "stage3-no-tensor",
@@ -243,6 +257,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         lambda s: "sharding stage3 does not work with tensor parallelism.",
         "Set sharding=stage2.",
         "trainer/trainer.py:2197",
+        early=True,
     ),
     Constraint(
         "stage2-master-grad",
@@ -316,15 +331,9 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         "recipes/engines/engines.yaml",
     ),
     Constraint(
-        "alpha-without-lora",
-        ("lora_alpha", "lora_rank", "method"),
-        lambda s: (
-            s.word("method") == "full"
-            and any(
-                name in s.wishes.pins
-                for name in ("lora_rank", "lora_alpha", "lora_dropout", "lora_target_modules")
-            )
-        ),
+        "adapter-without-lora",
+        (*ADAPTER_SETTINGS, "method"),
+        lambda s: s.word("method") == "full" and any(name in s.wishes.pins for name in ADAPTER_SETTINGS),
         lambda s: "An adapter setting is fixed, and method full trains no adapters.",
         "Set method=lora or release the lora_ settings.",
         "peft/lora",
@@ -350,3 +359,21 @@ CONSTRAINTS: tuple[Constraint, ...] = (
 def broken(s: Situation) -> list[Constraint]:
     """Return every constraint that the decisions break."""
     return [constraint for constraint in CONSTRAINTS if constraint.broken(s)]
+
+
+def broken_by_pins(s: Situation) -> tuple[list[Constraint], Situation]:
+    """Return the constraints that the pins break on their own, and the neutral situation they were judged
+    in."""
+    neutral: dict[str, Value] = {
+        "num_processes": s.workers,
+        "tensor_parallel_degree": 1,
+        "pipeline_parallel_degree": 1,
+        "sharding": "none",
+    }
+    trial = Situation(s.facts, s.wishes, {})
+    for name, value in neutral.items():
+        fixed = s.pin(name)
+        trial.decisions[name] = Decision(
+            value=value if fixed is None else fixed, because="on trial", rule="", source=""
+        )
+    return [constraint for constraint in CONSTRAINTS if constraint.early and constraint.broken(trial)], trial
