@@ -132,6 +132,16 @@ def check_against_original(found: list[Weight], given: dict[str, Given], tied: b
             )
 
 
+def check_ties(original: Path, tied: bool) -> None:
+    """Raise `RefusedError` if only one of the two shares its output head with the embedding."""
+    config = json.loads((original / "config.json").read_text(encoding="utf-8"))
+    if bool(config.get("tie_word_embeddings", tied)) != tied:
+        raise RefusedError(
+            "The trained model and the original Hugging Face folder do not correspond.",
+            "One shares its output head with the embedding, the other has a head of its own.",
+        )
+
+
 def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
     """Return `array`, contiguous, in a safetensors precision: F32, BF16 or F16."""
     if dtype == "BF16":
@@ -213,7 +223,9 @@ def write_hf_folder(
     original, folder = Path(original), Path(folder)
     given = original_tensors(original)
     found = list(weights(causal))
-    check_against_original(found, given, causal.config.tie_word_embeddings)
+    tied = bool(causal.config.tie_word_embeddings)
+    check_ties(original, tied)
+    check_against_original(found, given, tied)
     folder.mkdir(parents=True)
     for name in COMPANIONS:
         if (original / name).is_file():
