@@ -12,6 +12,8 @@ from planner.did_you_mean import hint
 from planner.errors import BadInput
 from planner.schema import Record
 
+MAKERS = ("nvidia", "geforce", "tesla", "")
+
 
 class Device(Record):
     """One accelerator model of `recipes/devices.yaml`."""
@@ -37,16 +39,16 @@ def _device_names() -> dict[str, str]:
 
 
 def find_device(text: str) -> Device | None:
-    """Return the accelerator that a name means: `4090`, `a100-sxm4-80gb`, `NVIDIA A100-SXM4-80GB`; None if
-    unknown."""
-    names = _device_names()
-    key = re.sub(r"\d+gi?b$", "", _key(text).removeprefix("nvidia").removeprefix("geforce"))
-    if key in names:
-        return devices()[names[key]]
-    # A name reported by the driver carries more words than the catalogue's: take the longest that it starts
-    # with.
-    starts = [word for word in names if len(word) >= 3 and key.startswith(word)]
-    return devices()[names[max(starts, key=len)]] if starts else None
+    """Return the accelerator that a name means, typed or as a driver reports it; None if unknown.
+
+    `4090`, `a100 sxm4` and `NVIDIA A100-SXM4-80GB` are known by their leading words; `a10x` is not an A10.
+    """
+    words = [word for word in re.split(r"[\s_\-]+", text.lower()) if word not in MAKERS]
+    for end in range(len(words), 0, -1):
+        name = _device_names().get("".join(words[:end]))
+        if name is not None:
+            return devices()[name]
+    return None
 
 
 def device(text: str) -> Device:

@@ -175,7 +175,7 @@ class Tree:
             if node is None:
                 return None
             self._note(node, ())
-            return yaml.load(text, Loader=LOADER)  # noqa: S506 (one of the two safe loaders)
+            return yaml.load(text, Loader=LOADER)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             place = f", line {mark.line + 1}" if mark is not None else ""

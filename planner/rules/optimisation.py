@@ -16,10 +16,10 @@ FEWEST_FOR_WARMUP = 20
 
 BASE_RATE = {"lora": 3e-4, "full": 3e-5}
 BASE_PARAMETERS = 7e9
-RATE_EXPONENT = 0.3
-RATE_RANGE = {"lora": (1e-4, 1e-3), "full": (5e-6, 2e-4)}
-"""Upstream's recipes use 3e-4 (LoRA) and 3e-5 (full) for 7B models; smaller models take larger steps. The
-exponent fits 3e-4 at 7B and 1e-3 at 135M."""
+RATE_EXPONENT = {"lora": 0.48, "full": 0.3}
+RATE_RANGE = {"lora": (1e-4, 2e-3), "full": (5e-6, 2e-4)}
+"""Upstream's recipes use 3e-4 (LoRA) and 3e-5 (full) for 7B models; smaller models take larger steps. LoRA's
+exponent joins 3e-4 at 7B with 2e-3 at 135M, which was measured to learn the demo better than 1e-3."""
 
 
 @rule(
@@ -84,12 +84,16 @@ def steps(s: Situation) -> Choice:
     return Choice(total, f"{plural(passes, 'pass', 'passes')} x {plural(per_epoch, 'step')} per pass.")
 
 
-@rule("optimisation.learning_rate", "learning_rate", f"{UPSTREAM_RECIPES}: 3e-4 LoRA, 3e-5 full at 7B")
+@rule(
+    "optimisation.learning_rate",
+    "learning_rate",
+    f"{UPSTREAM_RECIPES}: 3e-4 LoRA, 3e-5 full at 7B; measured on the demo: 2e-3",
+)
 def learning_rate(s: Situation) -> Choice:
     """Larger for adapters than for weights, larger for small models than for large ones."""
     method = s.word("method")
     low, high = RATE_RANGE[method]
-    exact = BASE_RATE[method] * (BASE_PARAMETERS / s.model.parameters) ** RATE_EXPONENT
+    exact = BASE_RATE[method] * (BASE_PARAMETERS / s.model.parameters) ** RATE_EXPONENT[method]
     value = float(f"{min(max(exact, low), high):.1g}")
     return Choice(
         value,

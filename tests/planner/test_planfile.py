@@ -47,13 +47,13 @@ def test_a_plan_with_devices_pins_and_a_time_limit_survives(made: Plan) -> None:
 def test_the_file_is_for_people(text: str) -> None:
     assert text.startswith("# A fine-tune, planned by Steersman.")
     assert "steersman run plan.yaml" in text
-    assert "      value: 0.001\n      because: " in text
+    assert "      value: 0.002\n      because: " in text
     assert max(len(line) for line in text.splitlines()) <= 160
     assert not re.search(r"[&*!]id\d|!!python", text)
 
 
 def test_the_file_is_plain_yaml(text: str) -> None:
-    assert yaml.safe_load(text)["decisions"]["optimisation"]["learning_rate"]["value"] == 0.001
+    assert yaml.safe_load(text)["decisions"]["optimisation"]["learning_rate"]["value"] == 0.002
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     ],
     "optimisation.steps": [({}, 98), ({"num_train_epochs": 3}, 90), ({"found": SHORT, "minutes": 30}, 91)],
     "optimisation.learning_rate": [
-        ({}, 1e-3),
+        ({}, 2e-3),
         ({"model": MEDIUM, "found": SHORT, "hardware": A100}, 3e-4),
         ({"model": MEDIUM, "found": SHORT, "hardware": A100, "method": "full"}, 3e-5),
         ({"model": LARGE, "found": SHORT, "hardware": A100}, 1e-4),

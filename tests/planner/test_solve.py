@@ -119,8 +119,10 @@ def test_demo_trains_within_six_minutes_on_two_cores() -> None:
 
 @pytest.mark.parametrize("seed", ["0", "1", "random"])
 def test_same_input_same_bytes_in_any_process(seed: str) -> None:
-    script = "from tests.planner.scenes import plan; from planner.planfile import dumps; "
+    script = (
+        "from tests.planner.scenes import plan; from planner.planfile import dumps; "
         "print(dumps(plan()), end='')"
+    )
     output = subprocess.run(
         [sys.executable, "-c", script],
         check=True,
@@ -168,8 +170,8 @@ def test_pins_in_any_order_give_the_same_plan() -> None:
 
 def test_a_pin_says_what_the_planner_would_have_chosen_and_why() -> None:
     decision = plan(learning_rate=0.5).decisions["learning_rate"]
-    assert decision.because == "You fixed it; the planner would have chosen 0.001."
-    assert decision.alternatives[0].value == 0.001
+    assert decision.because == "You fixed it; the planner would have chosen 0.002."
+    assert decision.alternatives[0].value == 0.002
     assert "smaller models bear larger steps" in decision.alternatives[0].because
 
 
