@@ -196,6 +196,7 @@ def preflight(table: PlanTable, done: Done) -> StageTask:
         done.digests("convert", "prepare"),
         files={"config.json": config(table, done, str(folder / "output"))},
         config=str(folder / "config.json"),
+        processes=table.plan.value("num_processes"),
         train=extras(table, tracker="none"),
     )
 

@@ -28,7 +28,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     """Return no outputs, and what was measured."""
     emitter = stage.emitter
     extras = spec.get("train", {})
-    processes = int(extras.get("num_processes", 1))
+    processes = int(spec.get("processes", 1))
     free = free_memory_bytes()
     arguments = sft_arguments.parse(spec["config"], processes)
     paddle.set_device(arguments.training.device)

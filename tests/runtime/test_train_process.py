@@ -136,12 +136,16 @@ def test_preflight_measures_two_steps_and_keeps_nothing(runs: Runs, engine_pytho
     stage = runs.root / "preflight"
     stage.mkdir()
     path = stage / "spec.json"
-    extras = {"lora_alpha": 8, "num_processes": 2}
+    extras = {"lora_alpha": 8}
     config = str(runs.config("preflight"))
-    path.write_text(
-        json.dumps({"stage": "preflight", "stage_folder": str(stage), "config": config, "train": extras}),
-        encoding="utf-8",
-    )
+    spec = {
+        "stage": "preflight",
+        "stage_folder": str(stage),
+        "config": config,
+        "processes": 2,
+        "train": extras,
+    }
+    path.write_text(json.dumps(spec), encoding="utf-8")
     command = [str(engine_python), str(START), "preflight", str(path)]
     subprocess.run(command, check=True, capture_output=True, env=environment(), timeout=120)
     figures = json.loads((stage / "result.json").read_text(encoding="utf-8"))["figures"]
