@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from planner.phrases import duration
 from runtime.events import AnyEvent, Artifact, Log, Metric, Progress, Proof, State
 from runtime.run.durations import span
 from runtime.run.view import RunView
@@ -71,10 +70,10 @@ def progress_line(view: RunView, forecast: Expected, name: str, now: float) -> s
         parts.append(f"{latest['tokens_per_second']:.0f} tokens/s")
     left = stage_remaining(stage, forecast, now)
     if left is not None:
-        parts.append(f"{duration(left)} left")
+        parts.append(f"{span(left)} left")
     whole = run_remaining(view, forecast, now)
     if whole is not None:
-        parts.append(f"whole run about {duration(whole)}")
+        parts.append(f"whole run about {span(whole)}")
     return f"{name}: {', '.join(parts)}"
 
 

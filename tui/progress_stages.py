@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from planner.phrases import duration, size
+from planner.phrases import size
 from runtime.run.durations import span
 from runtime.run.view import RunView, StageView
 from tui.estimate import Expected, run_remaining, stage_remaining
@@ -48,7 +48,7 @@ def headline(name: str, view: RunView, forecast: Expected, now: float) -> Text:
         line.append(f" · {span(end - view.session_started)}")
     left = run_remaining(view, forecast, now) if view.state == "running" else None
     if left is not None:
-        line.append(f" · about {duration(left)} left", style="bold")
+        line.append(f" · about {span(left)} left", style="bold")
     return line
 
 
@@ -133,7 +133,7 @@ def bar(stage: StageView, forecast: Expected, now: float) -> Text:
         line.append(f" {progress.unit}")
     left = stage_remaining(stage, forecast, now)
     if left is not None:
-        line.append(f"  {duration(left)} left")
+        line.append(f"  {span(left)} left")
     return line
 
 

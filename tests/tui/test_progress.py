@@ -1,0 +1,150 @@
+"""The live picture: what it says of each stage, the time left, and that it fits into a narrow terminal."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from runtime.events import AnyEvent, Log, Metric, Progress, Proof, State
+from runtime.run.view import RunView, fold
+from tui.estimate import Expected, correction, run_remaining, stage_remaining
+from tui.progress_lines import PlainLines, sentence
+from tui.progress_stages import picture
+from tui.sparkline import sparkline
+
+STAGES = ("acquire", "convert", "train", "merge")
+FORECAST = Expected({"acquire": 10, "convert": 20, "train": 200, "merge": 30}, peak_memory_bytes=2 << 30)
+
+
+def under_way() -> list[AnyEvent]:
+    """A run in step 30 of 100 of its training."""
+    figures = {
+        "loss": 2.0,
+        "learning_rate": 2e-4,
+        "tokens_per_second": 160.0,
+        "peak_memory_bytes": 1.5 * 2**30,
+    }
+    return [
+        State(t=0, stage="", state="started"),
+        State(t=0, stage="acquire", state="skipped", reason="proven at 12:00, files unchanged"),
+        State(t=1, stage="convert", state="started"),
+        Proof(
+            t=10,
+            stage="convert",
+            name="convert.logits",
+            passed=True,
+            sentence="Logits differ by at most 6e-05.",
+        ),
+        State(t=41, stage="convert", state="committed", seconds=40),
+        State(t=41, stage="train", state="started"),
+        *(
+            Metric(
+                t=50 + step,
+                stage="train",
+                step=step,
+                values={**figures, "loss": 3 - step / 20, "step_seconds": 1.5},
+            )
+            for step in range(10, 31, 10)
+        ),
+        Progress(t=80, stage="train", done=30, total=100, unit="steps"),
+    ]
+
+
+def drawn(view: RunView, width: int, now: float = 81) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(picture("my-run", view, FORECAST, now, width))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_every_line_fits_the_terminal(width: int) -> None:
+    events = under_way()
+    events.append(State(t=81, stage="train", state="stopping", reason="Stopping train gracefully; " * 9))
+    for line in drawn(fold(events, STAGES), width).splitlines():
+        assert cell_len(line.rstrip()) <= width
+
+
+def test_state_is_told_in_words_and_signs_without_any_colour() -> None:
+    text = drawn(fold(under_way(), STAGES), 80)
+    for line in (
+        "✓ acquire    done before",
+        "✓ convert    done",
+        "▶ train      running",
+        "· merge      waiting",
+    ):
+        assert line in text
+
+
+def test_the_current_stage_shows_what_a_person_waits_for() -> None:
+    text = drawn(fold(under_way(), STAGES), 80)
+    assert "Logits differ by at most 6e-05" in text
+    assert "30%  30 of 100 steps" in text
+    assert "1 min 45 s left" in text  # 70 steps of 1.5 s
+    assert "loss 1.5000" in text
+    assert "learning rate 2.00e-04" in text
+    assert "160 tokens/s" in text
+    assert "memory 1.5 GiB of 2.0 GiB forecast" in text
+
+
+def test_the_time_left_is_the_forecast_corrected_by_what_was_measured() -> None:
+    view = fold(under_way(), STAGES)
+    assert correction(view, FORECAST) == 2.0  # convert took 40 s, not 20
+    assert stage_remaining(view.stage("train"), FORECAST, 81) == 70 * 1.5
+    assert run_remaining(view, FORECAST, 81) == 70 * 1.5 + 30 * 2.0
+    assert run_remaining(view, Expected(), 81) is None
+
+
+def test_before_its_first_step_a_stage_is_estimated_by_its_forecast() -> None:
+    view = fold([State(t=100, stage="train", state="started")], STAGES)
+    assert stage_remaining(view.stage("train"), FORECAST, 150) == 150
+    view.apply(Progress(t=150, stage="train", done=0, total=100, unit="steps"))
+    assert stage_remaining(view.stage("train"), FORECAST, 150) == 150
+
+
+def test_a_continued_training_keeps_its_curve_and_one_from_scratch_does_not() -> None:
+    again = [State(t=90, stage="train", state="started")]
+    continued = fold(
+        [*under_way(), *again, Progress(t=91, stage="train", done=20, total=100, unit="steps")], STAGES
+    )
+    assert [metric.step for metric in continued.stage("train").metrics] == [10, 20]
+    anew = fold(
+        [*under_way(), *again, Progress(t=91, stage="train", done=0, total=100, unit="steps")], STAGES
+    )
+    assert anew.stage("train").metrics == []
+
+
+def test_plain_lines_are_few() -> None:
+    stream = io.StringIO()
+    view = RunView()
+    lines = PlainLines(view, FORECAST, stream)
+    steps = [Metric(t=step, stage="train", step=step, values={"loss": 1.0}) for step in range(500)]
+    for event in [
+        State(t=0, stage="train", state="started"),
+        *steps,
+        Log(t=9, stage="train", message="Hello."),
+    ]:
+        view.apply(event)
+        lines.event(event)
+    told = stream.getvalue().splitlines()
+    assert told[0] == "train: started"
+    assert told[-1] == "train: Hello."
+    assert len(told) <= 4, "progress is rate-limited"
+
+
+def test_warnings_are_called_warnings() -> None:
+    assert (
+        sentence(Log(t=1, stage="train", level="warning", message="Stalled?")) == "train: warning: Stalled?"
+    )
+
+
+def test_a_sparkline_has_the_shape_of_its_values() -> None:
+    assert sparkline([3, 2, 1], 10) == "█▅▁"
+    assert len(sparkline(range(1000), 24)) == 24
+    assert sparkline([1, 1], 5) == "▅▅"
+    assert sparkline([], 5) == ""
+    assert sparkline([1, math.nan, 2], 5) == "▁!█"
