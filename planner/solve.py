@@ -3,15 +3,17 @@ byte."""
 
 from __future__ import annotations
 
+import math
 import re
 from importlib import metadata
 
+from planner.budget import start_seconds
 from planner.errors import NothingFeasible
 from planner.facts import Facts
 from planner.families import SFT_FAMILIES
 from planner.forecast import make_forecast
 from planner.layout import HEADROOM
-from planner.phrases import parameters, size
+from planner.phrases import duration, parameters, size
 from planner.plan import Alternative, Decision, Plan
 from planner.rules import RULES
 from planner.rules.constraints import ADAPTER_SETTINGS, Constraint, broken, broken_by_pins
@@ -31,6 +33,7 @@ def make_plan(facts: Facts, wishes: Wishes) -> Plan:
     s = Situation(facts, wishes.model_copy(update={"pins": {name: pins[name] for name in sorted(pins)}}))
     if facts.model.model_type in SFT_FAMILIES:
         refuse(*broken_by_pins(s))
+    refuse_hurry(s)
     for rule in RULES:
         s.decisions[rule.setting] = decide(s, rule)
     explain_unused(s)
@@ -107,6 +110,18 @@ def refuse(faults: list[Constraint], s: Situation) -> None:
         why=f"Fixed by you: {fixed}." if fixed else "",
         remedy=" ".join(dict.fromkeys(fault.fix for fault in faults)),
     )
+
+
+def refuse_hurry(s: Situation) -> None:
+    """Raise `NothingFeasible` for a time limit in which training could not even start."""
+    limit, start = s.wishes.time_limit_minutes, start_seconds(s)
+    if limit is not None and limit * 60 <= start:
+        raise NothingFeasible(
+            f"Starting processes and loading {s.model.name} takes about {duration(start)}, and your limit "
+            f"for training "
+            f"is {limit:g} min.",
+            remedy=f"Allow at least {math.ceil(start / 60) + 1} min.",
+        )
 
 
 def refuse_oversize(s: Situation, peak: int, limit: int, disk: int) -> None:

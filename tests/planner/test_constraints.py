@@ -192,3 +192,12 @@ def test_an_unknown_architecture_is_refused_with_what_is_known() -> None:
 def test_a_full_disk_is_seen_before_the_run() -> None:
     with pytest.raises(NothingFeasible, match=r"needs about .* of disk, and 1.0 GiB are free"):
         plan(found=DEMO, hardware=amd(disk_gib=1))
+
+
+def test_a_limit_too_short_to_start_in_is_refused() -> None:
+    with pytest.raises(NothingFeasible) as caught:
+        plan(minutes=0.1)
+    assert caught.value.sentence() == (
+        "Starting processes and loading smollm2-135m-instruct takes about 14 s, and your limit for training "
+        "is 0.1 min. Allow at least 2 min."
+    )
