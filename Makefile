@@ -3,6 +3,7 @@
 #   PYTHON=python3.12     which Python to build on (default: the first that works)
 #   STEERSMAN_HOME=DIR    where engines, models and runs are kept (default: the platform's data folder)
 #   UPGRADE=1             with `lock`: take the newest versions
+#   MODEL=DIR             with `parity`: the merged model (default: the latest run's)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -15,7 +16,7 @@ NAMES := python3 python3.12 python3.11 python3.10 python3.13 python
 PYTHON ?= $(shell for name in $(NAMES) $(HOME)/.pyenv/versions/3.1[0123].*/bin/python3; do \
 	"$$name" -c '$(FITS)' >/dev/null 2>&1 && { echo "$$name"; break; }; done)
 
-.PHONY: help env engine demo test test-fast check bench lock clean distclean
+.PHONY: help env engine demo test test-fast check parity bench lock clean distclean
 
 help: ## List the targets
 	@echo 'make env      the app in .venv'
@@ -23,6 +24,7 @@ help: ## List the targets
 	@echo 'make demo     plan and run a real fine-tune on this machine, about ten minutes'
 	@echo 'make test     all tests, with real Paddle'
 	@echo 'make check    formatting, lint, types and the fast tests'
+	@echo 'make parity   compare a merged model with transformers (installs torch in a scratch folder)'
 	@echo 'make bench    measure; every figure in the docs comes from here'
 	@echo 'make lock     resolve the pinned dependencies again'
 	@echo 'make clean    remove caches and the demo; make distclean removes .venv too'
@@ -49,6 +51,9 @@ check: env
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q -m 'not engine and not model and not slow and not gpu'
+
+parity: engine
+	@$(PY) -m tests.parity.transformers_parity $(MODEL)
 
 bench: engine
 	@$(PY) -m bench

@@ -1,0 +1,118 @@
+"""Check that transformers answers a merged Hugging Face folder exactly as Steersman's engine does.
+
+`python -m tests.parity.transformers_parity [FOLDER] [--engine PYTHON] [--environment FOLDER]`
+
+FOLDER is a merged model; without it, that of the latest run. Tokens of the prompts, logits at every position
+and greedy answers are compared. torch and transformers are installed into a scratch environment, which is
+kept: neither the app nor an engine ever holds them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+TOLERANCE = 5e-4
+"""Two frameworks order float32 sums differently; on SmolLM2-135M each alone varies by 2e-4 with the batch."""
+PACKAGES = ("torch==2.13.0", "transformers>=5,<6", "safetensors", "numpy")
+JOB = {
+    "texts": ["The capital of France is", "def fibonacci(n):\n    ", "1, 2, 3, 5, 8, 13,"],
+    "chats": [
+        [{"role": "user", "content": "Who are you?"}],
+        [
+            {"role": "user", "content": "Name a colour."},
+            {"role": "assistant", "content": "Blue."},
+            {"role": "user", "content": "Name another one."},
+        ],
+    ],
+    "new_tokens": 32,
+}
+
+
+def scratch_python(folder: Path) -> Path:
+    """Return the interpreter of an environment with torch and transformers, made on first use."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+    have = subprocess.run([python, "-c", "import torch, transformers"], capture_output=True, check=False)
+    if have.returncode != 0:
+        for package in PACKAGES:  # torch first and alone, as its index may be another one
+            subprocess.run([python, "-m", "pip", "install", "--quiet", package], check=True)
+    return python
+
+
+def latest_model() -> Path:
+    """Return the merged model of the latest run."""
+    from runtime.chat import find_models
+    from runtime.run.layout import find_run
+
+    return find_models(find_run("latest")).model
+
+
+def engine_python() -> Path:
+    """Return the engine's interpreter."""
+    from runtime.engines.registry import python_of
+
+    override = os.environ.get("STEERSMAN_TEST_ENGINE")
+    return Path(override) if override else python_of("paddlenlp", "cpu")
+
+
+def answers_of(
+    python: Path, script: str, folder: Path, work: Path
+) -> tuple[dict[str, list[list[int]]], list[np.ndarray]]:
+    """Return prompts and answers as tokens, and the logits of each prompt, as one side computes them."""
+    out = work / f"{script}.npz"
+    log = work / f"{script}.log"
+    with log.open("wb") as stream:
+        done = subprocess.run(
+            [python, HERE / script, folder, work / "job.json", out], stdout=stream, stderr=stream, check=False
+        )
+    if done.returncode != 0:
+        sys.exit(f"{script} failed:\n{log.read_text(errors='replace')[-3000:]}")
+    found = np.load(out)
+    tokens: dict[str, list[list[int]]] = json.loads(str(found["tokens"]))
+    return tokens, [found[f"logits{number}"] for number in range(len(tokens["prompts"]))]
+
+
+def compare(folder: Path, engine: Path, scratch: Path) -> bool:
+    """Print the figures and return whether both sides agree."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        (work / "job.json").write_text(json.dumps(JOB))
+        ours, our_logits = answers_of(engine, "ours.py", folder, work)
+        theirs, their_logits = answers_of(scratch, "theirs.py", folder, work)
+    same_prompts = ours["prompts"] == theirs["prompts"]
+    same_answers = sum(a == b for a, b in zip(ours["answers"], theirs["answers"], strict=True))
+    count = len(ours["answers"])
+    print(f"model               {folder}")
+    print(f"prompt tokens       {'identical' if same_prompts else 'DIFFERENT'} ({count} prompts)")
+    difference = float("inf")
+    if same_prompts:
+        difference = max(float(np.abs(a - b).max()) for a, b in zip(our_logits, their_logits, strict=True))
+    print(f"logits              max difference {difference:.1e} (allowed {TOLERANCE:.0e})")
+    print(f"greedy answers      {same_answers} of {count} identical over {JOB['new_tokens']} tokens")
+    return same_prompts and same_answers == count and difference <= TOLERANCE
+
+
+def main() -> int:
+    """Return 0 when transformers and the engine agree."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, help="merged model; default: the latest run's")
+    parser.add_argument("--engine", type=Path, help="the engine's interpreter")
+    parser.add_argument("--environment", type=Path, default=Path(tempfile.gettempdir(), "steersman-parity"))
+    given = parser.parse_args()
+    scratch = scratch_python(given.environment)
+    return 0 if compare(given.folder or latest_model(), given.engine or engine_python(), scratch) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
