@@ -10,7 +10,7 @@ from paddlenlp.trainer import TrainerCallback, set_seed
 from paddlenlp.transformers import AutoConfig, AutoModelForCausalLM, PretrainedTokenizer
 from paddlenlp.transformers.configuration_utils import LlmMetaConfig
 
-from runtime.workers import answer_logits
+from runtime.workers import answer_logits, cpu_norm
 from runtime.workers.emit import Emitter
 from runtime.workers.lora import add_adapters
 from runtime.workers.progress import Progress
@@ -64,6 +64,7 @@ def build_model(arguments: Arguments, extras: dict[str, Any]) -> Model:
     config.seq_length = arguments.data.max_length
     base = AutoModelForCausalLM.from_pretrained(source.model_name_or_path, config=config)
     hooks = answer_logits.install(base, training)
+    cpu_norm.install(base)
     layer = add_adapters(base, source, training, dtype, extras) if source.lora else base
     return Model(layer, hooks)
 

@@ -5,6 +5,7 @@ appended as one JSON line to the file that the list's first entry names. Also wo
 `paddle.distributed.launch`.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import contextlib
@@ -31,14 +32,23 @@ def register_workers() -> None:
 
 register_workers()
 
-import numpy as np  # noqa: E402
-import paddle  # noqa: E402
-from paddlenlp.trainer import TrainerCallback  # noqa: E402
-from paddlenlp.trl import SFTTrainer  # noqa: E402
+import numpy as np
+import paddle
+from paddlenlp.trainer import TrainerCallback
+from paddlenlp.trl import SFTTrainer
 
-from runtime.workers import conversation, sft_arguments, sft_dataset, sft_setup, sft_trainer, tracker, train  # noqa: E402
-from runtime.workers.refusal import RefusedError  # noqa: E402
-from runtime.workers.sampler import ExactBatchSampler  # noqa: E402
+from runtime.workers import (
+    conversation,
+    cpu_norm,
+    sft_arguments,
+    sft_dataset,
+    sft_setup,
+    sft_trainer,
+    tracker,
+    train,
+)
+from runtime.workers.refusal import RefusedError
+from runtime.workers.sampler import ExactBatchSampler
 
 
 @contextlib.contextmanager
@@ -222,6 +232,25 @@ def do_answer_logits(config: str) -> dict[str, Any]:
     apart = max(float(np.abs(a - b).max()) for a, b in zip(full_gradients, few_gradients, strict=True))
     largest = max(float(np.abs(a).max()) for a in full_gradients)
     return {"full": full, "few": few, "apart": apart / largest, "widths": widths}
+
+
+def do_norm(config: str) -> dict[str, Any]:
+    """Return how far the CPU's norm layers are from upstream's, in loss and gradients."""
+    arguments = sft_arguments.parse(config)
+    ids = paddle.arange(3, 67).reshape([2, 32])
+    results = []
+    for install in (lambda model: 0, cpu_norm.install):
+        with patched(cpu_norm, "install", install):
+            model = sft_setup.build_model(arguments, {}).layer
+        loss = model(input_ids=ids, labels=ids)[0]
+        loss.backward()
+        results.append([np.array(float(loss)), *(weight.grad.numpy() for weight in model.parameters())])
+    upstream, ours = results
+    pairs = zip(upstream, ours, strict=True)
+    return {
+        "apart": max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in pairs),
+        "compared": len(ours),
+    }
 
 
 def do_adapter(config: str, adapter: str) -> dict[str, Any]:

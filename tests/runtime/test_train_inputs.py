@@ -71,6 +71,7 @@ def lab(runs: Runs, engine_python: Path) -> dict[str, dict[str, Any]]:
         {"do": "encode", "name": "repeating row", "config": plain, "row": REPEATING},
         {"do": "slow_tokenizer", "name": "slow tokenizer", "folder": str(slow_tokenizer(runs.root / "slow"))},
         {"do": "answer_logits", "name": "answer logits", "config": loose},
+        {"do": "norm", "name": "norm", "config": str(runs.config("norm", lora=False))},
         {"do": "train", "name": "deaf", "spec": runs.spec("deaf", dataset_name_or_path=deaf, **silent)},
         {"do": "train", "name": "mixed", "spec": runs.spec("mixed", dataset_name_or_path=mixed, **silent)},
         {
@@ -189,6 +190,11 @@ def test_logits_of_answers_alone_give_the_same_loss_and_gradients(lab: dict[str,
     assert measured["few"] == pytest.approx(measured["full"], abs=1e-5)
     assert measured["apart"] < 1e-4
     assert measured["widths"][1] < measured["widths"][0]
+
+
+def test_norm_layers_of_the_cpu_equal_upstreams(lab: dict[str, Any]) -> None:
+    assert lab["norm"]["compared"] > 10
+    assert lab["norm"]["apart"] < 1e-5
 
 
 def test_adapter_loads_with_upstreams_own_loader(lab: dict[str, Any]) -> None:
