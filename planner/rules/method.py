@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from planner import memory
 from planner.did_you_mean import hint
 from planner.engine_builds import pick_build
 from planner.errors import NothingFeasible
 from planner.families import SFT_FAMILIES
-from planner.layout import FULL_ROWS, layout, setup_for
+from planner.layout import FULL_ROWS, layout
 from planner.phrases import parameters, plural, size
 from planner.rules.rule import Choice, not_, rule
 from planner.setup import adapter_parameters
@@ -45,28 +47,25 @@ def method(s: Situation) -> Choice:
         f"{parameters(trained)} of {parameters(s.model.parameters)} weights "
         f"({trained / s.model.parameters:.1%})"
     )
-    full_peak = memory.total(memory.peak(s.model, setup_for(s, method="full"), s.device))
-    lora_peak = memory.total(memory.peak(s.model, setup_for(s, method="lora"), s.device))
+    other = replace(found.setup, method="lora" if found.setup.method == "full" else "full")
+    other_peak = size(memory.total(memory.peak(s.model, other, s.device)))
     if found.setup.method == "full":
         return Choice(
             "full",
             f"You favour {s.wishes.goal}, {plural(s.data.train_rows, 'row')} are enough for it, and "
             f"{size(found.peak)} per process fit.",
-            (not_("lora", f"It would need {size(lora_peak)} and train only {share}."),),
+            (not_("lora", f"It would need {other_peak} and train only {share}."),),
         )
     if not s.on_gpu:
-        why_not = "Half as fast again on this processor, and every checkpoint is as large as three models."
+        why_not = "Each token costs half as much again, and every checkpoint is as large as three models."
     elif s.wishes.goal == "quality" and s.data.train_rows < FULL_ROWS:
         why_not = (
             f"With {plural(s.data.train_rows, 'row')} it overfits; it pays from about {FULL_ROWS:,} rows."
         )
     elif s.wishes.goal == "quality":
-        why_not = f"It does not fit: about {size(full_peak)} per device with nothing shared."
+        why_not = f"It does not fit: the same layout would need {other_peak} per device."
     else:
-        why_not = (
-            f"It needs about {size(full_peak)} per device instead of {size(lora_peak)}; ask for goal quality "
-            "to favour it."
-        )
+        why_not = f"It needs about {other_peak} per device; ask for goal quality to favour it."
     return Choice(
         "lora", f"Small adapters train {share}: {size(found.peak)} per process.", (not_("full", why_not),)
     )

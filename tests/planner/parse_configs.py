@@ -1,7 +1,8 @@
-"""Run inside the engine: parse every config of a folder as upstream's script does and print what is not as written.
+"""Run inside the engine: parse every config of a folder as upstream's script does and print what is not as
+written.
 
-Plans for GPUs are parsed here too: the process group that their arguments would build is replaced by a stand-in, since
-there is neither a GPU nor a second machine. Everything else is the engine's own code.
+Plans for GPUs are parsed here too: the process group that their arguments would build is replaced by a
+stand-in, since there is neither a GPU nor a second machine. Everything else is the engine's own code.
 """
 
 from __future__ import annotations

@@ -72,12 +72,12 @@ def command(
         return
     from planner.solve import make_plan
     from runtime.gather import gather
-    from tui.commands.data import progress_line
+    from tui.commands.data import ProgressLine
 
     wishes = read_wishes(method, goal, time_limit, test_prompts, pins)
     model, data = required(model, data)
     refuse_overwrite(output, force)
-    with progress_line("reading") as progress:
+    with ProgressLine("reading") as progress:
         facts = gather(
             model,
             data,

@@ -27,7 +27,7 @@ def command(plan_file: Path, folder: Path, configs_only: bool) -> None:
     from planner.errors import BadInput
     from planner.planfile import loads
     from runtime.rendered import refuse_foreign, render_folder
-    from tui.commands.data import progress_line
+    from tui.commands.data import ProgressLine
 
     try:
         text = plan_file.read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def command(plan_file: Path, folder: Path, configs_only: bool) -> None:
         ) from error
     plan = loads(text, str(plan_file))
     refuse_foreign(folder)
-    with progress_line("rendering") as progress:
+    with ProgressLine("rendering") as progress:
         written = render_folder(plan, folder, configs_only=configs_only, progress=progress)
     for path in written:
         click.echo(path)
