@@ -6,7 +6,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, hf_hub_url
 from huggingface_hub.file_download import http_get
-from huggingface_hub.utils import build_hf_headers
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from runtime.acquire.listing import Listing, RemoteFile

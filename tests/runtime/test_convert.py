@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from runtime.paths import PROJECT
 from runtime.workers.folder_manifest import verify
-from tests.runtime.model_folders import edit_json, fingerprint, rewrite
+from tests.runtime.model_folders import edit_json, fingerprint, on_small_disk, rewrite
 from tests.tiny_model import write_tiny_llama
 
 pytestmark = pytest.mark.engine
