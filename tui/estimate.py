@@ -46,7 +46,7 @@ def stage_remaining(stage: StageView, forecast: Expected, now: float) -> float |
         if progress.unit != "steps" and FIRST_TRUSTED_SHARE < share <= 1:
             return spent * (1 - share) / share
     planned = forecast.stage_seconds.get(stage.name)
-    return max(planned - spent, 0.0) if planned else None
+    return planned - spent if planned and planned > spent else None
 
 
 def correction(view: RunView, forecast: Expected) -> float:

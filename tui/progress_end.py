@@ -34,18 +34,20 @@ def ending(run: RunFolder, view: RunView) -> Group:
     figures = planned_and_measured(run, view)
     if view.state == "finished" and figures:
         parts += [Text("Planned and measured", style="bold"), comparison_table(figures), Text()]
-    parts += [Text("Where everything lies", style="bold"), places(run, view), Text()]
-    steps = next_steps(run, view)
-    parts += [Text("Next", style="bold"), pairs(steps)]
+    parts += [Text("Where everything lies", style="bold"), *places(run, view), Text()]
+    parts += [
+        Text("Next", style="bold"),
+        *(to_copy(what, command) for what, command in next_steps(run, view)),
+    ]
     return Group(*parts)
 
 
 def before_and_after(answers: list[dict[str, Any]]) -> Table:
     """Return the same prompts answered by the base model and by the tuned one, side by side."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), expand=True, show_lines=False)
-    table.add_column("prompt", ratio=3)
-    table.add_column("base model", ratio=5)
-    table.add_column("tuned model", ratio=5)
+    table.add_column("prompt", ratio=3, overflow="fold")
+    table.add_column("base model", ratio=5, overflow="fold")
+    table.add_column("tuned model", ratio=5, overflow="fold")
     for index, answer in enumerate(answers):
         table.add_row(
             Text(question(answer)),
@@ -90,17 +92,12 @@ def comparison_table(rows: list[Comparison]) -> Table:
     return table
 
 
-def places(run: RunFolder, view: RunView) -> Table:
+def places(run: RunFolder, view: RunView) -> list[Text]:
     """Return where the results and the records lie."""
     found = [(name, output_path(run, view, stage, key)) for name, stage, key in PLACES]
-    return pairs([*((name, path) for name, path in found if path), ("Run folder", str(run.root))])
+    return [to_copy(name, path) for name, path in [*found, ("Run folder", str(run.root))] if path]
 
 
-def pairs(rows: list[tuple[str, str]]) -> Table:
-    """Return names beside values; values are never cut, because people copy them."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column()
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(f"  {name}", Text(value))
-    return table
+def to_copy(name: str, value: str) -> Text:
+    """Return a name and a value on one line that is never broken, because people copy it."""
+    return Text(f"  {name + ':':<25} {value}", no_wrap=True, overflow="ignore")

@@ -27,5 +27,5 @@ def next_steps(run: RunFolder, view: RunView) -> list[tuple[str, str]]:
     if (run.root / "tracker").is_dir():
         steps.append(("See the curves", f"steersman watch {run.reference}"))
     if view.state == "finished":
-        steps.append(("Check every result and redo what does not hold", f"steersman resume {run.reference}"))
+        steps.append(("Verify every result", f"steersman resume {run.reference}"))
     return steps

@@ -132,7 +132,7 @@ def clock(t: float) -> str:
 def changes(task: StageTask, run: RunFolder) -> str:
     """Return which settings or inputs differ from the last attempt's, in words."""
     folder = run.stage(task.stage)
-    found = [f"{name} {short(old)} -> {short(new)}" for name, old, new in _differences(task, run, folder)]
+    found = [change(*difference) for difference in _differences(task, run, folder)]
     more = f" and {len(found) - MOST_DIFFERENCES} more" if len(found) > MOST_DIFFERENCES else ""
     inputs = _changed_inputs(task, folder)
     parts = []
@@ -141,6 +141,13 @@ def changes(task: StageTask, run: RunFolder) -> str:
     if inputs:
         parts.append("its input changed: " + ", ".join(inputs))
     return "; ".join(parts) or "an earlier stage was done again"
+
+
+def change(name: str, old: Any, new: Any) -> str:
+    """Return how one setting changed, in words."""
+    if old is None:
+        return f"{name} is now {short(new)}"
+    return f"{name} is no longer set" if new is None else f"{name} {short(old)} -> {short(new)}"
 
 
 def short(value: Any) -> str:
