@@ -30,6 +30,10 @@ LOOKING_SHARE = 0.2
 EVAL_COST = 1 / 3
 """A forward pass alone, relative to a training step."""
 
+START_SECONDS = 18.0
+"""Launcher, imports, process group, tokenised rows: a tiny model's train stage takes 20 s beside its
+steps."""
+
 LOAD_BYTES_PER_SECOND = 300 * 1024**2
 """Float32 weights read, converted and moved per second; an estimate."""
 
@@ -49,7 +53,7 @@ def wanted_epochs(s: Situation) -> int:
 
 def start_seconds(s: Situation) -> float:
     """Return seconds before the first step: the launcher, imports, loading the model."""
-    return 12.0 + s.model.parameters * 4 / LOAD_BYTES_PER_SECOND
+    return START_SECONDS + s.model.parameters * 4 / LOAD_BYTES_PER_SECOND
 
 
 def limit_seconds(s: Situation) -> float | None:

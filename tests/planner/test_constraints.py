@@ -198,6 +198,6 @@ def test_a_limit_too_short_to_start_in_is_refused() -> None:
     with pytest.raises(NothingFeasible) as caught:
         plan(minutes=0.1)
     assert caught.value.sentence() == (
-        "Starting processes and loading smollm2-135m-instruct takes about 14 s, and your limit for training "
+        "Starting processes and loading smollm2-135m-instruct takes about 20 s, and your limit for training "
         "is 0.1 min. Allow at least 2 min."
     )

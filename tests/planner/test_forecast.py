@@ -67,9 +67,9 @@ def test_speed_of_llama_7b_on_a100_is_within_a_fifth_of_what_flagperf_published(
     assert per_gpu == pytest.approx(4267, rel=0.2)
 
 
-def test_demo_memory_is_within_a_quarter_of_what_was_measured() -> None:
-    # Measured: 2.1 GB resident per training process of the demo.
-    assert plan().forecast.peak_memory_bytes == pytest.approx(2.1e9, rel=0.25)
+def test_demo_memory_is_within_a_tenth_of_what_was_measured() -> None:
+    # Measured: 2.13 GB resident per training process of the demo.
+    assert plan().forecast.peak_memory_bytes == pytest.approx(2.13e9, rel=0.1)
 
 
 def test_demo_step_is_within_a_quarter_of_what_was_measured() -> None:

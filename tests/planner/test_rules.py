@@ -79,7 +79,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "parallel.processes": [
         ({}, 2),
         ({"hardware": amd(cores=1)}, 1),
-        ({"hardware": amd(cores=8, gib=8)}, 2),
+        ({"hardware": amd(cores=8, gib=8)}, 4),
         ({"hardware": amd(cores=64, gib=256)}, 13),
         ({"hardware": A100}, 8),
         ({"hardware": H800}, 16),
@@ -126,7 +126,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
         ({"found": SHORT, "model": SMALL, "hardware": A100}, 3),
         ({"found": MANY, "model": SMALL, "hardware": A100}, 1),
         ({"max_steps": 20}, 2),
-        ({"minutes": 2}, 3),
+        ({"minutes": 2}, 2),
     ],
     "optimisation.steps": [({}, 98), ({"num_train_epochs": 3}, 90), ({"found": SHORT, "minutes": 30}, 91)],
     "optimisation.learning_rate": [

@@ -131,7 +131,7 @@ def test_hardware_that_is_unknown_or_too_small(
     base = ("plan", "--model", tiny_hf_model, "--data", chats)
     assert run(*base, "--hardware", "8x A10O") == 2
     assert "Did you mean `A10`?" in capsys.readouterr().err
-    assert run(*base, "--hardware", "cpu 2 cores 1g") == 3
+    assert run(*base, "--hardware", "cpu 2 cores 1g", "--set", "num_processes=2") == 3
     assert "does not fit" in capsys.readouterr().err
 
 
