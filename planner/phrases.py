@@ -31,6 +31,8 @@ def parameters(number: int) -> str:
     """Return a number of weights as `135M` or `7.6B`."""
     if number < 1e6:
         return f"{number / 1e3:.0f}K"
+    if number < 1e7:
+        return f"{number / 1e6:.1f}M"
     return f"{number / 1e6:.0f}M" if number < 1e9 else f"{number / 1e9:.1f}B"
 
 

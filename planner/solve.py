@@ -16,7 +16,8 @@ from planner.layout import HEADROOM
 from planner.phrases import duration, parameters, size
 from planner.plan import Alternative, Decision, Plan
 from planner.rules import RULES
-from planner.rules.constraints import ADAPTER_SETTINGS, Constraint, broken, broken_by_pins
+from planner.rules.constraint import Constraint
+from planner.rules.constraints import ADAPTER_SETTINGS, broken, broken_by_pins
 from planner.rules.rule import Choice, Rule
 from planner.setting_values import check_value, settings
 from planner.situation import Situation

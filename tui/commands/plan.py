@@ -61,9 +61,9 @@ def command(
     \b
     Examples:
       steersman plan --model smollm2-135m-instruct --data steersman-demo -o plan.yaml
-      steersman plan --model Qwen/Qwen2.5-7B-Instruct --data chats.jsonl --hardware "8x A100-80G" --goal
-      quality steersman plan --model ./my_model --data chats.jsonl --set num_train_epochs=2 --time-limit 30
-      --why steersman plan --list-settings
+      steersman plan --model Qwen/Qwen2.5-7B-Instruct --data chats.jsonl --hardware "8x A100-80G"
+      steersman plan --model ./my_model --data chats.jsonl --set lora_rank=16 --time-limit 30 --why
+      steersman plan --list-settings
     """
     if list_settings:
         from tui.plan_view import print_settings
