@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from planner.phrases import size
+from runtime.events import Proof
 from runtime.run.durations import span
 from runtime.run.view import RunView, StageView
 from tui.estimate import Expected, run_remaining, stage_remaining
@@ -90,10 +91,19 @@ def result(stage: StageView) -> str:
     if not stage.proven:
         return ""
     if stage.proofs:
-        return "; ".join(proof.sentence.rstrip(".") for proof in stage.proofs.values())
+        proofs = sorted(stage.proofs.values(), key=lambda proof: "max_difference" not in proof.measured)
+        return "; ".join(short_proof(proof) for proof in proofs)
     if "train_loss" in stage.figures:
         return trained(stage)
     return stage.reason if stage.state == "skipped" else ""
+
+
+def short_proof(proof: Proof) -> str:
+    """Return a proof with its figure first, because a line has little room."""
+    difference = proof.measured.get("max_difference")
+    if not isinstance(difference, float):
+        return proof.sentence.rstrip(".")
+    return f"logits equal within {difference:.1e}" if difference else "logits equal exactly"
 
 
 def trained(stage: StageView) -> str:

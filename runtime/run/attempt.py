@@ -17,7 +17,7 @@ from runtime.run.watchdog import Watchdog
 POLL_SECONDS = 0.1
 PROGRESS_SECONDS = 1.0
 """Shortest time between two progress events of one stage in the journal; workers may send many more."""
-LAUNCH_FOLDER_SECONDS = 2.0
+LAUNCH_FOLDER_SECONDS = 0.3
 STRAGGLER_SECONDS = 5.0
 
 

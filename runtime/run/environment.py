@@ -79,12 +79,22 @@ def record(task: StageTask, stage_folder: Path, outside: Mapping[str, str] | Non
     return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
 
 
-def remove_secrets(launch_folder: Path) -> None:
-    """Take tokens out of the files in which Paddle's launcher keeps the environment of each trainer."""
-    for path in launch_folder.glob("backup_env*.json"):
-        with contextlib.suppress(OSError, ValueError):
-            values = json.loads(path.read_text(encoding="utf-8"))
-            if SECRETS & set(values):
-                write_atomically(
-                    path, json.dumps({k: v for k, v in values.items() if k not in SECRETS}, indent=4)
-                )
+def remove_secrets(launch_folder: Path, outside: Mapping[str, str] | None = None) -> None:
+    """Take the values of tokens out of every file in which Paddle's launcher keeps an environment.
+
+    It writes three kinds: `backup_env.*.json`, `envlog.*` and `default.*.log`.
+    """
+    outside = os.environ if outside is None else outside
+    values = [outside[name].encode() for name in SECRETS if outside.get(name)]
+    if not values:
+        return
+    for path in launch_folder.glob("*"):
+        if path.name.startswith("workerlog"):
+            continue
+        with contextlib.suppress(OSError):
+            before = path.read_bytes()
+            after = before
+            for value in values:
+                after = after.replace(value, b"<removed>")
+            if after != before:
+                write_atomically(path, after.decode(errors="replace"))

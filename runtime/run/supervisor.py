@@ -9,7 +9,7 @@ from typing import Literal
 
 from planner.errors import ExitCode, StageFailed, SteersmanError
 from runtime.events import AnyEvent, Error, Log, Progress, Proof, State
-from runtime.run import commit, disk_space, failures, resume
+from runtime.run import commit, disk_space, environment, failures, resume
 from runtime.run.attempt import Attempt
 from runtime.run.event_files import all_events
 from runtime.run.journal import DiskFull, Journal, to_line
@@ -211,6 +211,7 @@ class Supervisor:
             folder = self.run.stage(stage)
             for sentence in end_leftovers(folder):
                 self.log(stage, sentence, "warning")
+            environment.remove_secrets(folder.launch)
             history = past.get(stage)
             if history is not None and history.ended == "started":
                 self._copy_missed_events(stage, history)

@@ -29,6 +29,8 @@ class StageView:
     artifacts: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+    """Of the task that it was last started with."""
     restarted: bool = False
     """Whether it was started again and has not said yet where it continues."""
     activity: str = ""
@@ -103,9 +105,10 @@ class RunView:
 
 def _apply_state(stage: StageView, event: State) -> None:
     if event.state == "started":
-        metrics = stage.metrics  # a continued training keeps its curve; its own steps replace repeated ones
+        # A continued training keeps its curve; one with other settings begins a new one.
+        metrics = stage.metrics if stage.fingerprint == event.fingerprint else []
         fresh = StageView(stage.name, "running", event.reason, started=event.t, metrics=metrics)
-        fresh.last_event, fresh.restarted = event.t, bool(metrics)
+        fresh.last_event, fresh.restarted, fresh.fingerprint = event.t, bool(metrics), event.fingerprint
         stage.__dict__.update(fresh.__dict__)
     elif event.state == "committed":
         stage.state, stage.ended, stage.seconds = "committed", event.t, event.seconds

@@ -17,6 +17,7 @@ import pytest
 
 from runtime.events import Error
 from runtime.run import failures
+from runtime.run.environment import remove_secrets
 from runtime.run.layout import RunFolder, StageFolder
 from runtime.run.status import read_status
 from tests.runtime import stand_in_table
@@ -330,13 +331,22 @@ def test_tokens_reach_only_the_stage_that_may_see_them_and_no_file(
     assert recorded["secrets_let_through"] == ["HF_TOKEN"]
 
 
-def test_the_launchers_copy_of_the_environment_loses_its_tokens(tmp_path: Path) -> None:
-    from runtime.run.environment import remove_secrets
-
-    copy = tmp_path / "backup_env.0.json"
-    copy.write_text(json.dumps({"SWANLAB_API_KEY": "secret", "OMP_NUM_THREADS": "2"}))
-    remove_secrets(tmp_path)
-    assert json.loads(copy.read_text()) == {"OMP_NUM_THREADS": "2"}
+@pytest.mark.engine
+def test_no_file_of_paddles_launcher_keeps_a_token(
+    tmp_path: Path, engine_python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, secret = tmp_path / "rank.py", "swan_very_secret"
+    script.write_text("import os; print(len(os.environ['SWANLAB_API_KEY']))")
+    environment = {**os.environ, "SWANLAB_API_KEY": secret}
+    environment.pop("CUDA_VISIBLE_DEVICES", None)
+    launch = [str(engine_python), "-m", "paddle.distributed.launch", "--nproc_per_node", "1"]
+    command = [*launch, "--log_dir", str(tmp_path / "launch"), str(script)]
+    subprocess.run(command, check=True, env=environment, cwd=tmp_path, capture_output=True, timeout=300)
+    files = list((tmp_path / "launch").iterdir())
+    assert any(secret.encode() in path.read_bytes() for path in files), "the launcher really writes it"
+    remove_secrets(tmp_path / "launch", environment)
+    assert not any(secret.encode() in path.read_bytes() for path in files)
+    assert len(json.loads((tmp_path / "launch" / "backup_env.0.json").read_text())) > 5
 
 
 def test_what_stands_in_the_run_folder_is_what_ran(tmp_path: Path) -> None:

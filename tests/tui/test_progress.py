@@ -32,12 +32,14 @@ def under_way() -> list[AnyEvent]:
         State(t=0, stage="", state="started"),
         State(t=0, stage="acquire", state="skipped", reason="proven at 12:00, files unchanged"),
         State(t=1, stage="convert", state="started"),
+        Proof(t=10, stage="convert", name="convert.weights", passed=True, sentence="All equal."),
         Proof(
             t=10,
             stage="convert",
             name="convert.logits",
             passed=True,
-            sentence="Logits differ by at most 6e-05.",
+            sentence="Logits of 32 tokens differ by at most 6e-05.",
+            measured={"max_difference": 6e-5},
         ),
         State(t=41, stage="convert", state="committed", seconds=40),
         State(t=41, stage="train", state="started"),
@@ -82,7 +84,7 @@ def test_state_is_told_in_words_and_signs_without_any_colour() -> None:
 
 def test_the_current_stage_shows_what_a_person_waits_for() -> None:
     text = drawn(fold(under_way(), STAGES), 80)
-    assert "Logits differ by at most 6e-05" in text
+    assert "logits equal within 6.0e-05; All equal" in text
     assert "30%  30 of 100 steps" in text
     assert "1 min 45 s left" in text  # 70 steps of 1.5 s
     assert "loss 1.5000" in text
