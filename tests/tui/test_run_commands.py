@@ -312,3 +312,11 @@ def test_in_a_terminal_the_picture_is_live_fits_80_columns_and_ctrl_c_stops(tmp_
     assert "running" in text
     assert "━" in text
     assert "Continue with: steersman resume" in text.replace("\r\n", " ")
+
+
+def test_plan_file_is_the_same_as_run(tmp_path: Path, home: Path) -> None:
+    done = steersman("--plan-file", plan(tmp_path, a={}))
+    assert done.returncode == 0, done.stderr
+    assert executions(RunFolder(home / "runs" / "stand-in")) == ["a"]
+    failed = steersman("--plan-file", plan(tmp_path, a={"exit": 3}))
+    assert failed.returncode == 4
