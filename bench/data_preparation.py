@@ -80,6 +80,14 @@ def _generate_parquet(path: Path, megabytes: float) -> None:
             writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
 
 
+def generate_apart(path: Path, megabytes: float) -> None:
+    """Generate in a process of its own: a child's peak memory starts at what its parent held."""
+    code = (
+        f"import pathlib, bench.data_preparation as b; b.generate(pathlib.Path({str(path)!r}), {megabytes})"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def cached_tokenizer() -> Path | None:
     """Return a model folder of the cache that has a tokenizer."""
     from runtime.paths import models_folder
@@ -101,7 +109,7 @@ def main(megabytes: float = 1000, kind: str = "jsonl") -> None:
     with tempfile.TemporaryDirectory(prefix="steersman-bench-") as folder:
         path = Path(folder) / f"data.{kind}"
         start = time.perf_counter()
-        generate(path, megabytes)
+        generate_apart(path, megabytes)
         size = path.stat().st_size
         print(f"{kind}, {size / 1e6:.0f} MB, generated in {time.perf_counter() - start:.0f} s", flush=True)
         for model in [None, *filter(None, [cached_tokenizer()])]:
