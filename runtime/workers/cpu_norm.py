@@ -1,7 +1,7 @@
 """Square by multiplying in the norm layers on a CPU.
 
 Paddle's CPU kernel of `pow(2)` calls the general power function for every number, forward and backward. In
-a small model on two cores that was an eighth of a training step; the product gives the same numbers.
+a small model on two cores that was a twelfth of a training step; the product gives the same numbers.
 """
 
 from __future__ import annotations
