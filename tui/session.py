@@ -76,7 +76,7 @@ def show_end(run: RunFolder, view: RunView) -> None:
 
     from tui.progress_end import ending
 
-    Console().print(ending(run, view))
+    Console().print(ending(run, view), crop=False)
 
 
 def dry_run(run: RunFolder, table: Table) -> None:
