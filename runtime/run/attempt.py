@@ -58,13 +58,14 @@ class Attempt:
 
     def stop_reason(self) -> str:
         """Return what the worker said about its stop, or how it ended otherwise."""
-        states = [
-            event for event in self.events if isinstance(event, State) and event.state in ("stopped", "saved")
-        ]
-        reason = next((event.reason for event in reversed(states) if event.reason), "")
-        if reason:
-            return reason
-        return "it was ended at once" if self._stopper.forced else "it stopped gracefully"
+        states = [event for event in self.events if isinstance(event, State)]
+        saved = next((event.reason for event in reversed(states) if event.state == "saved"), "")
+        if self._stopper.forced and not self.says_stopped:
+            return "it was ended at once" + (f"; its last checkpoint is {saved}" if saved else "")
+        if saved:
+            return f"its checkpoint is saved: {saved}"
+        said = next((event.reason for event in reversed(states) if event.state == "stopped"), "")
+        return said or "it stopped gracefully"
 
     def wait(self) -> int:
         """Return the exit code of the stage's process once it and all that it started have ended."""

@@ -42,7 +42,7 @@ def test_the_first_request_saves_a_checkpoint_and_resume_continues_from_it(tmp_p
         os.kill(supervisor.pid, signal.Signals[how])
     assert supervisor.wait(60) == 130
     assert read_status(run).state == "stopped"
-    assert reason(run, "train", "stopped").startswith("saved a checkpoint at step")
+    assert reason(run, "train", "stopped").startswith("its checkpoint is saved: checkpoint of")
     assert supervise(run) == 0
     assert reason(run, "train", "redone") == "it was stopped before its end"
     steps = [event.step for event in events(run) if event.kind == "metric"]
