@@ -21,7 +21,8 @@ def main() -> None:
     for _ in range(10):
         helped.append(seconds([sys.executable, "-m", "tui.command_line", "--help"]))
         bare.append(seconds([sys.executable, "-c", "pass"]))
-    print(f"steersman --help: {statistics.median(helped):.3f} s (interpreter alone: {statistics.median(bare):.3f} s)")
+    text, interpreter = statistics.median(helped), statistics.median(bare)
+    print(f"steersman --help: {text:.3f} s (interpreter alone: {interpreter:.3f} s)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every kind of event, as pydantic models. One JSON object per line, in a worker's event file and in the run's journal."""
+"""Every kind of event, as pydantic models: one JSON line of a worker's event file, or of the journal."""
 
 from __future__ import annotations
 
@@ -66,13 +66,30 @@ class State(Event):
 
     kind: Literal["state"] = "state"
     state: Literal[
-        "created", "started", "resumed", "running", "saving", "saved", "stopping", "stopped", "skipped", "redone",
-        "committed", "failed", "finished",
+        "created",
+        "started",
+        "resumed",
+        "running",
+        "saving",
+        "saved",
+        "stopping",
+        "stopped",
+        "skipped",
+        "redone",
+        "committed",
+        "failed",
+        "finished",
     ]
     reason: str = ""
-    outputs: dict[str, Any] = Field(default_factory=dict, description="With `committed`: name -> path and hashes.")
-    figures: dict[str, Any] = Field(default_factory=dict, description="With `committed`: what the stage measured.")
-    fingerprint: str = Field("", description="With `committed`: hash of the stage's specification and inputs.")
+    outputs: dict[str, Any] = Field(
+        default_factory=dict, description="With `committed`: name -> path and hashes."
+    )
+    figures: dict[str, Any] = Field(
+        default_factory=dict, description="With `committed`: what the stage measured."
+    )
+    fingerprint: str = Field(
+        "", description="With `committed`: hash of the stage's specification and inputs."
+    )
     seconds: float = Field(0, description="With `committed`, `failed`, `finished`: wall time.")
 
 

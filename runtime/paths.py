@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import threading
 from pathlib import Path
 
 import platformdirs
@@ -13,9 +13,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def home() -> Path:
-    """Return the data folder: `$STEERSMAN_HOME`, else the platform's (`platformdirs`). Not created here."""
+    """Return the data folder: `$STEERSMAN_HOME`, else the platform's. It is not created here."""
     override = os.environ.get("STEERSMAN_HOME")
-    return Path(override).expanduser().resolve() if override else Path(platformdirs.user_data_dir("steersman"))
+    return (
+        Path(override).expanduser().resolve() if override else Path(platformdirs.user_data_dir("steersman"))
+    )
 
 
 def engines_folder() -> Path:
@@ -34,15 +36,15 @@ def runs_folder() -> Path:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write `text` beside `path`, fsync it, and rename it into place: a reader sees the old file or the new one."""
+    """Write `text` beside `path`, fsync it and rename it: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with partial.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        partial.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise

@@ -34,7 +34,9 @@ def engine_python() -> Path:
 
     python = engines_folder() / "paddlenlp-cpu" / "bin" / "python"
     if not python.exists():
-        pytest.fail(f"no engine at {python}; `make test` installs it, or run `steersman engines install paddlenlp`")
+        pytest.fail(
+            f"no engine at {python}; `make test` installs it, or run `steersman engines install paddlenlp`"
+        )
     return python
 
 
@@ -45,7 +47,9 @@ def tiny_hf_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_paddle_model(tiny_hf_model: Path, engine_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_paddle_model(
+    tiny_hf_model: Path, engine_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The same tiny llama in PaddleNLP's own format. Never write into it."""
     import shutil
 
@@ -53,6 +57,9 @@ def tiny_paddle_model(tiny_hf_model: Path, engine_python: Path, tmp_path_factory
     shutil.copytree(tiny_hf_model, copy)
     destination = copy.parent / "paddle"
     subprocess.run(
-        [str(engine_python), "-c", CONVERT, str(copy), str(destination)], check=True, capture_output=True, timeout=300
+        [str(engine_python), "-c", CONVERT, str(copy), str(destination)],
+        check=True,
+        capture_output=True,
+        timeout=300,
     )
     return destination

@@ -1,4 +1,4 @@
-"""A tiny but complete Hugging Face llama: seeded random weights, a byte-level tokenizer, a chat template. Made in milliseconds."""
+"""A tiny but complete Hugging Face llama: seeded weights, a byte-level tokenizer, a chat template."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% for message in messages %}"
+    "<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
+    "{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -62,7 +64,10 @@ def write_tiny_llama(
     def matrix(rows: int, columns: int) -> np.ndarray:
         return (random.standard_normal((rows, columns)) * 0.08).astype(np.float32)
 
-    tensors = {"model.embed_tokens.weight": matrix(vocab, hidden), "model.norm.weight": np.ones(hidden, np.float32)}
+    tensors = {
+        "model.embed_tokens.weight": matrix(vocab, hidden),
+        "model.norm.weight": np.ones(hidden, np.float32),
+    }
     if not tied:
         tensors["lm_head.weight"] = matrix(vocab, hidden)
     for layer in range(layers):

@@ -24,7 +24,7 @@ COMMANDS = {
     "chat": "Talk to the result of a run.",
     "watch": "Open SwanLab's local dashboard for a run.",
 }
-"""Subcommand -> one-line help, in the order in which help shows them. The code of `x` is `tui/commands/x.py`."""
+"""Subcommand -> one-line help, in the order of the help text. The code of `x` is `tui/commands/x.py`."""
 
 
 class LazyGroup(click.Group):
@@ -49,13 +49,38 @@ class LazyGroup(click.Group):
 
 
 def fail(error: Exception) -> int:
-    """Print a `SteersmanError` as one clear sentence on stderr and return its exit code."""
+    """Print what went wrong as one clear sentence on stderr and return the exit code.
+
+    The traceback of an error that nobody foresaw goes to a log file, whose path is named.
+    """
     from planner.errors import SteersmanError
 
-    if not isinstance(error, SteersmanError):
-        raise error
-    click.echo(f"steersman: {error.sentence()}", err=True)
-    return int(error.exit_code)
+    if isinstance(error, SteersmanError):
+        click.echo(f"steersman: {error.sentence()}", err=True)
+        return int(error.exit_code)
+    click.echo(
+        f"steersman: Something unforeseen went wrong: {type(error).__name__}: {error}. "
+        f"The details are in {_write_traceback(error)}; please report them.",
+        err=True,
+    )
+    return 4
+
+
+def _write_traceback(error: Exception) -> str:
+    """Save the traceback of `error` in the data folder, or print it where that is impossible."""
+    import time
+    import traceback
+
+    from runtime.paths import home, write_atomically
+
+    log = home() / "logs" / f"unforeseen-{time.strftime('%Y%m%d-%H%M%S')}.txt"
+    text = "".join(traceback.format_exception(error))
+    try:
+        write_atomically(log, f"steersman {' '.join(sys.argv[1:])}\n\n{text}")
+    except OSError:
+        click.echo(text, err=True)
+        return "the lines above"
+    return str(log)
 
 
 @click.group(
@@ -63,7 +88,9 @@ def fail(error: Exception) -> int:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("--plan-file", type=click.Path(), help="Run this plan headless; the same as `steersman run PLAN`.")
+@click.option(
+    "--plan-file", type=click.Path(), help="Run this plan headless; the same as `steersman run PLAN`."
+)
 @click.version_option(package_name="steersman", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, plan_file: str | None) -> None:
@@ -77,9 +104,11 @@ def cli(ctx: click.Context, plan_file: str | None) -> None:
       steersman resume latest
     """
     if plan_file is not None:
-        from tui.commands import run
+        from pathlib import Path
 
-        ctx.invoke(run.command, plan_file=plan_file)
+        command = cli.get_command(ctx, "run")
+        assert command is not None
+        ctx.invoke(command, plan_file=Path(plan_file))
     elif ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from planner.planfile import loads
-
 from planner.plan import Plan
+from planner.planfile import loads
 from runtime.paths import write_atomically
 from runtime.run import journal
 from runtime.run.layout import RunFolder

@@ -1,1 +1,1 @@
-"""Code that runs inside an engine: standard library, the engine's own libraries, and the modules of this folder only."""
+"""Code that runs inside an engine: imports the standard library, the engine's libraries, this folder."""

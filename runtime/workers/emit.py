@@ -1,7 +1,7 @@
-"""Write events and the result of a stage. Standard library only: the same file serves workers in an engine and in the app.
+"""Write events and the result of a stage. Standard library only: engine and app workers share this file.
 
-Events are JSON lines, appended to `events-rank<N>.jsonl` in the stage's folder and flushed at once; the supervisor copies
-them into the run's journal. The kinds and their fields are described by `runtime.events`.
+Events are JSON lines, appended to `events-rank<N>.jsonl` in the stage's folder and flushed at once; the
+supervisor copies them into the run's journal. `runtime.events` describes the kinds and their fields.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Emitter:
             os.close(descriptor)
 
     def progress(self, done: float, total: float, unit: str, message: str = "") -> None:
-        """Say how far the stage is: `done` of `total` `unit`s (bytes, rows, steps, tokens, prompts)."""
+        """Say how far the stage is: `done` of `total` `unit`s (bytes, rows, steps, prompts)."""
         self.emit("progress", done=done, total=total, unit=unit, message=message)
 
     def metric(self, step: int, **values: float) -> None:
-        """Record training or evaluation figures at an optimizer step (loss, learning_rate, tokens_per_second...)."""
+        """Record training or evaluation figures (loss, learning_rate, ...) at an optimizer step."""
         self.emit("metric", step=step, values=values)
 
     def log(self, message: str, level: str = "info") -> None:
@@ -61,11 +61,13 @@ class Emitter:
         self.emit("error", what=what, why=why, remedy=remedy)
 
 
-def write_result(stage_folder: str | Path, outputs: dict[str, str], figures: dict[str, Any] | None = None) -> None:
+def write_result(
+    stage_folder: str | Path, outputs: dict[str, str], figures: dict[str, Any] | None = None
+) -> None:
     """Declare the stage's work complete, atomically: named output paths and measured figures.
 
-    A worker writes this last, once its outputs are renamed into place and its proofs have been emitted. Without this file
-    a stage has not succeeded, whatever its exit code.
+    A worker writes this last, once its outputs are renamed into place and its proofs have been emitted.
+    Without this file a stage has not succeeded, whatever its exit code.
     """
     folder = Path(stage_folder)
     text = json.dumps({"outputs": outputs, "figures": figures or {}}, ensure_ascii=False, indent=2)
@@ -74,7 +76,7 @@ def write_result(stage_folder: str | Path, outputs: dict[str, str], figures: dic
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(partial, folder / "result.json")
+    partial.replace(folder / "result.json")
 
 
 def stop_requested(stage_folder: str | Path) -> bool:

@@ -1,8 +1,8 @@
 """Start one worker module by path, inside an engine: `python start.py MODULE SPEC.json [MORE...]`.
 
-Paddle's launcher wants a script file, and the app's packages must stay invisible to the engine. So this file registers
-the package `runtime.workers` by hand, without putting the project's folder on the import path, and runs the module's
-`main(spec, arguments)`. `spec` is the parsed JSON file; its path is in `spec["spec_path"]`.
+Paddle's launcher wants a script file, and the app's packages must stay invisible to the engine. So this
+file registers the package `runtime.workers` by hand, without putting the project's folder on the import path,
+and runs the module's `main(spec, arguments)`. `spec` is the parsed JSON file, with its path in `spec_path`.
 """
 
 from __future__ import annotations

@@ -22,9 +22,8 @@ def command(ctx: click.Context, run: str, port: int | None) -> None:
     import os
     import subprocess
 
-    from planner.planfile import loads
-
     from planner.errors import BadInput
+    from planner.planfile import loads
     from runtime.engines.registry import python_of
     from runtime.run.environment import HARMLESS
     from runtime.run.layout import find_run
