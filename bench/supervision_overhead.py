@@ -1,8 +1,8 @@
 """What Steersman costs while it trains: the train stage under its supervisor against the bare launch command.
 
 `python -m bench.supervision_overhead STEPS ROUNDS` (by default 12 and 2). The same command, config and
-environment run both ways, alternating. Beside the wall time it prints the processor time of supervisor and front
-end as a share of the machine, which other work on the machine does not disturb.
+environment run both ways, alternating. Beside the wall time it prints the processor time of supervisor and
+front end as a share of the machine, which other work on the machine does not disturb.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def steersman(*arguments: str) -> None:
 
 
 def supervised(plan: Path, run: Path) -> tuple[float, float]:
-    """Train under the supervisor; return (wall seconds of the stage, processor seconds of Steersman's own)."""
+    """Train supervised; return (wall seconds of the stage, processor seconds of Steersman itself)."""
     shutil.rmtree(run / "stages" / "train", ignore_errors=True)
     command = [
         sys.executable,
