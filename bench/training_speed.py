@@ -20,8 +20,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def steersman(*arguments: str) -> None:
-    """Run a command of the program itself."""
-    subprocess.run([sys.executable, "-m", "tui.command_line", *arguments], cwd=PROJECT, check=True)
+    """Run a command of the program itself, quietly."""
+    command = [sys.executable, "-m", "tui.command_line", *arguments]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
 
 
 def prepare(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
