@@ -28,6 +28,7 @@ def main() -> None:
     prompts = [list(map(int, tokenizer(text)["input_ids"])) for text in job["texts"]]
     prompts += [encode_prompt(tokenizer, chat) for chat in job["chats"]]
     answers = greedy(model, prompts, set(), job["new_tokens"])
+    model.to(dtype="float64")
     logits = {f"logits{number}": all_logits(model, prompt) for number, prompt in enumerate(prompts)}
     tokens = {"prompts": prompts, "answers": [answer.tokens for answer in answers]}
     np.savez(out, tokens=json.dumps(tokens), **logits)

@@ -20,11 +20,10 @@ def main() -> None:
     for chat in job["chats"]:
         text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         prompts.append(list(tokenizer(text, add_special_tokens=False)["input_ids"]))
-    logits, answers = {}, []
+    answers = []
     with torch.no_grad():
-        for number, prompt in enumerate(prompts):
+        for prompt in prompts:
             ids = torch.tensor([prompt])
-            logits[f"logits{number}"] = model(ids).logits[0].numpy()
             found = model.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
@@ -35,6 +34,11 @@ def main() -> None:
                 pad_token_id=0,
             )
             answers.append(found[0, len(prompt) :].tolist())
+        model.double()
+        logits = {
+            f"logits{number}": model(torch.tensor([prompt])).logits[0].numpy()
+            for number, prompt in enumerate(prompts)
+        }
     np.savez(out, tokens=json.dumps({"prompts": prompts, "answers": answers}), **logits)
 
 

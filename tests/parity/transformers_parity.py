@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-TOLERANCE = 5e-4
-"""Two frameworks order float32 sums differently; on SmolLM2-135M each alone varies by 2e-4 with the batch."""
+TOLERANCE = 2e-4
+"""In float64, except for norms and rotary angles, which both sides keep in float32: 9e-5 on SmolLM2-135M."""
 PACKAGES = ("torch==2.13.0", "transformers>=5,<6", "safetensors", "numpy")
 JOB = {
     "texts": ["The capital of France is", "def fibonacci(n):\n    ", "1, 2, 3, 5, 8, 13,"],
@@ -98,7 +98,7 @@ def compare(folder: Path, engine: Path, scratch: Path) -> bool:
     difference = float("inf")
     if same_prompts:
         difference = max(float(np.abs(a - b).max()) for a, b in zip(our_logits, their_logits, strict=True))
-    print(f"logits              max difference {difference:.1e} (allowed {TOLERANCE:.0e})")
+    print(f"logits              max difference {difference:.1e} in float64 (allowed {TOLERANCE:.0e})")
     print(f"greedy answers      {same_answers} of {count} identical over {JOB['new_tokens']} tokens")
     return same_prompts and same_answers == count and difference <= TOLERANCE
 
