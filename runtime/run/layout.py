@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
@@ -168,6 +169,7 @@ def create_run(folder: Path, plan_text: str) -> RunFolder:
         write_atomically(run.plan, plan_text)
         origin = {"folder": str(Path.cwd()), "created": round(time.time(), 3)}
         write_atomically(run.origin, json.dumps(origin, indent=2) + "\n")
+        _remember(run)
     except OSError as error:
         raise BadInput(
             f"The run folder {run.root} cannot be written: {error.strerror}.",
@@ -176,13 +178,27 @@ def create_run(folder: Path, plan_text: str) -> RunFolder:
     return run
 
 
+def _remember(run: RunFolder) -> None:
+    """Leave a link to a run that lies elsewhere in the runs folder, so that `runs` and `latest` know it."""
+    folder = runs_folder()
+    if run.root.parent == folder:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for link in folder.iterdir():
+        if link.is_symlink() and (not link.exists() or link.resolve() == run.root.resolve()):
+            link.unlink()  # the run was removed, or was an earlier one in the same place
+    names = itertools.chain([run.name], (f"{run.name}-{number}" for number in itertools.count(2)))
+    link = next(folder / name for name in names if not os.path.lexists(folder / name))
+    link.symlink_to(run.root.resolve())
+
+
 def list_runs() -> list[RunFolder]:
-    """Return the runs in the runs folder, most recently active first."""
+    """Return the runs in the runs folder and those linked there, most recently active first."""
     folder = runs_folder()
     if not folder.is_dir():
         return []
-    runs = [RunFolder(path) for path in folder.iterdir() if is_run(path)]
-    return sorted(runs, key=last_active, reverse=True)
+    runs = {path.resolve() for path in folder.iterdir() if is_run(path)}
+    return sorted(map(RunFolder, runs), key=last_active, reverse=True)
 
 
 def last_active(run: RunFolder) -> float:

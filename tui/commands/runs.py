@@ -32,7 +32,7 @@ def command(as_json: bool) -> None:
             state, reason = "damaged", error.sentence()
         rows.append(
             {
-                "run": run.name,
+                "run": run.reference,
                 "state": state,
                 "reason": reason,
                 "last_active": round(last_active(run), 3),
