@@ -24,7 +24,9 @@ WIDTH = 100
 
 
 def draw(run: RunFolder) -> str:
-    """Return the last display of a run as SVG text."""
+    """Return the last display of a run as SVG text; paths are relative if the run lies below this folder."""
+    if run.root.is_relative_to(Path.cwd()):
+        run = RunFolder(run.root.relative_to(Path.cwd()))
     view = fold(journal.read(run.journal))
     console = Console(
         record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
