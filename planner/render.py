@@ -78,10 +78,15 @@ def launch_command(plan: Plan, python: str, start: str, spec: str, log_dir: str)
     return [python, *launch_arguments(plan, log_dir), start, "train", spec]
 
 
-def worker_environment(plan: Plan) -> dict[str, str]:
-    """Return the variables of an engine's processes that the plan decides."""
-    threads = str(plan.value("omp_num_threads"))
-    environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+def worker_environment(plan: Plan, *, alone: bool = False) -> dict[str, str]:
+    """Return the variables of an engine's processes that the plan decides.
+
+    A process that works `alone` (convert, merge, generate, chat) gets the threads of all training processes.
+    """
+    threads = int(str(plan.value("omp_num_threads")))
+    if alone and not plan.facts.hardware.devices:
+        threads *= int(str(plan.value("num_processes")))
+    environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     if plan.value("mkl_debug_cpu_type"):
         environment["MKL_DEBUG_CPU_TYPE"] = str(plan.value("mkl_debug_cpu_type"))
     return environment

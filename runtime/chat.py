@@ -71,15 +71,7 @@ def find_models(run: RunFolder) -> ChatPlace:
             )
     plan = loads(run.plan.read_text(encoding="utf-8"), str(run.plan))
     python = python_of(str(plan.value("engine")), str(plan.value("engine_build")))
-    return ChatPlace(
-        run, paths["convert"], paths["merge"], python, all_threads(worker_environment(plan), plan)
-    )
-
-
-def all_threads(environment: Mapping[str, str], plan: Any) -> dict[str, str]:
-    """Return the environment with the threads of all training processes: one process talks."""
-    threads = str(int(plan.value("omp_num_threads")) * int(plan.value("num_processes")))
-    return {**environment, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    return ChatPlace(run, paths["convert"], paths["merge"], python, worker_environment(plan, alone=True))
 
 
 class ChatWorker:

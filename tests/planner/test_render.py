@@ -158,6 +158,11 @@ def test_environment_holds_threads_and_the_mkl_switch_only_where_it_helps() -> N
     assert "MKL_DEBUG_CPU_TYPE" not in worker_environment(plan("qwen2.5-7b-instruct", SHORT, "8x A100-80G"))
 
 
+def test_a_process_that_works_alone_gets_every_core() -> None:
+    assert worker_environment(plan())["OMP_NUM_THREADS"] == "1"
+    assert worker_environment(plan(), alone=True)["OMP_NUM_THREADS"] == "2"
+
+
 def test_launch_script_is_sound_shell_and_asks_for_the_first_machine(tmp_path: Path) -> None:
     for made in (plan(), plan("qwen2.5-7b-instruct", SHORT, "2 nodes x 4 A100")):
         script = tmp_path / "launch.sh"
