@@ -44,7 +44,7 @@ def gather(
     resolve_data(data)  # a wrong path is said at once, and not after a download
     machine = machine_facts(hardware, where)
     report(f"Machine: {machine.description}.")
-    model_facts = resolve_model(model)
+    model_facts = pinned(resolve_model(model), report)
     report(f"Model: {model_facts.name}, {model_facts.parameters:,} weights ({model_facts.model_type}).")
     folder = tokenizer_folder(model_facts, report, progress)
     found = scan(data, folder, seed=seed, dev_fraction=dev_fraction, progress=progress)
@@ -66,6 +66,26 @@ def machine_facts(hardware: str | None, where: Path) -> HardwareFacts:
     from runtime.probe import probe_hardware
 
     return probe_hardware(where)
+
+
+def pinned(model: ModelFacts, report: Report) -> ModelFacts:
+    """Return the facts with a hub model's revision pinned to a commit, so that a rerun gets the same files.
+
+    The catalogue names no commits. Where the hub cannot be reached, or wants a login that only the run will
+    have, the plan stays unpinned, which is said.
+    """
+    from planner.errors import BadInput
+    from runtime.acquire.hubs import list_files
+
+    source = model.source
+    if source.kind in ("local", "wheel") or source.revision is not None:
+        return model
+    try:
+        commit = list_files(source).revision
+    except BadInput as refused:
+        report(f"The plan names no commit of {source.id}: {refused.what}")
+        return model
+    return model.model_copy(update={"source": source.model_copy(update={"revision": commit})})
 
 
 def tokenizer_folder(model: ModelFacts, report: Report, progress: Progress) -> Path | None:
@@ -105,7 +125,7 @@ def hub_tokenizer(model: ModelFacts, report: Report) -> Path | None:
             if name in listing.files:
                 with hub_errors_in_words(model.source):
                     client(model.source).download(
-                        model.source.id, str(model.source.revision), name, listing.files[name], folder
+                        model.source.id, listing.revision, name, listing.files[name], folder
                     )
     except SteersmanError as error:
         with contextlib.suppress(OSError):

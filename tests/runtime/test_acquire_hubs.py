@@ -16,6 +16,7 @@ import pytest
 
 from planner.facts import ModelSource
 from runtime.acquire.fetch import slug
+from runtime.acquire.resolve import resolve_model
 from runtime.paths import PROJECT
 from runtime.workers.folder_manifest import verify
 from tests.runtime.hub_server import COMMIT, MODEL, HubServer, serving
@@ -26,6 +27,13 @@ RESOLVE = """
 import sys
 from runtime.acquire.resolve import resolve_model
 print(resolve_model(sys.argv[1]).model_dump_json())
+"""
+PIN = """
+import sys
+from planner.facts import ModelFacts
+from runtime.gather import pinned
+facts = ModelFacts.model_validate_json(sys.argv[1])
+print(pinned(facts, lambda sentence: print(sentence, file=sys.stderr)).source.revision)
 """
 REFUSED = """
 import sys
@@ -153,6 +161,26 @@ def test_facts_come_without_weights_and_pinned_to_a_commit(kind: str, hub: HubSe
         command, cwd=PROJECT, env=environment(hub, tmp_path), capture_output=True, text=True
     )
     assert json.loads(again.stdout) == facts, "planned before, so it can be planned again offline"
+
+
+def test_a_catalogue_model_is_pinned_when_the_hub_answers_and_says_so_when_not(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    known = resolve_model("qwen2.5-7b-instruct")
+    facts = known.model_copy(update={"source": ModelSource(kind="huggingface", id=MODEL)})
+    command = [sys.executable, "-c", PIN, facts.model_dump_json()]
+
+    def pin() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=PROJECT, env=environment(hub, tmp_path), capture_output=True, text=True
+        )
+
+    assert pin().stdout.strip() == COMMIT
+    hub.shutdown()
+    hub.server_close()
+    offline = pin()
+    assert offline.stdout.strip() == "None"
+    assert "cannot be reached" in offline.stderr
 
 
 @pytest.mark.parametrize(
