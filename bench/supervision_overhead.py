@@ -1,6 +1,6 @@
 """What Steersman costs while it trains: the train stage under its supervisor against the bare launch command.
 
-`python -m bench.supervision_overhead STEPS ROUNDS` (by default 12 and 2). The same command, config and
+`python -m bench.supervision_overhead STEPS ROUNDS` (by default 40 and 2). The same command, config and
 environment run both ways, alternating. Beside the wall time it prints the processor time of supervisor and
 front end as a share of the machine, which other work on the machine does not disturb.
 """
@@ -83,7 +83,7 @@ def bare(run: Path) -> float:
         return time.perf_counter() - start
 
 
-def main(steps: int = 12, rounds: int = 2) -> None:
+def main(steps: int = 40, rounds: int = 2) -> None:
     """Print both wall times, their ratio, and Steersman's own share of the processor time."""
     with tempfile.TemporaryDirectory() as name:
         plan, run = Path(name) / "plan.yaml", Path(name) / "run"
