@@ -22,6 +22,29 @@ class ModelSource(Record):
     sha256: str | None = Field(None, description="Expected hash of the wheel; a mismatch stops the run.")
 
 
+class ExpertFacts(Record):
+    """The mixture of experts of one model: which blocks have one, and how wide it is."""
+
+    count: int = Field(gt=0, description="Routed experts of one block.")
+    per_token: int = Field(gt=0, description="Routed experts that each token visits.")
+    intermediate_size: int = Field(gt=0, description="Width of one routed expert.")
+    shared_intermediate_size: int = Field(
+        0, ge=0, description="Width of all shared experts of a block together."
+    )
+    first_block: int = Field(0, ge=0, description="Blocks before this one have a dense MLP.")
+    every: int = Field(1, gt=0, description="From `first_block` on, every n-th block has experts.")
+
+
+class LatentAttentionFacts(Record):
+    """Multi-head latent attention (DeepSeek V2/V3: arXiv:2405.04434, section 2.1)."""
+
+    q_lora_rank: int | None = Field(None, description="Width of compressed queries; None: not compressed.")
+    kv_lora_rank: int = Field(gt=0, description="Width of the compressed keys and values.")
+    qk_nope_head_dim: int = Field(gt=0, description="Part of a query/key head without rotation.")
+    qk_rope_head_dim: int = Field(gt=0, description="Rotated part of a query/key head; shared by all heads.")
+    v_head_dim: int = Field(gt=0, description="Width of a value head.")
+
+
 class ModelFacts(Record):
     """The architecture of one model, from its config.json and weight index."""
 
@@ -45,6 +68,35 @@ class ModelFacts(Record):
     has_chat_template: bool = Field(
         True, description="Whether the tokenizer renders chats; if not, plain text is used."
     )
+    parameters_exact: bool = Field(
+        True, description="True: from weight headers, an index or the hub. False: computed from shapes."
+    )
+    gated_mlp: bool = Field(True, description="SwiGLU and the like (three matrices); False: two matrices.")
+    attention_bias: bool = Field(False, description="Whether query, key and value have a bias.")
+    norm: Literal["rms", "layer"] = Field("rms", description="RMSNorm, or LayerNorm with a bias.")
+    position: Literal["rotary", "learned", "alibi"] = Field("rotary", description="How positions enter.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout in training; it keeps masks in memory.")
+    experts: ExpertFacts | None = Field(None, description="None for a dense model.")
+    latent_attention: LatentAttentionFacts | None = Field(None, description="None for ordinary attention.")
+    next_token_layers: int = Field(
+        0, ge=0, description="Extra blocks that predict later tokens (DeepSeek-V3 MTP); not in the depth."
+    )
+
+    @property
+    def expert_blocks(self) -> int:
+        """Blocks that have experts; 0 for a dense model."""
+        if self.experts is None:
+            return 0
+        return -(-max(0, self.num_hidden_layers - self.experts.first_block) // self.experts.every)
+
+    @property
+    def active_parameters(self) -> int:
+        """Weights that one token uses; all of them in a dense model."""
+        if self.experts is None:
+            return self.parameters
+        per_expert = (3 if self.gated_mlp else 2) * self.hidden_size * self.experts.intermediate_size
+        idle = self.experts.count - self.experts.per_token
+        return self.parameters - self.expert_blocks * idle * per_expert
 
 
 class TokenLengths(Record):
@@ -64,7 +116,7 @@ class DataFacts(Record):
     """What a scan of the data set found."""
 
     path: str = Field(description="File or folder as the person named it.")
-    format: Literal["alpaca", "sharegpt", "messages", "src_tgt"] = Field(
+    format: Literal["alpaca", "sharegpt", "messages", "src_tgt", "text", "preference", "labelled"] = Field(
         description="Detected layout of a row."
     )
     train_rows: int = Field(gt=0, description="Rows that will be trained on.")
@@ -76,6 +128,11 @@ class DataFacts(Record):
         0, ge=0, description="Rows that validation rejected; each is listed in the prepare report."
     )
     max_turns: int = Field(1, ge=1, description="Most question/answer pairs in one row.")
+    language: str | None = Field(None, description="Main language of the rows, such as en or zh.")
+    duplicate_rows: int = Field(0, ge=0, description="Rows that repeat an earlier one.")
+    typed: bool = Field(
+        False, description="True: described by the person, because the data is elsewhere; never scanned."
+    )
     lengths: TokenLengths
     fingerprint: str = Field(
         description="sha256 over the source files; a run refuses data that changed since planning."
@@ -86,12 +143,16 @@ class DeviceFacts(Record):
     """One accelerator model and how many there are on each node."""
 
     name: str
+    maker: Literal["nvidia", "kunlun", "ascend", "hygon"] = Field(
+        "nvidia", description="Whose accelerator it is; decides Paddle's device type (gpu, xpu, npu, dcu)."
+    )
     count: int = Field(gt=0, description="Per node.")
     memory_bytes: int = Field(gt=0, description="Total memory of one device.")
     compute_capability: str | None = Field(
         None, description="NVIDIA only, such as 8.0; gates bf16 and FlashAttention."
     )
     free_bytes: int | None = Field(None, description="Least free memory of any of them when probed.")
+    used_by: tuple[str, ...] = Field((), description="Other processes that were found on them, by name.")
 
 
 class CpuFacts(Record):
@@ -118,7 +179,13 @@ class HardwareFacts(Record):
     )
     disk_free_bytes: int = Field(ge=0, description="Free space where runs are written.")
     shm_bytes: int = Field(0, ge=0, description="Size of /dev/shm; small values break data-loader workers.")
-    interconnect: str | None = Field(None, description="nvlink, pcie, ib-400, ... when known.")
+    interconnect: str | None = Field(
+        None, description="Link between the devices of one node: nvlink, pcie, hccs, ... when known."
+    )
+    network_gbit: float | None = Field(
+        None, gt=0, description="Network between nodes, in Gbit/s per node and direction, when known."
+    )
+    network_interface: str | None = Field(None, description="Network card that carries it, such as eth0.")
     driver_version: str | None = Field(
         None, description="NVIDIA driver; decides which CUDA build of Paddle can load."
     )
@@ -129,9 +196,19 @@ class HardwareFacts(Record):
         return self.nodes * sum(device.count for device in self.devices)
 
 
+class Calibration(Record):
+    """Measured runs on this machine, as corrections of the forecast. 1.0 corrects nothing."""
+
+    memory_ratio: float = Field(1.0, gt=0, description="Measured peak memory / forecast, of like runs.")
+    speed_ratio: float = Field(1.0, gt=0, description="Measured tokens per second / forecast, of like runs.")
+    runs: int = Field(0, ge=0, description="Finished runs and trials that it rests on.")
+    because: str = Field("", description="Which runs, in one sentence.")
+
+
 class Facts(Record):
     """Everything that is known before a plan is made."""
 
     model: ModelFacts
     data: DataFacts
     hardware: HardwareFacts
+    calibration: Calibration | None = Field(None, description="None: nothing like it was measured here.")

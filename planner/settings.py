@@ -1,7 +1,8 @@
 """Every setting that a plan decides: its name, type, range and meaning.
 
-Names are the field's own, and equal the engine's argument wherever the engine has one. The help of `--set`,
-the validation of pins and the check of an edited plan file all read this table.
+Names are the field's own, and equal PaddleNLP's argument wherever it has one; `planner.render` translates
+for other engines. The help of `--set`, the validation of pins and the check of an edited plan file all read
+this table.
 """
 
 from __future__ import annotations
@@ -18,21 +19,49 @@ Count = Annotated[int, Field(ge=1)]
 class MethodSettings(Record):
     """What is trained."""
 
-    engine: Literal["paddlenlp"] = Field(description="Training toolkit that runs the plan.")
-    engine_build: Literal["cpu", "cu118", "cu126", "cu129"] = Field(
+    engine: Literal["paddlenlp", "paddleformers"] = Field(description="Training toolkit that runs the plan.")
+    engine_build: Literal["cpu", "cu118", "cu126", "cu129", "xpu", "npu", "dcu"] = Field(
         description="Accelerator build of Paddle."
     )
-    method: Literal["full", "lora"] = Field(
-        description="full trains every weight; lora trains small adapters beside frozen ones."
+    method: Literal["full", "lora", "qlora", "prefix_tuning", "vera", "lokr", "reft"] = Field(
+        description="full trains every weight; lora small adapters beside frozen ones; qlora the same beside "
+        "weights stored in few bits."
     )
-    lora_rank: Count = Field(description="Width of the adapters; larger learns more and costs more.")
+    lora_variant: Literal["plain", "rslora", "lora_plus", "rslora_plus", "pissa", "mora", "moslora"] = Field(
+        description="How LoRA adapters are scaled, started and shaped."
+    )
+    lora_plus_scale: float = Field(ge=1, description="Learning rate of the B matrices relative to A (LoRA+).")
+    lora_rank: Count = Field(
+        description="Width of the adapters (rank of LoRA, VeRA, ReFT; dim of LoKr); larger learns and costs more."
+    )
     lora_alpha: Count = Field(
-        description="Adapter scale; the adapter's output is multiplied by alpha / rank."
+        description="Adapter scale; the adapter's output is multiplied by alpha / rank (sqrt(rank) with rslora)."
     )
     lora_dropout: float = Field(ge=0, lt=1, description="Share of adapter inputs dropped while training.")
     lora_target_modules: Literal["all-linear", "attention"] = Field(
         description="Which linear layers get an adapter."
     )
+    weight_quantize_algo: Literal["none", "nf4", "fp4", "weight_only_int8", "weight_only_int4"] = Field(
+        description="How the frozen base weights are stored."
+    )
+    weight_double_quant: bool = Field(description="Quantise the block scales too; nf4 and fp4 only.")
+    num_prefix_tokens: Count = Field(description="Virtual tokens of prefix tuning.")
+    neftune: bool = Field(description="Add noise to the embeddings while training.")
+    neftune_noise_alpha: float = Field(gt=0, description="Strength of that noise.")
+    use_ssa: bool = Field(description="Shifted sparse attention for long rows (LongLoRA).")
+
+
+class PreferenceSettings(Record):
+    """How preferred answers are learned (DPO, KTO, ORPO, SimPO)."""
+
+    loss_type: Literal[
+        "sigmoid", "hinge", "ipo", "kto_pair", "sppo_hard", "nca_pair", "dpop", "or", "simpo"
+    ] = Field(description="Preference loss.")
+    beta: float = Field(gt=0, description="How strongly answers are held to the reference model.")
+    simpo_gamma: float = Field(ge=0, description="Margin of SimPO.")
+    pref_loss_ratio: float = Field(ge=0, description="Weight of the preference loss.")
+    sft_loss_ratio: float = Field(ge=0, description="Weight of plain learning of the preferred answer.")
+    reference_free: bool = Field(description="Whether there is no reference model beside the trained one.")
 
 
 class DataSettings(Record):
@@ -54,7 +83,7 @@ class DataSettings(Record):
 
 
 class PrecisionSettings(Record):
-    """Number formats and kernels."""
+    """Number formats."""
 
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         description="Number format of weights and activations."
@@ -63,11 +92,29 @@ class PrecisionSettings(Record):
         description="O2 keeps the weights themselves in 16 bits; O1 casts per operation."
     )
     amp_master_grad: bool = Field(description="Accumulate gradients in float32.")
+    scale_loss: float = Field(gt=0, description="First loss scale; fp16 only.")
+    optim: Literal["adamw", "adamw_16bit_moment", "adamw_mini"] = Field(description="Optimizer.")
+
+
+class KernelSettings(Record):
+    """Kernels, and what is kept, recomputed or moved to the host."""
+
     use_flash_attention: bool = Field(description="FlashAttention-2 kernel; Ampere or newer.")
     flash_mask: bool = Field(description="Sparse attention mask for packed rows; needs FlashAttention.")
+    use_fused_rms_norm: bool = Field(description="One kernel for RMSNorm.")
+    use_fused_rope: bool = Field(description="One kernel for rotary positions.")
+    fuse_attention_qkv: bool = Field(description="One matrix product for query, key and value.")
+    fuse_attention_ffn: bool = Field(description="One matrix product for gate and up.")
+    use_fused_linear_cross_entropy: bool = Field(
+        description="Output layer and loss in pieces, so that scores over the vocabulary are never whole."
+    )
     recompute: bool = Field(
         description="Recompute activations in the backward pass: less memory, about a third more time."
     )
+    recompute_granularity: Literal["full", "full_attn", "core_attn"] = Field(
+        description="What is recomputed: whole blocks, attention with its projections, attention alone."
+    )
+    offload_optim: bool = Field(description="Keep optimizer states in host memory between steps.")
 
 
 class ParallelSettings(Record):
@@ -75,12 +122,22 @@ class ParallelSettings(Record):
 
     num_processes: Count = Field(description="Training processes over all nodes.")
     tensor_parallel_degree: Count = Field(description="Processes that split each weight matrix.")
+    sequence_parallel: bool = Field(description="Split norms and dropout by tokens inside tensor parallelism.")
     pipeline_parallel_degree: Count = Field(description="Processes that split the layers.")
+    virtual_pp_degree: Count = Field(description="Chunks of layers on each pipeline stage.")
     sharding: Literal["none", "stage1", "stage2", "stage3"] = Field(
         description="What is spread over data-parallel processes."
     )
     sharding_parallel_degree: Count = Field(description="Processes over which optimizer states are spread.")
     data_parallel_degree: Count = Field(description="Replicas that see different rows.")
+    context_parallel_degree: Count = Field(description="Processes that split one sequence (ring attention).")
+    sep_parallel_degree: Count = Field(description="Processes that split one sequence by heads (Ulysses).")
+    expert_parallel_degree: Count = Field(description="Processes over which experts are spread.")
+    tensor_parallel_output: bool = Field(description="Keep scores over the vocabulary split for the loss.")
+    tensor_parallel_config: str = Field(description="Switches of tensor parallelism, separated by blanks.")
+    pipeline_parallel_config: str = Field(description="Switches of the pipeline, separated by blanks.")
+    sharding_parallel_config: str = Field(description="Switches of sharding, separated by blanks.")
+    enable_auto_parallel: bool = Field(description="Semi-automatic parallelism with a static graph.")
 
 
 class BatchSettings(Record):
@@ -106,6 +163,7 @@ class OptimisationSettings(Record):
     warmup_steps: Annotated[int, Field(ge=0)] = Field(
         description="Steps from zero to the peak learning rate."
     )
+    min_learning_rate: float = Field(ge=0, description="Where the decay ends; pretraining only.")
     weight_decay: float = Field(ge=0, description="AdamW decay.")
     max_grad_norm: float = Field(gt=0, description="Gradient clipping by global norm.")
     num_train_epochs: Count = Field(description="Passes over the data.")
@@ -120,11 +178,13 @@ class CheckpointSettings(Record):
         description="When to evaluate on the dev rows."
     )
     eval_steps: Count = Field(description="Steps between evaluations.")
+    load_best_model_at_end: bool = Field(description="Finish with the checkpoint of the lowest dev loss.")
     save_steps: Count = Field(description="Steps between checkpoints.")
     save_total_limit: Count = Field(description="Checkpoints kept; older ones are removed.")
     unified_checkpoint: bool = Field(
         description="Checkpoint layout that is independent of the parallel degrees."
     )
+    async_save: bool = Field(description="Write checkpoints while training goes on.")
 
 
 class WorkerSettings(Record):
@@ -134,20 +194,36 @@ class WorkerSettings(Record):
     mkl_debug_cpu_type: Annotated[int, Field(ge=0)] = Field(
         description="5 makes the bundled MKL take its AVX2 path on AMD processors; 0 leaves it alone."
     )
+    network_interface: str = Field(description="Network card between nodes (NCCL_SOCKET_IFNAME); empty: any.")
     tracker: Literal["none", "swanlab-offline", "swanlab-cloud"] = Field(
         description="Experiment tracker; offline sends nothing."
     )
+
+
+class AfterSettings(Record):
+    """What happens to the trained model."""
+
+    merge: bool = Field(description="Fold the adapter into the base weights.")
     max_new_tokens: Count = Field(description="Longest answer in the generate stage.")
+    export: Literal["none", "huggingface", "paddle_static", "fastdeploy"] = Field(
+        description="Format in which the finished model is left."
+    )
+    quantise: Literal["none", "a8w8", "weight_only_int8", "weight_only_int4", "gptq", "awq"] = Field(
+        description="Post-training quantisation of the finished model."
+    )
 
 
 GROUPS: dict[str, type[Record]] = {
     "method": MethodSettings,
+    "preference": PreferenceSettings,
     "data": DataSettings,
     "precision": PrecisionSettings,
+    "kernels": KernelSettings,
     "parallel": ParallelSettings,
     "batch": BatchSettings,
     "optimisation": OptimisationSettings,
     "checkpoints": CheckpointSettings,
     "worker": WorkerSettings,
+    "after": AfterSettings,
 }
 """Subject -> settings, in the order in which a plan shows them."""
