@@ -1,7 +1,8 @@
 """A plan in the engine's own words: its config file, its launch command, its environment.
 
 The config is upstream's own format and runs with upstream's own script. Templates are data
-(`recipes/paddlenlp`), filled in by sandboxed Jinja that refuses an undefined name.
+(`recipes/<engine>`), filled in by sandboxed Jinja that refuses an undefined name. A person's own folder of
+templates, named in the wishes, overlays ours.
 """
 
 from __future__ import annotations
@@ -9,39 +10,140 @@ from __future__ import annotations
 import json
 import shlex
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined
+import yaml
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from planner.catalogue import RECIPES
+from planner.errors import BadInput
+from planner.language import say
 from planner.plan import Plan
 
+FAMILY = {"orpo": "dpo", "simpo": "dpo", "quantise": "quantization"}
+"""Stage -> template, where they differ in name: ORPO and SimPO are losses of DPO."""
 
-@lru_cache(maxsize=1)
-def templates() -> ImmutableSandboxedEnvironment:
-    """Return the environment that renders every recipe."""
-    return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(RECIPES),
+SUFFIX = {"paddlenlp": "json", "paddleformers": "yaml"}
+"""Format of an engine's config."""
+
+SCRIPT = {
+    "sft": "run_finetune",
+    "dpo": "run_dpo",
+    "kto": "run_kto",
+    "pretrain": "run_pretrain",
+    "reward": "run_reward",
+    "embedding": "run_embedding",
+    "quantization": "run_quantization",
+    "export": "export_model",
+}
+"""PaddleNLP's script that reads each template's config."""
+
+COMPUTE_TYPE = {"weight_only_int8": "wint8", "weight_only_int4": "wint4", "nf4": "nf4"}
+"""PaddleFormers' word for quantised base weights (cli/hparams/finetuning_args.py:310-348)."""
+
+DEVICE = {"cpu": "cpu", "xpu": "xpu", "npu": "npu", "dcu": "gpu"}
+"""Build -> Paddle's device word; gpu for CUDA builds, and for DCU, which answers to the same word."""
+
+
+@lru_cache(maxsize=8)
+def templates(overlay: str | None = None) -> ImmutableSandboxedEnvironment:
+    """Return the environment that renders every recipe; templates in the folder `overlay` come first."""
+    folders = [*([overlay] if overlay else []), str(RECIPES)]
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(folders),
         undefined=StrictUndefined,
         autoescape=False,
         keep_trailing_newline=True,
     )
+    environment.filters |= {"yaml": yaml_scalar, "comment": comment}
+    return environment
+
+
+def yaml_scalar(value: Any) -> str:
+    """Return a value as one YAML scalar that is read back with the same type: 1.0e-05, "no", true."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def comment(sentence: str) -> str:
+    """Return a sentence that stays on its comment line."""
+    return " ".join(str(sentence).split())
+
+
+def family(plan: Plan) -> str:
+    """Return the name of the template for the plan's stage."""
+    return FAMILY.get(plan.wishes.stage, plan.wishes.stage)
+
+
+def script(plan: Plan) -> str:
+    """Return upstream's script (or CLI verb) that reads the plan's config."""
+    if plan.value("engine") == "paddleformers":
+        return "export" if plan.wishes.stage == "export" else "train"
+    return SCRIPT[family(plan)]
+
+
+def config_name(plan: Plan) -> str:
+    """Return the file name of the plan's config: config.json or config.yaml."""
+    return f"config.{SUFFIX[str(plan.value('engine'))]}"
 
 
 def values(plan: Plan) -> dict[str, Any]:
-    """Return every decided value by setting, and the device to train on."""
+    """Return every decided value by setting, the reasons as `why`, and what templates derive from them."""
     decided: dict[str, Any] = {name: decision.value for name, decision in plan.decisions.items()}
-    return decided | {"device": "cpu" if plan.value("engine_build") == "cpu" else "gpu"}
+    quantised = COMPUTE_TYPE.get(str(decided["weight_quantize_algo"]))
+    plain = {"fp32": "float32"}.get(str(decided["precision"]), decided["precision"])
+    dense = "eager" if plan.value("engine_build") == "cpu" else "sdpa"
+    return decided | {
+        "why": {name: decision.because for name, decision in plan.decisions.items()},
+        "name": plan.name,
+        "stage": plan.wishes.stage,
+        "device": DEVICE.get(str(plan.value("engine_build")), "gpu"),
+        "compute_type": quantised or plain,
+        "attention": "flashmask" if decided["flash_mask"] else dense,
+    }
 
 
 def train_config(plan: Plan, *, model: str, data: str, output_dir: str) -> str:
-    """Return the JSON of upstream's `llm/run_finetune.py`: paths as given, everything else from the
-    decisions."""
-    template = templates().get_template(f"{plan.value('engine')}/sft.json.j2")
-    text = template.render(values(plan), model=model, data=data, output_dir=output_dir)
-    json.loads(text)  # a template that is not JSON must fail here and not in the engine
+    """Return the config of the plan's script: paths as given, everything else from the decisions.
+
+    Raises `BadInput` when a person's own recipe cannot be filled in, or does not give the engine's format.
+    """
+    engine = str(plan.value("engine"))
+    name = f"{engine}/{family(plan)}.{SUFFIX[engine]}.j2"
+    try:
+        text = (
+            templates(plan.wishes.recipes)
+            .get_template(name)
+            .render(values(plan), model=model, data=data, output_dir=output_dir)
+        )
+        read_config(text, engine)  # a template that is no config must fail here and not in the engine
+    except (TemplateError, ValueError, yaml.YAMLError) as error:
+        if plan.wishes.recipes is None:
+            raise
+        raise own_recipe_fails(plan.wishes.recipes, name, error) from error
     return text
+
+
+def read_config(text: str, engine: str) -> dict[str, Any]:
+    """Return a rendered config as the engine's own reader would see it."""
+    return dict(json.loads(text) if SUFFIX[engine] == "json" else yaml.safe_load(text))
+
+
+def own_recipe_fails(folder: str, name: str, error: Exception) -> BadInput:
+    """Say which own recipe is at fault, and where."""
+    line = getattr(error, "lineno", None)
+    where = f"{Path(folder) / name}" if (Path(folder) / name).is_file() else folder
+    return BadInput(
+        say(
+            "The recipe {where}{line} cannot be filled in: {error}.",
+            where=where,
+            line=say(", line {line},", line=line) if line else "",
+            error=str(error).rstrip("."),
+        ),
+        remedy=say("`steersman recipes show` prints the built-in one to compare with."),
+    )
 
 
 def train_extras(plan: Plan) -> dict[str, Any]:
@@ -63,10 +165,11 @@ def launch_arguments(plan: Plan, log_dir: str) -> list[str]:
     nodes = plan.facts.hardware.nodes
     local = int(str(plan.value("num_processes"))) // nodes
     arguments = ["-m", "paddle.distributed.launch"]
-    if plan.value("engine_build") == "cpu":
+    device = DEVICE.get(str(plan.value("engine_build")), "gpu")
+    if device == "cpu":
         arguments += ["--nproc_per_node", str(local)]
     else:
-        arguments += ["--gpus", ",".join(str(index) for index in range(local))]
+        arguments += [f"--{device}s", ",".join(str(index) for index in range(local))]
     if nodes > 1:
         arguments += ["--nnodes", str(nodes)]
     return [*arguments, "--log_dir", log_dir]
@@ -89,21 +192,39 @@ def worker_environment(plan: Plan, *, alone: bool = False) -> dict[str, str]:
     environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     if plan.value("mkl_debug_cpu_type"):
         environment["MKL_DEBUG_CPU_TYPE"] = str(plan.value("mkl_debug_cpu_type"))
+    if plan.value("network_interface"):
+        environment["NCCL_SOCKET_IFNAME"] = str(plan.value("network_interface"))
     return environment
 
 
 def launch_script(plan: Plan, arguments: list[str]) -> str:
-    """Return `launch.sh`: the environment and the command; `arguments` follow the interpreter."""
+    """Return `launch.sh`: the environment and the command; `arguments` follow the interpreter (PaddleNLP) or
+    are the whole command (PaddleFormers)."""
+    local = int(str(plan.value("num_processes"))) // plan.facts.hardware.nodes
     return (
-        templates()
+        templates(plan.wishes.recipes)
         .get_template(f"{plan.value('engine')}/launch.sh.j2")
         .render(
             name=plan.name,
             nodes=plan.facts.hardware.nodes,
             environment=worker_environment(plan),
+            device=values(plan)["device"],
+            devices=",".join(str(index) for index in range(local)),
             arguments=" ".join(shlex.quote(argument) for argument in arguments),
         )
     )
+
+
+def after(plan: Plan, result: str) -> str:
+    """Return what to do with the finished model in the folder `result`, as Markdown with commands."""
+    dtype = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}[str(plan.value("precision"))]
+    text = (
+        templates(plan.wishes.recipes)
+        .get_template(f"{plan.value('engine')}/after.md.j2")
+        .render(values(plan), result=shlex.quote(result), dtype=dtype)
+    )
+    lines = text.strip().splitlines()
+    return "\n".join(line for line, before in zip(lines, ["", *lines], strict=False) if line or before) + "\n"
 
 
 def explanation(plan: Plan) -> str:

@@ -36,6 +36,9 @@ class Wishes(Record):
         None, gt=0, description="Longest text in tokens that the finished model must have been trained on."
     )
     language: Literal["en", "zh"] = Field("en", description="Language of the plan's sentences.")
+    recipes: str | None = Field(
+        None, description="Folder of own recipes; a template there replaces the built-in one of its name."
+    )
     test_prompts: str | None = Field(
         None, description="File of held-out prompts for the generate stage; default: dev rows."
     )
