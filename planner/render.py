@@ -198,9 +198,7 @@ def worker_environment(plan: Plan, *, alone: bool = False) -> dict[str, str]:
 
 
 def launch_script(plan: Plan, arguments: list[str]) -> str:
-    """Return `launch.sh`: the environment and the command; `arguments` follow the interpreter (PaddleNLP) or
-    are the whole command (PaddleFormers)."""
-    local = int(str(plan.value("num_processes"))) // plan.facts.hardware.nodes
+    """Return `launch.sh`: the environment and the command; `arguments` follow the interpreter."""
     return (
         templates(plan.wishes.recipes)
         .get_template(f"{plan.value('engine')}/launch.sh.j2")
@@ -208,8 +206,6 @@ def launch_script(plan: Plan, arguments: list[str]) -> str:
             name=plan.name,
             nodes=plan.facts.hardware.nodes,
             environment=worker_environment(plan),
-            device=values(plan)["device"],
-            devices=",".join(str(index) for index in range(local)),
             arguments=" ".join(shlex.quote(argument) for argument in arguments),
         )
     )

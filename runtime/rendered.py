@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from planner.errors import BadInput
+from planner.methods import runnable
 from planner.plan import Plan
 from planner.planfile import dumps
 from planner.render import (
+    after,
     explanation,
     launch_arguments,
     launch_script,
@@ -19,6 +21,7 @@ from planner.render import (
     train_config,
     train_extras,
 )
+from planner.upstream import files
 from runtime.paths import PROJECT, models_folder, write_atomically
 
 Progress = Callable[[float, float, str, str], None]
@@ -34,6 +37,9 @@ def render_folder(plan: Plan, folder: Path, *, configs_only: bool, progress: Pro
 
     With `configs_only` neither model nor data is fetched or prepared; the README says where to put them.
     """
+    if runnable(plan):
+        write_upstream(plan, folder)
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     write_configs(plan, folder)
     shutil.copytree(
         PROJECT / "runtime" / "workers",
@@ -64,16 +70,24 @@ def write_configs(plan: Plan, folder: Path) -> None:
         "processes": plan.value("num_processes"),
         "extras": {**train_extras(plan), "tracker_folder": "tracker"},
     }
-    files = {
+    texts = {
         "config.json": train_config(plan, model=MODEL, data=DATA, output_dir=OUTPUT),
         "config.explained.md": explanation(plan),
         "convert.json": json.dumps(convert, indent=2) + "\n",
         "train.json": json.dumps(train, indent=2) + "\n",
         "plan.yaml": dumps(plan),
         "launch.sh": launch_script(plan, arguments),
+        "after.md": after(plan, OUTPUT),
         "README.md": readme(plan),
     }
-    for name, text in files.items():
+    for name, text in texts.items():
+        write_atomically(folder / name, text)
+    (folder / "launch.sh").chmod(0o755)
+
+
+def write_upstream(plan: Plan, folder: Path) -> None:
+    """Write what the toolkit's own scripts run, for a plan that Steersman does not run itself yet."""
+    for name, text in files(plan).items():
         write_atomically(folder / name, text)
     (folder / "launch.sh").chmod(0o755)
 

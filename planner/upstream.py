@@ -1,0 +1,129 @@
+"""A plan as files that the toolkit's own scripts run: for what Steersman plans and does not run itself."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from planner.language import say
+from planner.plan import Plan
+from planner.planfile import dumps
+from planner.render import (
+    after,
+    config_name,
+    explanation,
+    family,
+    launch_arguments,
+    script,
+    templates,
+    train_config,
+    values,
+    worker_environment,
+)
+
+SCRIPT_PATH = {
+    "run_finetune": "run_finetune.py",
+    "run_dpo": "alignment/dpo/run_dpo.py",
+    "run_kto": "alignment/kto/run_kto.py",
+    "run_pretrain": "run_pretrain.py",
+    "run_reward": "alignment/rm/flashmask/run_reward.py",
+    "run_embedding": "run_embedding.py",
+    "run_quantization": "run_quantization.py",
+    "export_model": "predict/export_model.py",
+}
+"""Script -> its place under PaddleNLP's llm folder (commit 4711e147)."""
+
+DATA_FILES = {
+    "sft": "`train.json` and `dev.json`, JSON lines with `src` and `tgt`",
+    "dpo": "`train.jsonl` and `dev.jsonl`, JSON lines with `src`, `tgt`, `response` and `sort`",
+    "kto": "`train.jsonl` and `dev.jsonl`, JSON lines with `src`, `tgt`, `response` and `sort`",
+    "reward": "`train.jsonl` and `dev.jsonl`, JSON lines with `src`, `tgt`, `response` and `sort`",
+    "pretrain": "memory-mapped tokens, `.bin` and `.idx`, made by PaddleNLP's llm/tools/preprocess",
+    "embedding": "`train.json` and `dev.json`, JSON lines with `query`, `pos_passage` and `neg_passage`",
+    "quantization": "`train.json` and `dev.json`, JSON lines with `src` and `tgt`, to calibrate on",
+    "export": "nothing",
+}
+"""Template -> what its script reads (PaddleNLP llm/docs)."""
+
+MODEL, DATA, OUTPUT = "model", "data", "output"
+
+
+def files(plan: Plan) -> dict[str, str]:
+    """Return file name -> text of a folder that the toolkit runs on its own; all paths in it are relative."""
+    config = train_config(plan, model=MODEL, data=DATA, output_dir=OUTPUT)
+    found = {
+        config_name(plan): config,
+        "config.explained.md": explanation(plan),
+        "plan.yaml": dumps(plan),
+        "after.md": after(plan, OUTPUT),
+        "launch.sh": launch(plan, config),
+        "README.md": readme(plan),
+    }
+    if plan.value("engine") == "paddleformers" and plan.value("method") != "full":
+        template = templates(plan.wishes.recipes).get_template("paddleformers/export.yaml.j2")
+        found["export.yaml"] = template.render(values(plan), model=MODEL, output_dir=OUTPUT)
+    return found
+
+
+def launch(plan: Plan, config: str) -> str:
+    """Return `launch.sh`: environment, launcher, upstream's script and its arguments."""
+    nodes = plan.facts.hardware.nodes
+    local = int(str(plan.value("num_processes"))) // nodes
+    arguments = [config_name(plan)]
+    if script(plan) == "export_model":
+        arguments = flags(config)
+    elif plan.value("engine") == "paddleformers":
+        arguments = ["paddleformers-cli", script(plan), *arguments]
+    alone = family(plan) in ("quantization", "export")
+    return (
+        templates(plan.wishes.recipes)
+        .get_template(f"{plan.value('engine')}/upstream.sh.j2")
+        .render(
+            name=plan.name,
+            nodes=nodes,
+            environment=worker_environment(plan),
+            device=values(plan)["device"],
+            devices=",".join(str(index) for index in range(local)),
+            script=SCRIPT_PATH.get(script(plan), script(plan)),
+            launcher="" if alone else shlex.join(launch_arguments(plan, "log")),
+            arguments=shlex.join(arguments),
+        )
+    )
+
+
+def flags(config: str) -> list[str]:
+    """Return a JSON config as command-line flags, for the script that takes nothing else."""
+    pairs = json.loads(config).items()
+    return [word for name, value in pairs for word in (f"--{name}", _word(value))]
+
+
+def readme(plan: Plan) -> str:
+    """Return what the folder is and how it is run."""
+    titles = {
+        "sft": say("A fine-tune"),
+        "dpo": say("Preference learning"),
+        "kto": say("Preference learning (KTO)"),
+        "reward": say("A reward model"),
+        "pretrain": say("Continued pretraining"),
+        "embedding": say("An embedding fine-tune"),
+        "quantization": say("The quantisation"),
+        "export": say("The export"),
+    }
+    return (
+        templates(plan.wishes.recipes)
+        .get_template(f"{plan.value('engine')}/upstream.md.j2")
+        .render(
+            name=plan.name,
+            title=titles[family(plan)],
+            model=plan.facts.model.name,
+            version=plan.steersman,
+            script=SCRIPT_PATH.get(script(plan), script(plan)),
+            config=config_name(plan),
+            data_files=DATA_FILES[family(plan)],
+            nodes=plan.facts.hardware.nodes,
+        )
+    )
+
+
+def _word(value: object) -> str:
+    return json.dumps(value) if isinstance(value, bool) else str(value)
