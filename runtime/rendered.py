@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from planner.errors import BadInput
 from planner.methods import runnable
+
+from planner.errors import BadInput
 from planner.plan import Plan
 from planner.planfile import dumps
 from planner.render import (
