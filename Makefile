@@ -16,7 +16,7 @@ NAMES := python3 python3.12 python3.11 python3.10 python3.13 python
 PYTHON ?= $(shell for name in $(NAMES) $(HOME)/.pyenv/versions/3.1[0123].*/bin/python3; do \
 	"$$name" -c '$(FITS)' >/dev/null 2>&1 && { echo "$$name"; break; }; done)
 
-.PHONY: help env engine demo test test-fast check parity bench lock clean distclean
+.PHONY: help env engine demo test test-fast check parity bench bench-planner messages lock clean distclean
 
 help: ## List the targets
 	@echo 'make env      the app in .venv'
@@ -26,6 +26,8 @@ help: ## List the targets
 	@echo 'make check    formatting, lint, types and the fast tests'
 	@echo 'make parity   compare a merged model with transformers (installs torch in a scratch folder)'
 	@echo 'make bench    measure; every figure in the docs comes from here'
+	@echo 'make bench-planner  compare the planner with published measurements and configs'
+	@echo 'make messages collect the sentences to translate in recipes/locale'
 	@echo 'make lock     resolve the pinned dependencies again'
 	@echo 'make clean    remove caches and the demo; make distclean removes .venv too'
 
@@ -57,6 +59,13 @@ parity: engine
 
 bench: engine
 	@$(PY) -m bench
+
+# Each prints what it can where the measurements (../shared) are missing; one that fails stops no other.
+bench-planner: env
+	@failed=0; for part in memory speed audit search; do $(PY) -m bench.planner_$$part || failed=1; done; exit $$failed
+
+messages: env
+	@$(PY) -m tests.messages
 
 lock: env
 	@$(PY) -m runtime.engines.locks $(if $(UPGRADE),--upgrade)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from planner.language import join
+
 
 class ExitCode(IntEnum):
     """Process exit codes of every `steersman` command."""
@@ -32,8 +34,10 @@ class SteersmanError(Exception):
         self.details = details
 
     def sentence(self) -> str:
-        """Return `what`, `why` and `remedy` joined into one readable line."""
-        return " ".join(part for part in (self.what, self.why, self.remedy) if part)
+        """Return `what`, `why` and `remedy` joined; a remedy of several lines stays a list below."""
+        if "\n" not in self.remedy:
+            return join((self.what, self.why, self.remedy))
+        return "\n".join((join((self.what, self.why)), *(f"  {line}" for line in self.remedy.splitlines())))
 
 
 class BadInput(SteersmanError):

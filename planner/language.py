@@ -1,14 +1,15 @@
 """The language of sentences: every sentence that a person reads is a template with parameters.
 
 The English template is the key of the catalogue (`recipes/locale/<language>.po`); a missing entry falls back
-to English. The language holds for the current context, so the app and a command may differ.
+to English. The language holds for the current context, so the app and a command may differ. `make messages`
+collects the templates from the code.
 """
 
 from __future__ import annotations
 
 import gettext
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -20,6 +21,9 @@ from planner.catalogue import RECIPES
 LANGUAGES = {"en": "English", "zh": "简体中文"}
 """Code -> its own name."""
 
+LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
+"""Environment variables that name the language of messages; the first that is set counts (POSIX, 8.2)."""
+
 _language: ContextVar[str] = ContextVar("language", default="en")
 
 
@@ -29,9 +33,34 @@ def say(template: str, /, **parameters: object) -> str:
     return translated.format(**parameters) if parameters else translated
 
 
+def template(text: str, /) -> str:
+    """Return `text` as it is: marks a sentence of a table for the catalogue, to be said later."""
+    return text
+
+
+def join(sentences: Iterable[str]) -> str:
+    """Return sentences as one line; between Chinese sentences there is no blank."""
+    line = ""
+    for sentence in filter(None, sentences):
+        line += (" " if line and not line.endswith(("。", "：", "；")) else "") + sentence
+    return line
+
+
 def current() -> str:
     """Return the code of the current language."""
     return _language.get()
+
+
+def use(language: str) -> None:
+    """Speak `language` (a key of LANGUAGES) from now on, until an enclosing `speaking` ends."""
+    _language.set(language)
+
+
+def of_locale(environment: Mapping[str, str]) -> str:
+    """Return the language that a process's environment asks for; English for any other than ours."""
+    name = next((environment[variable] for variable in LOCALE_VARIABLES if environment.get(variable)), "")
+    code = name.lower().replace("-", "_").split("_")[0].split(".")[0]
+    return code if code in LANGUAGES else "en"
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from planner.language import current, say
+
 GIB = 1024**3
 MIB = 1024**2
 
@@ -14,12 +16,25 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as `140 s`, `6 min`, `2.5 h` or `3.1 days`."""
+    """Return seconds as `140 s`, `6 min`, `2.5 h` or `3.1 days`, in the current language."""
     if seconds < 180:
-        return f"{seconds:.0f} s"
+        return say("{number} s", number=f"{seconds:.0f}")
     if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+        return say("{number} min", number=f"{seconds / 60:.0f}")
+    if seconds < 48 * 3600:
+        return say("{number} h", number=f"{seconds / 3600:.1f}")
+    return say("{number} days", number=f"{seconds / 86400:.1f}")
+
+
+def span(low: float, high: float) -> str:
+    """Return a range of seconds as `5 to 8 min`; one figure when both read the same."""
+    first, last = duration(low), duration(high)
+    if first == last:
+        return first
+    number, _, unit = first.partition(" ")
+    if last.partition(" ")[2] == unit:
+        first = number
+    return say("{low} to {high}", low=first, high=last)
 
 
 def count(number: float) -> str:
@@ -37,5 +52,6 @@ def parameters(number: int) -> str:
 
 
 def plural(number: int, noun: str, plural_noun: str = "") -> str:
-    """Return `1 row`, `2 rows`."""
-    return f"{count(number)} {noun if number == 1 else plural_noun or noun + 's'}"
+    """Return `1 row`, `2 rows`; in another language the number and the catalogue's word for `noun`."""
+    word = noun if number == 1 or current() != "en" else plural_noun or noun + "s"
+    return say("{number} {noun}", number=count(number), noun=say(word))
