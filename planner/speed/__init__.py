@@ -1,0 +1,61 @@
+"""Forecast of training speed: seconds of one optimizer step by part, for one way of training or a whole grid.
+
+`cluster` turns hardware into numbers, `terms` gives the parts, `step_seconds` their sum, `tokens_per_second` the speed
+over all processes with padding included.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from planner.facts import ModelFacts
+from planner.setup import Real, Setup
+from planner.speed.cluster import Cluster, cluster
+from planner.speed.cpu import cpu_terms, cpu_tokens_per_second
+from planner.speed.step import gpu_terms
+
+__all__ = [
+    "Cluster",
+    "cluster",
+    "cpu_tokens_per_second",
+    "step_seconds",
+    "terms",
+    "tokens_per_second",
+    "uncertainty",
+]
+
+
+def terms(model: ModelFacts, setup: Setup, cluster: Cluster) -> dict[str, Real]:
+    """Return seconds of one optimizer step by part; plain numbers for one way, arrays for a grid."""
+    if cluster.on_gpu:
+        parts = gpu_terms(model, setup, cluster)
+    else:
+        parts = cpu_terms(model, setup, cluster.cpu)
+    return {name: _plain(seconds) for name, seconds in parts.items()}
+
+
+def step_seconds(model: ModelFacts, setup: Setup, cluster: Cluster) -> Real:
+    """Return seconds of one optimizer step."""
+    return _plain(sum(terms(model, setup, cluster).values()))
+
+
+def tokens_per_second(model: ModelFacts, setup: Setup, cluster: Cluster) -> Real:
+    """Return training tokens per second over all processes, padding included."""
+    tokens = setup.replicas * setup.accumulation * setup.micro_batch_tokens
+    return _plain(tokens / step_seconds(model, setup, cluster))
+
+
+def uncertainty(model: ModelFacts, setup: Setup, cluster: Cluster) -> tuple[float, float]:
+    """Return factors (low, high) on time: between them lie four of five measurements of the kind."""
+    if not cluster.on_gpu:
+        return 0.8, 1.4
+    if not cluster.known or not cluster.generation:
+        return 0.6, 2.0
+    return 0.75, 1.35
+
+
+def _plain(value: Any) -> Any:
+    """Return a float for a single number and an array for a grid."""
+    return float(value) if np.ndim(value) == 0 else np.asarray(value, dtype=np.float64)
