@@ -1,7 +1,7 @@
 """Forecast of training speed: seconds of one optimizer step by part, for one way of training or a whole grid.
 
-`cluster` turns hardware into numbers, `terms` gives the parts, `step_seconds` their sum, `tokens_per_second` the speed
-over all processes with padding included.
+`cluster` turns hardware into numbers, `terms` gives the parts, `step_seconds` their sum, `tokens_per_second`
+the speed over all processes with padding included.
 """
 
 from __future__ import annotations
@@ -29,22 +29,21 @@ __all__ = [
 
 def terms(model: ModelFacts, setup: Setup, cluster: Cluster) -> dict[str, Real]:
     """Return seconds of one optimizer step by part; plain numbers for one way, arrays for a grid."""
-    if cluster.on_gpu:
-        parts = gpu_terms(model, setup, cluster)
-    else:
-        parts = cpu_terms(model, setup, cluster.cpu)
+    parts = gpu_terms(model, setup, cluster) if cluster.on_gpu else cpu_terms(model, setup, cluster.cpu)
     return {name: _plain(seconds) for name, seconds in parts.items()}
 
 
 def step_seconds(model: ModelFacts, setup: Setup, cluster: Cluster) -> Real:
     """Return seconds of one optimizer step."""
-    return _plain(sum(terms(model, setup, cluster).values()))
+    seconds: Real = _plain(sum(terms(model, setup, cluster).values()))
+    return seconds
 
 
 def tokens_per_second(model: ModelFacts, setup: Setup, cluster: Cluster) -> Real:
     """Return training tokens per second over all processes, padding included."""
     tokens = setup.replicas * setup.accumulation * setup.micro_batch_tokens
-    return _plain(tokens / step_seconds(model, setup, cluster))
+    speed: Real = _plain(tokens / step_seconds(model, setup, cluster))
+    return speed
 
 
 def uncertainty(model: ModelFacts, setup: Setup, cluster: Cluster) -> tuple[float, float]:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from planner.facts import ModelFacts
-from planner.setup import Real, Setup
+from planner.setup import Setup
+from planner.speed.amounts import Amount
 from planner.speed.cluster import Cluster
 from planner.speed.products import (
     MEMORY_REACHED,
@@ -23,12 +24,13 @@ from planner.speed.products import (
 )
 
 FLASH_REACHED = {"8.0": 0.55, "9.0": 0.38, "10.0": 0.30, "8.9": 0.60, "8.6": 0.55}
-"""Share of the dense peak that causal FlashAttention-2 reaches on long sequences with heads of 128: arXiv:2307.08691,
-section 4.1 (A100: up to 73 % forward, 63 % backward without, and less with a causal mask; H100 335 TFLOP/s); the
-others are estimates."""
+"""Share of the dense peak that causal FlashAttention-2 reaches on long sequences with heads of 128:
+arXiv:2307.08691, section 4.1 (A100: up to 73 % forward, 63 % backward without, and less with a causal mask;
+H100 335 TFLOP/s); the others are estimates."""
 
 FLASH_BACKWARD = 2.5
-"""Backward of FlashAttention in units of its forward: five products against two (arXiv:2205.14135, section 3)."""
+"""Backward of FlashAttention in units of its forward: five products against two (arXiv:2205.14135, section
+3)."""
 
 FLASH_FILL = 512
 """Tokens of a row at which FlashAttention has half of its speed; an estimate."""
@@ -37,11 +39,13 @@ DENSE_REACHED = 0.5
 """Share of the achievable rate that the batched products of unfused attention reach; an estimate."""
 
 DENSE_SCORE_BYTES = 26
-"""Bytes moved per score in the forward pass of unfused attention: written, scaled and masked, cast, exponentiated and
-normalised in float32, cast back, read. Counted from the operations of PaddleNLP's scaled_dot_product_attention."""
+"""Bytes moved per score in the forward pass of unfused attention: written, scaled and masked, cast,
+exponentiated and normalised in float32, cast back, read. Counted from the operations of PaddleNLP's
+scaled_dot_product_attention."""
 
 NORM_BYTES = {True: 4, False: 36}
-"""Bytes moved per element of one RMSNorm in 16 bit, fused or as separate operations (casts to float32 included)."""
+"""Bytes moved per element of one RMSNorm in 16 bit, fused or as separate operations (casts to float32
+included)."""
 
 ROPE_BYTES = {True: 4, False: 20}
 """The same of the rotary embedding, per element of queries and keys."""
@@ -57,26 +61,28 @@ COPY_BYTES = 8
 class BlockSeconds(NamedTuple):
     """Forward seconds of one block, averaged over dense and expert blocks."""
 
-    products: Real
-    expert_products: Real
-    attention: Real
-    moving: Real
-    adapters: Real
+    products: Amount
+    expert_products: Amount
+    attention: Amount
+    moving: Amount
+    adapters: Amount
 
     @property
-    def total(self) -> Real:
+    def total(self) -> Amount:
         """Seconds of all parts."""
         return sum(self[1:], self[0])
 
 
-def block_forward(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Real) -> BlockSeconds:
+def block_forward(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Amount) -> BlockSeconds:
     """Return the forward seconds of an average block."""
     width = setup.activation_bytes
     dense_share = 1.0 - model.expert_blocks / model.num_hidden_layers
     projections = attention_products(model)
     dense = mlp_products(model, model.intermediate_size)
 
-    def seconds(products: tuple[Product, ...], rows: Real = tokens, tensor: Real = setup.tensor) -> Real:
+    def seconds(
+        products: tuple[Product, ...], rows: Amount = tokens, tensor: Amount = setup.tensor
+    ) -> Amount:
         return sum((product_seconds(p, rows, tensor, cluster, width) for p in products), 0.0)
 
     expert, adapted_mlp = 0.0, dense
@@ -94,9 +100,9 @@ def block_forward(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Rea
     )
 
 
-def expert_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Real) -> Real:
-    """Return seconds of the routed experts of one block: each process has a share of them, and each sees its share of
-    the tokens of its expert-parallel group."""
+def expert_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Amount) -> Amount:
+    """Return seconds of the routed experts of one block: each process has a share of them, and each sees its
+    share of the tokens of its expert-parallel group."""
     experts = model.experts
     assert experts is not None
     here = np.maximum(1, experts.count // np.asarray(setup.expert))
@@ -110,7 +116,7 @@ def expert_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Re
     return here * per_expert + moved / (cluster.memory_bandwidth * MEMORY_REACHED)
 
 
-def attention_forward(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Real) -> Real:
+def attention_forward(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Amount) -> Amount:
     """Return seconds of the scores, the softmax and their product with the values, of one block."""
     heads = model.num_attention_heads / setup.tensor
     operations = 4.0 * tokens * setup.sequence_length * heads * head_width(model)
@@ -138,8 +144,9 @@ def head_width(model: ModelFacts) -> float:
     return (latent.qk_nope_head_dim + latent.qk_rope_head_dim + latent.v_head_dim) / 2
 
 
-def moving_forward(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Real) -> Real:
-    """Return seconds of what only moves memory in one block: norms, residuals, rotary embedding, activation."""
+def moving_forward(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Amount) -> Amount:
+    """Return seconds of what only moves memory in one block: norms, residuals, rotary embedding,
+    activation."""
     hidden, tensor = model.hidden_size, setup.tensor
     norm = NORM_BYTES[setup.fused_norm or model.norm == "layer"]
     dropout = 12 if model.dropout else 0
@@ -150,7 +157,7 @@ def moving_forward(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Re
     queries = model.num_attention_heads * head_width(model)
     keys = model.num_key_value_heads * head_width(model)
     rope = ROPE_BYTES[setup.fused_rope] if model.position == "rotary" else 0
-    inner = model.intermediate_size
+    inner: float = model.intermediate_size
     if model.experts is not None:
         chosen = (
             model.experts.per_token * model.experts.intermediate_size + model.experts.shared_intermediate_size
@@ -165,10 +172,10 @@ def moving_forward(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Re
 def adapters_forward(
     setup: Setup,
     cluster: Cluster,
-    tokens: Real,
+    tokens: Amount,
     projections: tuple[Product, ...],
     mlp: tuple[Product, ...],
-) -> Real:
+) -> Amount:
     """Return seconds of the adapters of one block; 0 where every weight is trained."""
     if setup.trains_all or setup.method in ("prefix_tuning", "reft"):
         return 0.0

@@ -21,7 +21,8 @@ ACHIEVABLE = {
 """Share of the dense 16-bit peak that the best large matrix product reaches, by compute capability.
 
 H100 and H200 794.5 of 989, B200 1745 of 2250, A100 SXM 271.2 of 312 TFLOP/s: table "Maximum Achievable Matmul
-FLOPS" of stas00/ml-engineering, compute/accelerator/README.md. The consumer and older generations are estimates.
+FLOPS" of stas00/ml-engineering, compute/accelerator/README.md. The consumer and older generations are
+estimates.
 """
 
 OTHER_ACHIEVABLE = 0.65
@@ -31,8 +32,8 @@ POWER_LIMITED = {"A10": 0.55, "A30": 0.70, "L4": 0.50, "L20": 0.85, "L40": 0.60,
 """The same share for cards whose power limit, or whose trimmed compute units, decide; estimates."""
 
 PROCESSORS = {"9.0": 132, "10.0": 148, "8.0": 108, "7.0": 80, "7.5": 40, "8.6": 84, "8.9": 128}
-"""Streaming multiprocessors of the largest card of a generation: the tail of a matrix product occupies them half
-filled. Datasheets of H100, B200, A100, V100, T4, A6000, RTX 4090."""
+"""Streaming multiprocessors of the largest card of a generation: the tail of a matrix product occupies them
+half filled. Datasheets of H100, B200, A100, V100, T4, A6000, RTX 4090."""
 
 MEMORY_BANDWIDTH = {
     "9.0": 3350.0,
@@ -43,21 +44,23 @@ MEMORY_BANDWIDTH = {
     "7.0": 900.0,
     "7.5": 320.0,
 }
-"""GB/s where the catalogue names none, by compute capability: datasheets of H100 SXM, B200, A100 80G SXM, RTX 4090,
-A6000, V100, T4."""
+"""GB/s where the catalogue names none, by compute capability: datasheets of H100 SXM, B200, A100 80G SXM, RTX
+4090, A6000, V100, T4."""
 
 LINK = {"nvlink": 300.0, "pcie": 25.0, "hccs": 28.0, "xpulink": 100.0}
-"""GB/s of one device in one direction inside a node, where the catalogue names none: NVLink 3 (A100 datasheet), PCIe
-4.0 x16 less its protocol; the others are estimates."""
+"""GB/s of one device in one direction inside a node, where the catalogue names none: NVLink 3 (A100
+datasheet), PCIe 4.0 x16 less its protocol; the others are estimates."""
 
 LINK_REACHED = {"nvlink": 0.75, "pcie": 0.55}
 """Share of a link that collectives reach: 230 to 240 of 300 GB/s on 8 A100 with nccl-tests (NVIDIA/nccl-tests
-doc/PERFORMANCE.md and its issues); PCIe between cards without peer access goes through the host: an estimate."""
+doc/PERFORMANCE.md and its issues); PCIe between cards without peer access goes through the host: an
+estimate."""
 
 OTHER_LINK_REACHED = 0.7
 
 HOST_LINK = 20 * GB
-"""Bytes/s between a device and its host: PCIe 4.0 x16 carries 31.5 GB/s, pinned copies reach about two thirds."""
+"""Bytes/s between a device and its host: PCIe 4.0 x16 carries 31.5 GB/s, pinned copies reach about two
+thirds."""
 
 DEFAULT_NETWORK_GBIT = 25.0
 """Network of a node where nobody said: what cloud machines without a training network have. An estimate."""
@@ -119,7 +122,8 @@ def cluster(hardware: HardwareFacts, precision: str) -> Cluster:
 
 
 def _peak(device: Device | None, precision: str) -> float:
-    """Return the dense peak; float32 products run in TF32 where the card has it (Paddle's and cuBLAS's default)."""
+    """Return the dense peak; float32 products run in TF32 where the card has it (Paddle's and cuBLAS's
+    default)."""
     if device is None:
         return 50e12
     order = ("tf32", "fp32") if precision == "fp32" else (precision, "bf16", "fp16", "fp32")

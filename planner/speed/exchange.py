@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from planner.facts import ModelFacts
-from planner.setup import FULL_RECOMPUTE, Real, Setup
+from planner.setup import FULL_RECOMPUTE, Setup
+from planner.speed.amounts import Amount
 from planner.speed.cluster import Cluster
 from planner.speed.links import (
     all_reduce_seconds,
@@ -16,12 +17,13 @@ from planner.speed.links import (
 from planner.speed.update import gradient_bytes, local_weights, trained_weights
 
 OVERLAPPED = 0.6
-"""Share of the gathering of stage 3 that hides behind computing, no more than the computing itself; an estimate."""
+"""Share of the gathering of stage 3 that hides behind computing, no more than the computing itself; an
+estimate."""
 
 
 def exchange_terms(
-    model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Real, blocks: Real, computing: Real
-) -> dict[str, Real]:
+    model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Amount, blocks: Amount, computing: Amount
+) -> dict[str, Amount]:
     """Return seconds of one micro-batch by part."""
     return {
         "tensor parallel": tensor_seconds(model, setup, cluster, tokens, blocks),
@@ -31,17 +33,20 @@ def exchange_terms(
     }
 
 
-def passes(setup: Setup) -> Real:
-    """Return how often the forward pass's exchanges happen: forward, backward, and once more when recomputed."""
+def passes(setup: Setup) -> Amount:
+    """Return how often the forward pass's exchanges happen: forward, backward, and once more when
+    recomputed."""
     return 2.0 + (np.asarray(setup.recompute) == FULL_RECOMPUTE)
 
 
-def tensor_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Real, blocks: Real) -> Real:
+def tensor_seconds(
+    model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Amount, blocks: Amount
+) -> Amount:
     """Return seconds of tensor parallelism: two all-reduces of the hidden states per block and pass
     (arXiv:1909.08053, section 3).
 
-    Sequence parallelism replaces each by a reduce-scatter and an all-gather of the same volume, and gathers the inputs
-    of two products again where weights need gradients (arXiv:2205.05198, section 4.2.2).
+    Sequence parallelism replaces each by a reduce-scatter and an all-gather of the same volume, and gathers
+    the inputs of two products again where weights need gradients (arXiv:2205.05198, section 4.2.2).
     """
     payload = tokens * model.hidden_size * setup.activation_bytes
     stride = strides(setup)["tensor"]
@@ -51,7 +56,9 @@ def tensor_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Re
     return blocks * (2.0 * passes(setup) * reduce + again)
 
 
-def context_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Real, blocks: Real) -> Real:
+def context_seconds(
+    model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Amount, blocks: Amount
+) -> Amount:
     """Return seconds of segment parallelism: queries, keys, values and results change hands around attention
     (arXiv:2309.14509, section 3)."""
     width = 2 * model.num_attention_heads + 2 * model.num_key_value_heads
@@ -61,7 +68,9 @@ def context_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: R
     )
 
 
-def expert_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Real, blocks: Real) -> Real:
+def expert_seconds(
+    model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Amount, blocks: Amount
+) -> Amount:
     """Return seconds of expert parallelism: each token goes to its experts and back in every pass."""
     if model.experts is None:
         return 0.0
@@ -72,9 +81,10 @@ def expert_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Re
     return blocks * share * passes(setup) * 2.0 * once
 
 
-def gathering_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, computing: Real) -> Real:
-    """Return seconds per micro-batch of sharding: stage 3 gathers weights in every pass, stages 2 and 3 reduce gradients
-    in each backward pass (arXiv:1910.02054, section 7; paddle group_sharded_stage2.py reduces in the backward hooks)."""
+def gathering_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, computing: Amount) -> Amount:
+    """Return seconds per micro-batch of sharding: stage 3 gathers weights in every pass, stages 2 and 3
+    reduce gradients in each backward pass (arXiv:1910.02054, section 7; paddle group_sharded_stage2.py
+    reduces in the backward hooks)."""
     degree, stage = np.maximum(1, setup.sharding_degree), np.asarray(setup.sharding)
     stride = strides(setup)["sharding"]
     weights = local_weights(model, setup) * stored_bytes(setup)

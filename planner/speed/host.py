@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from planner.facts import ModelFacts
-from planner.setup import FULL_RECOMPUTE, Real, Setup
+from planner.setup import FULL_RECOMPUTE, Setup
+from planner.speed.amounts import Amount
 
 OPERATION = 12e-6
 """Seconds of one dynamic-graph operation on the host, its kernel launch included; an estimate."""
@@ -17,17 +18,17 @@ DENSE_OPERATIONS = 8
 ADAPTER_OPERATIONS = 5
 TENSOR_OPERATIONS = 4
 EXPERT_OPERATIONS = 8
-"""Operations of one block's forward pass, and what comes on top: unfused norms, unfused rotary embedding, unfused
-attention, one adapter, tensor parallelism, one expert. Counted in paddlenlp/transformers/llama/modeling.py and
-qwen2_moe/modeling.py."""
+"""Operations of one block's forward pass, and what comes on top: unfused norms, unfused rotary embedding,
+unfused attention, one adapter, tensor parallelism, one expert. Counted in
+paddlenlp/transformers/llama/modeling.py and qwen2_moe/modeling.py."""
 
 MICRO_BATCH = 3e-3
 """Seconds of a micro-batch outside the blocks: data, loss, the trainer's loop; an estimate."""
 
 
-def host_seconds(model: ModelFacts, setup: Setup, blocks: Real) -> Real:
+def host_seconds(model: ModelFacts, setup: Setup, blocks: Amount) -> Amount:
     """Return host seconds of one micro-batch with `blocks` blocks."""
-    operations = BLOCK_OPERATIONS + TENSOR_OPERATIONS * (np.asarray(setup.tensor) > 1)
+    operations: Amount = BLOCK_OPERATIONS + TENSOR_OPERATIONS * (np.asarray(setup.tensor) > 1)
     operations = operations + (0 if setup.fused_norm or model.norm == "layer" else NORM_OPERATIONS)
     operations = operations + (0 if setup.fused_rope or model.position != "rotary" else ROPE_OPERATIONS)
     operations = operations + (DENSE_OPERATIONS if setup.attention == "dense" else 0)

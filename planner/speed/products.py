@@ -1,9 +1,9 @@
 """Matrix products of one block, and how long a product takes.
 
-A product of [tokens, inputs] with [inputs, outputs] costs 2 x tokens x inputs x outputs operations. It takes as long
-as the operations do at the card's achievable rate, plus reading and writing its operands, plus half a wave of its
-tiles: together they make small hidden sizes, small micro-batches and thin slices of tensor parallelism slow, as they
-are.
+A product of [tokens, inputs] with [inputs, outputs] costs 2 x tokens x inputs x outputs operations. It takes
+as long as the operations do at the card's achievable rate, plus reading and writing its operands, plus half a
+wave of its tiles: together they make small hidden sizes, small micro-batches and thin slices of tensor
+parallelism slow, as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from planner.facts import ModelFacts
-from planner.setup import Real, Setup
+from planner.setup import Setup
+from planner.speed.amounts import Amount
 from planner.speed.cluster import Cluster
 
 TILE = 128 * 256
@@ -71,8 +72,13 @@ def mlp_products(model: ModelFacts, inner: int) -> tuple[Product, ...]:
 
 
 def product_seconds(
-    product: Product, tokens: Real, tensor: Real, cluster: Cluster, number_bytes: float, times: float = 1.0
-) -> Real:
+    product: Product,
+    tokens: Amount,
+    tensor: Amount,
+    cluster: Cluster,
+    number_bytes: float,
+    times: float = 1.0,
+) -> Amount:
     """Return seconds of `times` products of `tokens` rows each, cut over `tensor` processes.
 
     `number_bytes` is the width of one operand in bytes.
@@ -86,11 +92,11 @@ def product_seconds(
     return times * (computing + moving / (cluster.memory_bandwidth * MEMORY_REACHED))
 
 
-def adapter_seconds(product: Product, tokens: Real, setup: Setup, cluster: Cluster) -> Real:
+def adapter_seconds(product: Product, tokens: Amount, setup: Setup, cluster: Cluster) -> Amount:
     """Return seconds of the forward pass of one LoRA adapter.
 
-    Its rank is far too small to occupy a device, so that its products and the sum with the layer's own output cost
-    what moving the layer's input and (three times) output costs.
+    Its rank is far too small to occupy a device, so that its products and the sum with the layer's own output
+    cost what moving the layer's input and (three times) output costs.
     """
     tensor = setup.tensor
     inputs = product.inputs / tensor if product.split == "in" else product.inputs
@@ -99,6 +105,6 @@ def adapter_seconds(product: Product, tokens: Real, setup: Setup, cluster: Clust
     return moved / (cluster.memory_bandwidth * MEMORY_REACHED)
 
 
-def whole(value: Real) -> Real:
+def whole(value: Amount) -> Amount:
     """Return the number rounded up."""
     return np.ceil(value)
