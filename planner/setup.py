@@ -113,29 +113,21 @@ class Setup:
 
 
 def linear_shapes(model: ModelFacts) -> dict[str, tuple[int, int]]:
-    """Return (in, out) of the linear layers of one block, by name."""
-    hidden, inner = model.hidden_size, model.intermediate_size
-    query, key_value = model.num_attention_heads * model.head_dim, model.num_key_value_heads * model.head_dim
-    return {
-        "q": (hidden, query),
-        "k": (hidden, key_value),
-        "v": (hidden, key_value),
-        "o": (query, hidden),
-        "gate": (hidden, inner),
-        "up": (hidden, inner),
-        "down": (inner, hidden),
-    }
+    """Return (in, out) of the linear layers of one dense block, by name."""
+    from planner import weights
+
+    return weights.linear_shapes(model)
 
 
 def adapter_parameters(model: ModelFacts, rank: int, targets: str) -> int:
-    """Return the weights of all LoRA adapters: rank x (in + out) per adapted layer (arXiv:2106.09685)."""
-    chosen = ("q", "k", "v", "o") if targets == "attention" else tuple(linear_shapes(model))
-    shapes = linear_shapes(model)
-    return model.num_hidden_layers * rank * sum(sum(shapes[name]) for name in chosen)
+    """Return the weights of all LoRA adapters of this rank."""
+    from planner import weights
+
+    return weights.adapter_parameters(model, Setup(lora_rank=rank, lora_target_modules=targets))
 
 
 def trainable_parameters(model: ModelFacts, setup: Setup) -> int:
     """Return how many weights move."""
-    if setup.method == "full":
-        return model.parameters
-    return adapter_parameters(model, setup.lora_rank, setup.lora_target_modules)
+    from planner import weights
+
+    return weights.trainable(model, setup)

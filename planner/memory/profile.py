@@ -1,0 +1,101 @@
+"""How a training toolkit spends memory, where toolkits differ: one named, sourced field for each behaviour.
+
+The planner forecasts PaddleNLP and PaddleFormers. `bench/published` describes the other toolkits with the
+same fields, so that measurements of all of them test the same formulas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from planner.phrases import GIB, MIB
+
+QUANTISED_BITS = {
+    "nf4": 4.5,
+    "fp4": 4.5,
+    "int4": 4.5,
+    "gptq": 4.25,
+    "weight_only_int8": 8.0,
+    "weight_only_int4": 4.0,
+}
+"""Bits of one stored weight with its scales: 4-bit blocks of 64 with a float32 scale (arXiv:2305.14314, section
+3); GPTQ groups of 128 with a 16-bit scale and a 4-bit zero (arXiv:2210.17323); Paddle's weight-only formats
+have one scale per channel, which is nothing beside the weights."""
+
+DOUBLE_QUANT_BITS = 4.127
+"""The same with scales stored in 8 bits (arXiv:2305.14314, section 3: 0.127 bits per weight)."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one toolkit keeps in memory. The defaults describe plain mixed-precision training."""
+
+    name: str
+    source: str
+    master_weights: bool = True
+    """Whether 16-bit trained weights have a float32 copy."""
+    moment_bytes: float = 8.0
+    """Bytes of the optimizer's states per trained weight; two float32 moments of Adam."""
+    gradients_persist: bool = True
+    """Whether gradients lie in memory during the forward pass: they do while micro-batches accumulate and
+    wherever they live in a buffer; otherwise they come when activations go."""
+    buffered_gradients: bool = False
+    """Whether gradients live in a buffer that optimizer sharding does not split before stage2 (Megatron)."""
+    step_copies: float = 0.0
+    """Copies of the trained weights that the optimizer step makes, in the width of a gradient."""
+    adapter_bytes: int | None = None
+    """Bytes of an adapter weight; None: that of the base weights."""
+    column_copies: bool = False
+    """Whether each column-parallel layer keeps a copy of its own input under tensor parallelism."""
+    norm_copies: float = 0.0
+    """Numbers per hidden channel and norm kept beside its input and output, where the norm is not fused."""
+    rope_copies: float = 0.0
+    """Copies of queries and keys kept beside the rotated ones, where rotation is not fused."""
+    gated_copies: int = 4
+    """Tensors of the MLP's width kept by a gated MLP: gate, up, activated gate, product; 3 where one kernel
+    makes the product."""
+    expand_keys: bool = False
+    """Whether keys and values are repeated for every query head."""
+    score_bytes: float = 4.0
+    """Bytes kept per attention score where scores are stored: 16-bit scores and their softmax."""
+    adapter_inputs: bool = True
+    """Whether adapters keep a copy of their input (dropout, cast)."""
+    logit_copies: float = 1.0
+    """Copies of the scores over the vocabulary in the format of activations."""
+    loss_copies: float = 3.0
+    """Float32 copies of them: cast, softmax, gradient."""
+    split_vocabulary: bool = True
+    """Whether tensor parallelism also splits those copies (parallel cross entropy)."""
+    gathers: Literal["none", "block"] = "none"
+    """What sharding stage3 gathers at a time: nothing is counted, or one block and embedding and head."""
+    frozen_block_gradients: bool = False
+    """Whether gradients of every block's input stay until the backward pass ends (sharded frozen blocks)."""
+    autocast_weights: bool = False
+    """Whether autocast keeps a 16-bit copy of float32 weights until the step ends."""
+    allocator: float = 0.08
+    """Share of the tensors' sum that the allocator holds in gaps."""
+    context: int = int(1.0 * GIB)
+    """Bytes of the device that no tensor uses: context, kernels, library workspaces."""
+    communication: int = 300 * MIB
+    """Bytes that collectives hold, where there is more than one process."""
+
+
+PADDLENLP = Profile(
+    name="PaddleNLP",
+    source="paddlenlp 3.0.0b4 with Paddle 3.3, read in the installed wheels",
+    column_copies=True,
+    norm_copies=3.0,
+    rope_copies=1.0,
+    gated_copies=4,
+    adapter_inputs=False,
+    logit_copies=1.0,
+    loss_copies=3.0,
+    split_vocabulary=False,
+    gathers="block",
+    allocator=0.04,
+    context=int(1.1 * GIB),
+    communication=200 * MIB,
+)
+
+PADDLEFORMERS = PADDLENLP

@@ -1,0 +1,156 @@
+"""Weights, their float32 copies, gradients and optimizer states: bytes of one process on one pipeline stage.
+
+The algebra is that of mixed-precision Adam with ZeRO sharding (arXiv:1910.02054, section 3).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from planner import weights
+from planner.facts import ModelFacts
+from planner.memory.profile import DOUBLE_QUANT_BITS, QUANTISED_BITS, Profile
+from planner.memory.stage import Stage
+from planner.setup import Real, Setup
+
+OPTIMIZER_BYTES = {"adamw": 8.0, "adamw_16bit_moment": 4.0, "adamw_mini": 4.0, "adamw_8bit": 2.0, "none": 0.0}
+"""Bytes of optimizer states per trained weight: two float32 moments; two 16-bit moments; one float32 moment
+beside one figure per block (arXiv:2406.16793); two 8-bit moments (arXiv:2110.02861)."""
+
+
+def held_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
+    """Return how many base weights a process holds before sharding: its tensor slice of its stage."""
+    return dense_weights(model, setup, stage) + expert_weights(model, setup, stage)
+
+
+def dense_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
+    """Return how many of them are no routed experts. The first stage has the embedding, the last one the head;
+    a tied head on a later stage is a second copy."""
+    layers = model.num_hidden_layers + model.next_token_layers
+    body = (weights.blocks(model) - weights.experts(model)) * stage.layers / layers
+    matrix = weights.embedding(model)
+    alone = np.logical_and(stage.embedding, stage.head)
+    ends = np.where(
+        alone, matrix + weights.head(model), np.where(np.logical_or(stage.embedding, stage.head), matrix, 0)
+    )
+    held: Real = (body + ends) / np.asarray(setup.tensor)
+    return held
+
+
+def expert_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
+    """Return how many are routed experts, which are also spread over the expert-parallel processes."""
+    layers = model.num_hidden_layers + model.next_token_layers
+    routed = weights.experts(model) * stage.layers / layers
+    held: Real = routed / (np.asarray(setup.tensor) * np.asarray(setup.expert))
+    return held
+
+
+def trained_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
+    """Return how many trained weights a process holds before sharding."""
+    if setup.trains_all:
+        return held_weights(model, setup, stage)
+    layers = model.num_hidden_layers
+    share = np.minimum(1.0, stage.layers / layers)
+    number: Real = weights.adapter_parameters(model, setup) * share / _adapter_split(setup)
+    return number
+
+
+def base_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
+    """Return bytes of the base weights: quantised linear layers in their bits, the rest in its format; stage3
+    spreads them over the sharding group."""
+    held = held_weights(model, setup, stage)
+    number: Real = held * stored_bytes(model, setup) / np.where(setup.sharding == 3, setup.sharding_degree, 1)
+    return number
+
+
+def stored_bytes(model: ModelFacts, setup: Setup) -> float:
+    """Return the average bytes of one stored base weight; only linear layers of blocks are quantised."""
+    plain = float(setup.number_bytes)
+    if setup.weight_format == "none":
+        return plain
+    bits = DOUBLE_QUANT_BITS if setup.double_quant else QUANTISED_BITS[setup.weight_format]
+    covered = weights.linears(model) / model.parameters
+    return covered * bits / 8 + (1 - covered) * min(plain, 2.0)
+
+
+def reference_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
+    """Return bytes of the frozen reference model of preference learning, split as the trained one."""
+    return base_weights(model, setup, stage) if setup.reference_model else 0.0
+
+
+def adapter_weights(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+    """Return bytes of the adapters, VeRA's frozen projections included."""
+    if setup.trains_all:
+        return 0.0
+    frozen = weights.frozen_adapter_parameters(model, setup)
+    frozen_held = frozen * np.minimum(1.0, stage.layers / model.num_hidden_layers) / _adapter_split(setup)
+    number: Real = (trained_weights(model, setup, stage) + frozen_held) * trained_bytes(setup, profile)
+    return number / np.where(setup.sharding == 3, setup.sharding_degree, 1)
+
+
+def trained_bytes(setup: Setup, profile: Profile) -> int:
+    """Return bytes of one trained weight itself."""
+    if setup.trains_all or profile.adapter_bytes is None:
+        return setup.number_bytes
+    return profile.adapter_bytes
+
+
+def gradient_bytes(setup: Setup, profile: Profile) -> int:
+    """Return bytes of one gradient: float32 under `amp_master_grad`, otherwise the weight's width."""
+    return 4 if setup.master_grad else trained_bytes(setup, profile)
+
+
+def gradients(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+    """Return bytes of one gradient per trained weight; spread over the sharding group from stage2 on."""
+    whole, spread = trained_weights(model, setup, stage), sharded_weights(model, setup, stage)
+    number: Real = np.where(np.asarray(setup.sharding) >= 2, spread, whole) * gradient_bytes(setup, profile)
+    return number
+
+
+def master_weights(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+    """Return bytes of the float32 copy of trained 16-bit weights; spread from stage1 on."""
+    if trained_bytes(setup, profile) > 2 or not profile.master_weights:
+        return 0.0
+    return 4 * sharded_weights(model, setup, stage) * _on_device(setup)
+
+
+def optimizer(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+    """Return bytes of the optimizer's states; spread from stage1 on, in host memory under offload."""
+    each = min(OPTIMIZER_BYTES[setup.optimizer], moment_bytes(setup, profile))
+    return each * sharded_weights(model, setup, stage) * _on_device(setup)
+
+
+def moment_bytes(setup: Setup, profile: Profile) -> float:
+    """Return bytes of Adam's moments per weight: float32 beside float32 weights or adapters of any kind."""
+    return 8.0 if trained_bytes(setup, profile) == 4 else profile.moment_bytes
+
+
+def step_copies(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+    """Return bytes of temporary copies that the optimizer step makes of what it updates."""
+    number: Real = profile.step_copies * sharded_weights(model, setup, stage) * gradient_bytes(setup, profile)
+    return number
+
+
+def sharded_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
+    """Return how many trained weights' states a process keeps: its share of the sharding group from stage1 on.
+
+    Expert parallelism lies inside the sharding group, so experts are spread by what it leaves of the degree.
+    """
+    degree = np.where(np.asarray(setup.sharding) >= 1, np.maximum(1, setup.sharding_degree), 1)
+    if not setup.trains_all:
+        adapters: Real = trained_weights(model, setup, stage) / degree
+        return adapters
+    left = np.maximum(1.0, degree / np.asarray(setup.expert))
+    number: Real = dense_weights(model, setup, stage) / degree + expert_weights(model, setup, stage) / left
+    return number
+
+
+def _adapter_split(setup: Setup) -> Real:
+    """Processes that split an adapter: tensor parallelism splits one of its two matrices."""
+    number: Real = 2.0 / (1.0 + 1.0 / np.asarray(setup.tensor, dtype=np.float64))
+    return number
+
+
+def _on_device(setup: Setup) -> Real:
+    number: Real = np.where(setup.offload, 0.0, 1.0)
+    return number
