@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from planner.budget import TARGET_STEPS, wanted_epochs
-from planner.errors import NothingFeasible
-from planner.layout import layout
+from planner.budget import wanted_epochs
+from planner.language import say
 from planner.phrases import count, plural
-from planner.plan import Decision
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
+from planner.search import TARGET_STEPS, fits
 from planner.situation import Situation
+from planner.unused import PACKED_STAGES
 from planner.workload import fill, nearest_power_of_two, round_up
 
 LONGEST_PACK = {"cpu": 1024, "gpu": 4096}
 """Longest packed sequence that a plan chooses by itself: beyond it attention and a step's time grow, and
-little is won."""
+little is won. 4096 is also what upstream's pretraining recipes train on."""
 
 SHORTEST_PACK = 128
 
 LONGEST_DENSE_PACK = 2048
-"""The same on a GPU without FlashAttention, where every attention score is stored."""
+"""The same on a device without FlashAttention, where every attention score is stored."""
 
 
 def row_length(s: Situation) -> int:
@@ -39,81 +39,172 @@ def pack_length(s: Situation) -> int:
 
     Packs are halved, down to the longest row, as long as nothing else makes the model fit.
     """
+    if s.wishes.stage == "pretrain":
+        return shortened(s, min(longest_pack(s), s.model.max_position_embeddings), SHORTEST_PACK)
     tokens = s.data.lengths.total * wanted_epochs(s)
     length = nearest_power_of_two(tokens / (TARGET_STEPS * s.workers))
     length = min(max(length, SHORTEST_PACK), longest_pack(s), s.model.max_position_embeddings)
     row = row_length(s)
-    while length > row and not fits_at(s, length):
+    return max(shortened(s, length, row), row)
+
+
+def shortened(s: Situation, length: int, shortest: int) -> int:
+    """Return `length`, halved until some layout fits or it is no longer than `shortest`."""
+    while length > shortest and not fits_at(s, length):
         length //= 2
-    return max(length, row)
+    return length
 
 
 def fits_at(s: Situation, length: int) -> bool:
     """Return whether any layout fits with packs of this length."""
-    trial = Situation(s.facts, s.wishes, dict(s.decisions))
-    for name, value in (("max_length", length), ("zero_padding", True)):
-        trial.decisions[name] = Decision(value=value, because="on trial", rule="", source="")
-    try:
-        layout(trial)
-    except NothingFeasible:
+    return fits(s.trying(zero_padding=True), length)
+
+
+def packs(s: Situation) -> bool | None:
+    """Return whether rows are packed, where the stage or a pin settles it; None where the rows decide."""
+    if s.wishes.stage in PACKED_STAGES:
+        return True
+    if s.wishes.stage in ("embedding", "quantise", "export"):
         return False
-    return True
+    pinned = s.pin("zero_padding")
+    return None if pinned is None else bool(pinned)
 
 
 @rule("data.max_length", "max_length", "token lengths of the data; packing: arXiv:2107.02027")
 def max_length(s: Situation) -> Choice:
-    """As long as the rows are, or as long as a pack should be."""
-    lengths, row, pack = s.data.lengths, row_length(s), pack_length(s)
-    how = "" if lengths.counted else " (estimated from characters)"
-    cut = s.data.train_rows - round(0.99 * s.data.train_rows) if lengths.max > row else 0
-    if s.pin("zero_padding") is False or (pack < 1.5 * lengths.mean and s.pin("zero_padding") is None):
-        because = f"The longest row has {count(lengths.max)} tokens{how}; rounded up to a multiple of 8."
-        if cut:
-            because = (
-                f"99% of the rows have at most {count(lengths.p99)} tokens{how}; the longest has "
-                f"{count(lengths.max)} and would set the memory for all."
-            )
-        if row == s.model.max_position_embeddings:
-            because = (
-                f"The model reads at most {count(row)} tokens; the longest row has {count(lengths.max)}{how}."
-            )
-        return Choice(row, because, (not_(2 * row, "Longer than the rows: only padding would be added."),))
+    """As long as was asked for, as the rows are, or as a pack should be."""
+    lengths, row = s.data.lengths, row_length(s)
+    wanted = s.wishes.context_length
+    if wanted is not None:
+        return Choice(
+            max(16, round_up(wanted, 8)),
+            say(
+                "You asked for a context of {wanted:,} tokens; the longest row has {longest}.",
+                wanted=wanted,
+                longest=count(lengths.max),
+            ),
+            (not_(row, say("As long as the rows are, and shorter than the context you asked for.")),)
+            if row < wanted
+            else (),
+        )
+    if packs(s) is False:
+        return single_rows(s, row)
+    pack = pack_length(s)
+    if s.wishes.stage == "pretrain":
+        return Choice(
+            pack,
+            say(
+                "Text is cut into pieces of {length} tokens: every position learns, up to {most} that the model can "
+                "read.",
+                length=count(pack),
+                most=count(s.model.max_position_embeddings),
+            ),
+            (not_(2 * pack, say("More attention work per token, for relations that few texts have.")),),
+        )
+    if pack < 1.5 * lengths.mean and packs(s) is None:
+        return single_rows(s, row)
     rows = pack * fill(s.data, pack, greedy=True) / lengths.mean
     return Choice(
         pack,
-        f"A pack of {count(pack)} tokens takes about {rows:.1f} rows (average {lengths.mean:.0f} tokens, "
-        f"longest {count(lengths.max)}{how}), so that a run has about {TARGET_STEPS} steps or more.",
+        say(
+            "A pack of {length} tokens takes about {rows:.1f} rows (average {mean:.0f} tokens, longest {longest}"
+            "{how}), so that a run has about {steps} steps or more.",
+            length=count(pack),
+            rows=rows,
+            mean=lengths.mean,
+            longest=count(lengths.max),
+            how=estimated(s),
+            steps=TARGET_STEPS,
+        ),
         (
-            not_(row, "The longest row alone: shorter packs waste more of their end."),
+            not_(row, say("The longest row alone: shorter packs waste more of their end.")),
             not_(
                 2 * pack,
-                "Fewer and slower steps." if pack < longest_pack(s) else "More attention work per token.",
+                say("Fewer and slower steps.")
+                if pack < longest_pack(s)
+                else say("More attention work per token."),
             ),
         ),
     )
 
 
+def estimated(s: Situation) -> str:
+    """Return a remark for lengths that were not counted."""
+    return "" if s.data.lengths.counted else say(" (estimated from characters)")
+
+
+def single_rows(s: Situation, row: int) -> Choice:
+    """Return the length for rows that are not packed."""
+    lengths = s.data.lengths
+    cut = s.data.train_rows - round(0.99 * s.data.train_rows) if lengths.max > row else 0
+    if row == s.model.max_position_embeddings:
+        because = say(
+            "The model reads at most {row} tokens; the longest row has {longest}{how}.",
+            row=count(row),
+            longest=count(lengths.max),
+            how=estimated(s),
+        )
+    elif cut:
+        because = say(
+            "99% of the rows have at most {p99} tokens{how}; the longest has {longest} and would set the "
+            "memory for all.",
+            p99=count(lengths.p99),
+            longest=count(lengths.max),
+            how=estimated(s),
+        )
+    else:
+        because = say(
+            "The longest row has {longest} tokens{how}; rounded up to a multiple of 8.",
+            longest=count(lengths.max),
+            how=estimated(s),
+        )
+    return Choice(row, because, (not_(2 * row, say("Longer than the rows: only padding would be added.")),))
+
+
 @rule("data.zero_padding", "zero_padding", f"{MEASURED_CPU}: packed rows equal rows alone to 5e-7")
 def zero_padding(s: Situation) -> Choice:
-    """Pack when at least one and a half rows fit into a sequence."""
-    length, mean = s.whole("max_length"), s.data.lengths.mean
+    """Pack where the stage does, or when at least one and a half rows fit into a sequence."""
+    stage, length, mean = s.wishes.stage, s.whole("max_length"), s.data.lengths.mean
+    if stage in PACKED_STAGES:
+        return Choice(
+            True,
+            say(
+                "The script of stage {stage} always packs rows, about {rows:.1f} of them into {length:,} tokens.",
+                stage=stage,
+                rows=length / mean,
+                length=length,
+            ),
+        )
+    if stage in ("embedding", "quantise", "export"):
+        return Choice(False, say("The script of stage {stage} takes one row at a time.", stage=stage))
     rows = length / mean
     if rows < 1.5:
         return Choice(
             False,
-            f"Rows of {mean:.0f} tokens on average fill {length:,} tokens already.",
-            (not_(True, "Two rows seldom fit into one sequence."),),
+            say(
+                "Rows of {mean:.0f} tokens on average fill {length:,} tokens already.",
+                mean=mean,
+                length=length,
+            ),
+            (not_(True, say("Two rows seldom fit into one sequence.")),),
         )
     wasted = 1 - mean / min(length, s.data.lengths.p90)
     return Choice(
         True,
-        f"About {rows:.1f} rows of {mean:.0f} tokens share a sequence of {length:,}, kept apart by the "
-        "attention mask.",
+        say(
+            "About {rows:.1f} rows of {mean:.0f} tokens share a sequence of {length:,}, kept apart by the attention "
+            "mask.",
+            rows=rows,
+            mean=mean,
+            length=length,
+        ),
         (
             not_(
                 False,
-                f"Batches would be padded to their longest row; about {max(wasted, 0):.0%} of the work on "
-                "padding.",
+                say(
+                    "Batches would be padded to their longest row; about {share:.0%} of the work on padding.",
+                    share=max(wasted, 0),
+                ),
             ),
         ),
     )
@@ -123,13 +214,15 @@ def zero_padding(s: Situation) -> Choice:
 def greedy(s: Situation) -> Choice:
     """Best fit wastes less than packing in order."""
     if not s.flag("zero_padding"):
-        return Choice(False, "Rows are not packed.")
+        return Choice(False, say("Rows are not packed."))
+    if s.wishes.stage == "pretrain":
+        return Choice(False, say("Text is cut at the end of a sequence, and none of it stays empty."))
     length = s.whole("max_length")
     best, plain = fill(s.data, length, greedy=True), fill(s.data, length, greedy=False)
     return Choice(
         True,
-        f"Best fit fills about {best:.0%} of each pack instead of {plain:.0%}.",
-        (not_(False, f"Packing in order leaves about {1 - plain:.0%} empty."),),
+        say("Best fit fills about {best:.0%} of each pack instead of {plain:.0%}.", best=best, plain=plain),
+        (not_(False, say("Packing in order leaves about {share:.0%} empty.", share=1 - plain)),),
     )
 
 
@@ -140,15 +233,26 @@ def src_length(s: Situation) -> Choice:
     if s.data.lengths.max <= length:
         return Choice(
             length - 8,
-            f"Every row fits into {length:,} tokens, so no prompt needs cutting; 8 are kept for the answer.",
+            say(
+                "Every row fits into {length:,} tokens, so no prompt needs cutting; 8 are kept for the answer.",
+                length=length,
+            ),
+            (not_(length, say("A prompt that long would leave no token to learn from.")),),
         )
     answer = max(8, round(s.data.lengths.answer_total / s.data.train_rows))
     value = max(8, (length - min(answer, length // 2)) // 8 * 8)
     return Choice(
         value,
-        f"Rows have up to {count(s.data.lengths.max)} tokens: a prompt is cut to {value:,}, so that "
-        f"{length - value} of {length:,} stay for the answer, which has {answer} on average.",
-        (not_(length, "A prompt that long would leave no token to learn from."),),
+        say(
+            "Rows have up to {longest} tokens: a prompt is cut to {value:,}, so that {rest} of {length:,} stay for "
+            "the answer, which has {answer} on average.",
+            longest=count(s.data.lengths.max),
+            value=value,
+            rest=length - value,
+            length=length,
+            answer=answer,
+        ),
+        (not_(length, say("A prompt that long would leave no token to learn from.")),),
     )
 
 
@@ -157,8 +261,14 @@ def seed(s: Situation) -> Choice:
     """One seed for split, order, initialisation and dropout."""
     return Choice(
         42,
-        f"Fixed, so that the same {plural(s.data.train_rows, 'row')} give the same run; any number will do.",
+        say(
+            "Fixed, so that the same {rows} give the same run; any number will do.",
+            rows=plural(s.data.train_rows, "row"),
+        ),
     )
 
 
-RULES = (max_length, zero_padding, greedy, src_length, seed)
+EARLY_RULES = (max_length, zero_padding, greedy, src_length, seed)
+"""Before the search; they may ask it whether a length fits."""
+
+LATE_RULES = ()

@@ -2,137 +2,332 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from planner import memory
 from planner.did_you_mean import hint
-from planner.engine_builds import pick_build
+from planner.engine_builds import engines, pick_build
 from planner.errors import NothingFeasible
-from planner.families import SFT_FAMILIES
-from planner.layout import FULL_ROWS, layout
+from planner.families import engines_for, families, family
+from planner.language import say
+from planner.methods import LOW_BIT, TRAINING_STAGES, blocked
 from planner.phrases import parameters, plural, size
+from planner.plan import Alternative
+from planner.rules.adapters import EARLY_RULES as ADAPTER_RULES
+from planner.rules.adapters import method_reasons
 from planner.rules.rule import Choice, not_, rule
+from planner.search import FULL_ROWS, Candidate, outcome
 from planner.setup import adapter_parameters
 from planner.situation import Situation
 
+ONLY_PADDLENLP = ("kto", "reward", "embedding", "quantise")
+"""Stages that paddleformers does not have (cli/train/tuner.py:49-68)."""
 
-@rule("method.engine", "engine", "PaddleNLP 3.0.0b4 llm/utils/data.py get_convert_example, trl/llm_utils.py")
+
+@rule(
+    "method.engine",
+    "engine",
+    "PaddleNLP 3.0.0b4 llm/utils/data.py get_convert_example, trl/llm_utils.py; paddleformers cli/train/tuner.py",
+)
 def engine(s: Situation) -> Choice:
-    """The toolkit that knows the model's architecture."""
-    if s.model.model_type not in SFT_FAMILIES:
-        raise NothingFeasible(
-            f"Model `{s.model.name}` has architecture `{s.model.model_type}`, which the paddlenlp engine "
-            "does not train.",
-            remedy=hint(s.model.model_type, SFT_FAMILIES) or f"It trains {', '.join(sorted(SFT_FAMILIES))}.",
+    """The toolkit that knows the model's architecture and has the stage."""
+    kind, stage = s.model.model_type, s.wishes.stage
+    able = engines_for(kind, stage)
+    pinned = s.pin("engine")
+    if not able and pinned is None:
+        raise NothingFeasible(*_no_engine(s))
+    chosen = able[0] if able else str(pinned)
+    others = tuple(
+        not_(name, _why_not(s, name, able)) for name in ("paddlenlp", "paddleformers") if name != chosen
+    )
+    if chosen == "paddlenlp":
+        return Choice(
+            chosen,
+            say(
+                "PaddleNLP trains {kind} models in stage {stage}, and what it saves is merged, reloaded and proven.",
+                kind=kind,
+                stage=stage,
+            )
+            if stage in TRAINING_STAGES
+            else say("PaddleNLP has the scripts of stage {stage} for {kind} models.", kind=kind, stage=stage),
+            others,
         )
-    return Choice(
-        "paddlenlp",
-        f"PaddleNLP trains {s.model.model_type} models with supervised fine-tuning and can save, merge and "
-        "reload them.",
+    found = family(chosen, kind)
+    because = say(
+        "PaddleNLP does not train {kind} models in stage {stage}; PaddleFormers does.", kind=kind, stage=stage
+    )
+    if found is not None and found.needs_paddlefleet:
+        because = say("{because} It needs the extra package paddlefleet.", because=because)
+    return Choice(chosen, because, others)
+
+
+def _why_not(s: Situation, name: str, able: tuple[str, ...]) -> str:
+    if name in able:
+        found = family(name, s.model.model_type)
+        if found is not None and found.needs_paddlefleet:
+            return say(
+                "It trains {kind} models too, but only with the extra package paddlefleet.",
+                kind=s.model.model_type,
+            )
+        return say(
+            "It trains {kind} models too; its merge was measured to write wrong weights on a processor.",
+            kind=s.model.model_type,
+        )
+    if name == "paddleformers" and s.wishes.stage in ONLY_PADDLENLP:
+        return say("It has no stage {stage}.", stage=s.wishes.stage)
+    return say(
+        "It does not train {kind} models in stage {stage}.", kind=s.model.model_type, stage=s.wishes.stage
+    )
+
+
+def _no_engine(s: Situation) -> tuple[str, str, str]:
+    """Return what is wrong, why, and what to do when no engine has the model and the stage."""
+    kind, stage = s.model.model_type, s.wishes.stage
+    known = sorted({*families("paddlenlp"), *families("paddleformers")})
+    if kind in known:
+        return (
+            say(
+                "No engine has stage {stage} for architecture `{kind}` of model `{name}`.",
+                stage=stage,
+                kind=kind,
+                name=s.model.name,
+            ),
+            "",
+            say(
+                "Choose another stage: {stages}.",
+                stages=", ".join(other for other in TRAINING_STAGES if engines_for(kind, other)),
+            ),
+        )
+    return (
+        say(
+            "Model `{name}` has architecture `{kind}`, which no engine trains.", name=s.model.name, kind=kind
+        ),
+        "",
+        hint(kind, known) or say("They train {kinds}.", kinds=", ".join(known)),
     )
 
 
 @rule("method.engine_build", "engine_build", "recipes/engines/engines.yaml")
 def engine_build(s: Situation) -> Choice:
     """The accelerator build of Paddle that fits driver and card."""
-    return Choice(*pick_build(s.hardware))
+    name = s.word("engine")
+    return Choice(*pick_build(s.hardware, name if name in engines() else "paddlenlp"))
 
 
-@rule("method.method", "method", "LoRA: arXiv:2106.09685; arXiv:2405.09673")
+@rule("method.method", "method", "LoRA: arXiv:2106.09685; arXiv:2405.09673; QLoRA: arXiv:2305.14314")
 def method(s: Situation) -> Choice:
-    """Full training where it fits and pays; LoRA otherwise."""
-    found = layout(s)
+    """Full training where it fits and pays; LoRA otherwise; quantised weights where only they fit."""
+    found = outcome(s)
+    chosen = found.setup.method
+    others = (*(_other(s, name) for name in ("full", "lora", "qlora")), *method_reasons(s).values())
+    return Choice(
+        chosen, _because(s, chosen, size(found.peak)), tuple(o for o in others if o.value != chosen)
+    )
+
+
+def _because(s: Situation, chosen: str, peak: str) -> str:
+    rows = plural(s.data.train_rows, "row")
+    if chosen == "full":
+        if blocked(s, "lora"):
+            return say(
+                "{why} All {number} weights are trained: {peak} per process.",
+                why=blocked(s, "lora"),
+                number=parameters(s.model.parameters),
+                peak=peak,
+            )
+        if s.wishes.goal == "quality":
+            return say(
+                "You favour {goal}, {rows} are enough for it, and {peak} per process fit.",
+                goal=s.wishes.goal,
+                rows=rows,
+                peak=peak,
+            )
+        return say(
+            "All {number} weights are trained: {peak} per process.",
+            number=parameters(s.model.parameters),
+            peak=peak,
+        )
+    if chosen == "qlora":
+        return say(
+            "Small adapters train {share} beside weights stored in few bits: {peak} per process.",
+            share=_share(s),
+            peak=peak,
+        )
+    return say("Small adapters train {share}: {peak} per process.", share=_share(s), peak=peak)
+
+
+def _share(s: Situation) -> str:
     trained = adapter_parameters(s.model, s.whole("lora_rank"), s.word("lora_target_modules"))
-    share = (
-        f"{parameters(trained)} of {parameters(s.model.parameters)} weights "
-        f"({trained / s.model.parameters:.1%})"
+    return say(
+        "{trained} of {total} weights ({share:.1%})",
+        trained=parameters(trained),
+        total=parameters(s.model.parameters),
+        share=trained / s.model.parameters,
     )
-    other = replace(found.setup, method="lora" if found.setup.method == "full" else "full")
-    other_peak = size(memory.total(memory.peak(s.model, other, s.device)))
-    if found.setup.method == "full":
-        return Choice(
-            "full",
-            f"You favour {s.wishes.goal}, {plural(s.data.train_rows, 'row')} are enough for it, and "
-            f"{size(found.peak)} per process fit.",
-            (not_("lora", f"It would need {other_peak} and train only {share}."),),
-        )
+
+
+def _other(s: Situation, name: str) -> Alternative:
+    """Return why one of the methods that the search compares was not chosen."""
+    why = blocked(s, name)
+    found = outcome(s)
+    rival = next((one for one in found.rejected if one.setup.method == name), None)
+    if why or found.setup.method == name:
+        return not_(name, why)
+    text = {"full": _not_full, "lora": _not_lora, "qlora": _not_qlora}[name](s, rival)
+    return not_(name, text)
+
+
+def _not_full(s: Situation, rival: Candidate | None) -> str:
     if not s.on_gpu:
-        why_not = "Each token costs half as much again, and every checkpoint is as large as three models."
-    elif s.wishes.goal == "quality" and s.data.train_rows < FULL_ROWS:
-        why_not = (
-            f"With {plural(s.data.train_rows, 'row')} it overfits; it pays from about {FULL_ROWS:,} rows."
+        return say("Each token costs half as much again, and every checkpoint is as large as three models.")
+    if s.wishes.goal == "quality" and s.data.train_rows < FULL_ROWS:
+        return say(
+            "With {rows} it overfits; it pays from about {least:,} rows.",
+            rows=plural(s.data.train_rows, "row"),
+            least=FULL_ROWS,
         )
-    elif s.wishes.goal == "quality":
-        why_not = f"It does not fit: the same layout would need {other_peak} per device."
-    else:
-        why_not = f"It needs about {other_peak} per device; ask for goal quality to favour it."
-    return Choice(
-        "lora", f"Small adapters train {share}: {size(found.peak)} per process.", (not_("full", why_not),)
-    )
+    if rival is None:
+        return say("It does not fit in any way.")
+    if not rival.fits:
+        return say("It does not fit: at least {peak} per device.", peak=size(rival.peak))
+    return say("It needs about {peak} per device; ask for goal quality to favour it.", peak=size(rival.peak))
 
 
-@rule("method.lora_rank", "lora_rank", "LoRA: arXiv:2106.09685, table 6; PaddleNLP default 8")
-def lora_rank(s: Situation) -> Choice:
-    """More data can fill wider adapters."""
-    rows = s.data.train_rows
-    rank = 8 if rows < 5_000 else 16 if rows < 50_000 else 32
-    if s.wishes.goal == "quality":
-        rank *= 2
-    if s.wishes.goal == "memory":
-        rank = 8
-    number = parameters(adapter_parameters(s.model, rank, "all-linear"))
-    return Choice(
-        rank,
-        f"{plural(rows, 'row')} and goal {s.wishes.goal}: rank {rank} gives {number} adapter weights.",
-        (not_(rank * 2, "Twice the adapter weights, which this much data does not fill."),),
-    )
+def _not_lora(s: Situation, rival: Candidate | None) -> str:
+    if rival is None:
+        return say("It would train only {share}.", share=_share(s))
+    if not rival.fits:
+        return say("It does not fit: at least {peak} per device.", peak=size(rival.peak))
+    return say("It would need {peak} and train only {share}.", peak=size(rival.peak), share=_share(s))
 
 
-@rule("method.lora_alpha", "lora_alpha", "PaddleNLP 3.0.0b4 llm/run_finetune.py: lora_alpha = 2 * lora_rank")
-def lora_alpha(s: Situation) -> Choice:
-    """Twice the rank, as upstream's script fixes it."""
-    rank = s.whole("lora_rank")
-    return Choice(
-        2 * rank,
-        f"Twice the rank ({rank}), the scale that upstream's own script always uses, so its runs compare.",
-    )
-
-
-@rule("method.lora_dropout", "lora_dropout", "PaddleNLP 3.0.0b4 llm/run_finetune.py: lora_dropout = 0")
-def lora_dropout(s: Situation) -> Choice:
-    """No dropout in adapters."""
-    return Choice(
-        0.0,
-        f"Rank {s.whole('lora_rank')} adapters are small enough not to need it, and it costs a copy of every "
-        "input.",
-        (not_(0.05, "Slower, and no better on short runs."),),
+def _not_qlora(s: Situation, rival: Candidate | None) -> str:
+    if rival is None:
+        return say("Weights in few bits lose a little accuracy, for memory that is not short.")
+    return say(
+        "{peak} per device: weights in few bits lose a little accuracy, for memory that is not short.",
+        peak=size(rival.peak),
     )
 
 
 @rule(
-    "method.lora_targets",
-    "lora_target_modules",
-    "QLoRA: arXiv:2305.14314, section 4; PaddleNLP trl/llm_utils.py",
+    "method.weight_format",
+    "weight_quantize_algo",
+    "PaddleNLP 3.0.0b4 quantization/quantization_config.py:62-72, quantization_linear.py:89-96; QLoRA: arXiv:2305.14314",
 )
-def lora_targets(s: Situation) -> Choice:
-    """Adapters on every linear layer, unless memory is what counts."""
-    everywhere = adapter_parameters(s.model, 8, "all-linear")
-    attention = adapter_parameters(s.model, 8, "attention")
-    if s.wishes.goal == "memory":
-        return Choice(
-            "attention",
-            f"Goal memory: adapters beside attention only are {attention / everywhere:.0%} of those on all "
-            "layers.",
-            (not_("all-linear", f"{everywhere / attention:.1f} times as many adapter weights."),),
+def weight_format(s: Situation) -> Choice:
+    """As the search found it: 16 bits unless the method is QLoRA."""
+    found = outcome(s)
+    chosen = found.setup.weight_format
+    names = ("none", "weight_only_int8", "weight_only_int4", "nf4", "fp4")
+    others = tuple(not_(name, _format_reason(s, name, chosen)) for name in names if name != chosen)
+    if chosen == "none":
+        because = say(
+            "The frozen weights keep {precision}: {peak} of {limit} per process fit.",
+            precision=s.word("precision"),
+            peak=size(found.peak),
+            limit=size(found.limit),
         )
+    else:
+        because = say(
+            "The frozen weights take {bits} bits each instead of 16: {peak} of {limit} per process.",
+            bits=8 if chosen.endswith("int8") else 4,
+            peak=size(found.peak),
+            limit=size(found.limit),
+        )
+    return Choice(chosen, because, others)
+
+
+def _format_reason(s: Situation, name: str, chosen: str) -> str:
+    why = blocked(s, "qlora")
+    if name != "none" and why:
+        return why
+    rival = next((one for one in outcome(s).rejected if one.setup.weight_format == name), None)
+    if name == "none":
+        if rival is None or rival.fits:
+            return say("16 bits for every frozen weight.")
+        return say("Does not fit: at least {peak} per device.", peak=size(rival.peak))
+    if name in LOW_BIT:
+        return say(
+            "Needs CUDA operators of PaddleSlim that no wheel holds, and does not work with tensor parallelism."
+        )
+    if name == "weight_only_int8":
+        return (
+            say("Twice the bytes of 4 bits.") if chosen != "none" else say("Saves memory that is not short.")
+        )
+    return say("Less exact than 8 bits, for memory that is not short.")
+
+
+@rule(
+    "method.double_quant", "weight_double_quant", "QLoRA: arXiv:2305.14314, section 3; trl/model_config.py:60"
+)
+def double_quant(s: Situation) -> Choice:
+    """On with nf4 and fp4, whose block scales it halves twice."""
+    pinned = s.pin("weight_quantize_algo")
+    if pinned in LOW_BIT:
+        saved = 0.373 / 8 * s.model.parameters
+        return Choice(
+            True,
+            say("Block scales take 0.37 bits per weight less: {saved}.", saved=size(saved)),
+            (not_(False, say("{saved} more, for no accuracy.", saved=size(saved))),),
+        )
+    return Choice(False, say("Only nf4 and fp4 have block scales to quantise."))
+
+
+@rule("method.neftune", "neftune", "NEFTune: arXiv:2310.05914")
+def neftune(s: Situation) -> Choice:
+    """Off: it lengthens answers, and does not show in the loss that a run watches."""
     return Choice(
-        "all-linear",
-        f"Adapters on all seven linear layers of each of the {s.model.num_hidden_layers} blocks learn "
-        "closest to full training.",
+        False,
+        say(
+            "Its gain is in judged style of chat answers, not in correctness; the loss on {rows} cannot show it.",
+            rows=plural(max(1, s.data.dev_rows), "held-out row"),
+        ),
         (
             not_(
-                "attention",
-                f"{attention / everywhere:.0%} of the adapter weights, and measurably worse answers.",
+                True, say("Noise on every embedding while training; try it by hand for chats with few rows.")
             ),
         ),
     )
+
+
+@rule(
+    "method.neftune_alpha",
+    "neftune_noise_alpha",
+    "NEFTune: arXiv:2310.05914, section 4; trl/model_config.py:116",
+)
+def neftune_alpha(s: Situation) -> Choice:
+    """The paper's strength for 7B chat models."""
+    return Choice(
+        5.0,
+        say(
+            "The paper's strength for models of 7B; yours has {number} weights.",
+            number=parameters(s.model.parameters),
+        ),
+        (not_(15.0, say("Only helped on some of the paper's data sets.")),),
+    )
+
+
+@rule("method.ssa", "use_ssa", "LongLoRA: arXiv:2309.12307; PaddleNLP 3.0.0b4 run_finetune.py:172-176")
+def ssa(s: Situation) -> Choice:
+    """Off: exact attention is affordable wherever FlashAttention is."""
+    longest = s.data.lengths.max
+    return Choice(
+        False,
+        say(
+            "Rows of up to {longest:,} tokens train with exact attention; nothing has to be left out.",
+            longest=longest,
+        ),
+        (
+            not_(
+                True,
+                say(
+                    "LongLoRA attends within groups of a quarter of the text: an approximation, for llama only."
+                ),
+            ),
+        ),
+    )
+
+
+EARLY_RULES = (engine, engine_build, *ADAPTER_RULES, double_quant, neftune, neftune_alpha, ssa)
+"""Before the search."""
+
+LATE_RULES = (method, weight_format)
+"""They explain what the search found."""

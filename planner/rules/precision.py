@@ -1,9 +1,9 @@
-"""Number formats and kernels: what this device really computes in, and no more."""
+"""Number formats: what this device really computes in, and no more."""
 
 from __future__ import annotations
 
-from planner.families import SFT_FAMILIES
-from planner.layout import layout
+from planner.device_catalogue import find_device
+from planner.language import say
 from planner.phrases import size
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.situation import Situation
@@ -11,69 +11,119 @@ from planner.situation import Situation
 AMPERE = (8, 0)
 VOLTA = (7, 0)
 
+FIRST_SCALE = 32768.0
+"""Upstream's first loss scale for fp16 (trainer/training_args.py:798); it is halved at each overflow."""
+
 
 def capability(s: Situation) -> tuple[int, int]:
-    """Return the lowest compute capability of the devices; unknown devices count as Ampere."""
-    known = [device.compute_capability or "8.0" for device in s.hardware.devices]
+    """Return the lowest compute capability of the devices; unknown NVIDIA devices count as Ampere, devices of
+    other makers have none."""
+    known = [device.compute_capability or "8.0" for device in s.hardware.devices if device.maker == "nvidia"]
     return min((tuple(int(part) for part in text.split(".")[:2]) for text in known), default=(0, 0))  # type: ignore[return-value]
 
 
 def shown(s: Situation) -> str:
-    """Return the devices and their capability, for a sentence."""
-    return f"{s.hardware.devices[0].name} (compute capability {'.'.join(map(str, capability(s)))})"
+    """Return the devices and, of NVIDIA's, their capability, for a sentence."""
+    device = s.hardware.devices[0]
+    if device.maker != "nvidia":
+        return device.name
+    return say(
+        "{name} (compute capability {version})",
+        name=device.name,
+        version=".".join(map(str, capability(s))),
+    )
+
+
+def formats(s: Situation) -> tuple[str, ...]:
+    """Return the 16-bit formats in which the devices reach their full speed, bf16 first."""
+    if s.hardware.devices[0].maker == "nvidia":
+        found = capability(s)
+        return ("bf16", "fp16") if found >= AMPERE else ("fp16",) if found >= VOLTA else ()
+    entry = find_device(s.hardware.devices[0].name)
+    if entry is None:
+        return ("bf16", "fp16")
+    return tuple(name for name in ("bf16", "fp16") if name in entry.tflops)
 
 
 @rule("precision.precision", "precision", f"{MEASURED_CPU}; bf16 kernels: NVIDIA compute capability 8.0")
 def precision(s: Situation) -> Choice:
-    """bf16 on Ampere and newer, fp16 on Volta and Turing, fp32 on the CPU."""
+    """bf16 where the device has it, fp16 on Volta and Turing, fp32 on the CPU."""
     if not s.on_gpu:
         return Choice(
             "fp32",
-            f"The only format that Paddle really trains in on a processor ({s.hardware.cpu.name}).",
+            say(
+                "The only format that Paddle really trains in on a processor ({cpu}).",
+                cpu=s.hardware.cpu.name,
+            ),
             (
-                not_("bf16", "Silently computes in float32 under O1, and has no matmul kernel under O2."),
                 not_(
-                    "fp16", "Its loss scaler fails on a processor under O1, and it has no kernels under O2."
+                    "bf16", say("Silently computes in float32 under O1, and has no matmul kernel under O2.")
+                ),
+                not_(
+                    "fp16",
+                    say("Its loss scaler fails on a processor under O1, and it has no kernels under O2."),
                 ),
             ),
         )
-    if capability(s) >= AMPERE:
+    known = formats(s)
+    if "bf16" in known:
         return Choice(
             "bf16",
-            f"{shown(s)} computes bf16 at full speed, and its range needs no loss scaling.",
+            say(
+                "{device} computes bf16 at full speed, and its range needs no loss scaling.", device=shown(s)
+            ),
             (
-                not_("fp16", "Same speed, but it overflows and needs loss scaling."),
-                not_("fp32", "Twice the memory and a fraction of the speed."),
+                not_("fp16", say("Same speed, but it overflows and needs loss scaling.")),
+                not_("fp32", say("Twice the memory and a fraction of the speed.")),
             ),
         )
-    if capability(s) >= VOLTA:
+    if "fp16" in known:
         return Choice(
             "fp16",
-            f"{shown(s)} has fp16 tensor cores and no bf16.",
-            (not_("bf16", "Needs compute capability 8.0."), not_("fp32", "Twice the memory and slower.")),
+            say("{device} computes fp16 at full speed and has no bf16.", device=shown(s)),
+            (
+                not_("bf16", say("{device} has no kernels for it.", device=shown(s))),
+                not_("fp32", say("Twice the memory and slower.")),
+            ),
         )
     return Choice(
         "fp32",
-        f"{shown(s)} has no tensor cores, so 16 bits gain no speed.",
-        (not_("fp16", "No faster here."),),
+        say("{device} has no tensor cores, so 16 bits gain no speed.", device=shown(s)),
+        (
+            not_("fp16", say("No faster here, and it overflows.")),
+            not_("bf16", say("{device} has no kernels for it.", device=shown(s))),
+        ),
     )
 
 
-@rule("precision.opt_level", "fp16_opt_level", "PaddleNLP 3.0.0b4 llm/run_finetune.py:149-155")
+@rule(
+    "precision.opt_level",
+    "fp16_opt_level",
+    "PaddleNLP 3.0.0b4 llm/run_finetune.py:149-155; paddleformers cli/train/sft/workflow.py:247-255",
+)
 def opt_level(s: Situation) -> Choice:
     """O2 halves the weights where there are 16-bit kernels."""
     if s.word("precision") == "fp32":
         return Choice(
             "O1",
-            "With fp32 there is nothing to cast.",
-            (not_("O2", "Refused unless precision is bf16 or fp16."),),
+            say("With fp32 there is nothing to cast."),
+            (not_("O2", say("Refused unless precision is bf16 or fp16.")),),
         )
     saved = size(2 * s.model.parameters)
     return Choice(
         "O2",
-        f"Keeps the weights themselves in {s.word('precision')}: {saved} less than float32, with float32 "
-        "master copies of what is trained.",
-        (not_("O1", f"Keeps float32 weights ({saved} more) and casts them for every operation."),),
+        say(
+            "Keeps the weights themselves in {precision}: {saved} less than float32, with float32 master copies "
+            "of what is trained.",
+            precision=s.word("precision"),
+            saved=saved,
+        ),
+        (
+            not_(
+                "O1",
+                say("Keeps float32 weights ({saved} more) and casts them for every operation.", saved=saved),
+            ),
+        ),
     )
 
 
@@ -81,76 +131,66 @@ def opt_level(s: Situation) -> Choice:
 def master_grad(s: Situation) -> Choice:
     """Accumulate gradients in float32 when weights are 16 bits wide."""
     if s.word("precision") == "fp32":
-        return Choice(False, "Gradients are float32 already; the engine would switch it off.")
+        return Choice(False, say("Gradients are float32 already; the engine would switch it off."))
     return Choice(
         True,
-        f"Small {s.word('precision')} gradients vanish when they are summed; float32 sums keep them.",
-        (not_(False, "Less memory, at the risk of a loss that stops falling."),),
+        say(
+            "Small {precision} gradients vanish when they are summed; float32 sums keep them.",
+            precision=s.word("precision"),
+        ),
+        (not_(False, say("Less memory, at the risk of a loss that stops falling.")),),
     )
 
 
 @rule(
-    "precision.flash_attention", "use_flash_attention", "PaddlePaddle/Paddle#63568: FlashAttention needs sm80"
+    "precision.scale_loss", "scale_loss", "PaddleNLP 3.0.0b4 trainer/training_args.py:798; arXiv:1710.03740"
 )
-def flash_attention(s: Situation) -> Choice:
-    """FlashAttention from Ampere on, in 16 bits."""
-    if not s.on_gpu:
-        return Choice(False, "FlashAttention has no CPU kernel.", (not_(True, "Fails on a processor."),))
-    if capability(s) < AMPERE or s.word("precision") == "fp32":
+def scale_loss(s: Situation) -> Choice:
+    """Upstream's first scale; the scaler adapts it."""
+    if s.word("precision") != "fp16":
         return Choice(
-            False,
-            f"FlashAttention needs compute capability 8.0 and 16 bits; this is {shown(s)} in "
-            f"{s.word('precision')}.",
-            (not_(True, "The kernel refuses to run here."),),
+            FIRST_SCALE,
+            say("Only fp16 needs it, and the precision is {precision}.", precision=s.word("precision")),
         )
     return Choice(
-        True,
-        f"{shown(s)} has the kernel: attention memory grows with the length, not with its square.",
-        (not_(False, "Slower, and it stores every attention score."),),
+        FIRST_SCALE,
+        say("Keeps small fp16 gradients above its smallest number; it is halved whenever one overflows."),
+        (not_(1.0, say("Gradients below 0.00006 would lose digits or vanish.")),),
     )
 
 
-@rule("precision.flash_mask", "flash_mask", "PaddleNLP 3.0.0b4 llm/run_finetune.py:84-95,246-249")
-def flash_mask(s: Situation) -> Choice:
-    """Sparse mask for packed rows, where the kernel and the architecture have it."""
-    family = SFT_FAMILIES[s.model.model_type]
-    if not s.flag("use_flash_attention"):
-        return Choice(False, "Needs FlashAttention, which is off.")
-    if not s.flag("zero_padding"):
+@rule(
+    "precision.optimizer", "optim", "AdamW: arXiv:1711.05101; PaddleNLP 3.0.0b4 trainer/trainer.py:1998-2014"
+)
+def optimizer(s: Situation) -> Choice:
+    """AdamW; with moments of 16 bits only when memory is what counts and every weight is trained."""
+    trains_all = s.pin("method") == "full" or s.wishes.stage in ("pretrain", "reward", "embedding")
+    mini = not_("adamw_mini", say("Does not work with tensor parallelism, and few recipes have tried it."))
+    if s.wishes.goal == "memory" and s.on_gpu and trains_all and s.word("precision") != "fp32":
+        saved = size(4 * s.model.parameters)
         return Choice(
-            False,
-            "Only packed rows need it, and rows are not packed.",
-            (not_(True, "Would turn packing on."),),
+            "adamw_16bit_moment",
+            say("Goal memory: Adam's two averages in 16 bits take {saved} less.", saved=saved),
+            (not_("adamw", say("{saved} more over all processes.", saved=saved)), mini),
         )
-    if not family.flash_mask:
-        return Choice(False, f"PaddleNLP has it for llama and qwen2, not for {s.model.model_type}.")
-    length = s.whole("max_length")
     return Choice(
-        True,
-        f"Keeps packed rows apart with a mask of {length:,} numbers instead of {length:,} x {length:,}.",
-        (not_(False, "A dense mask, and no FlashAttention for packed rows."),),
+        "adamw",
+        say("Adam with decoupled decay, which nearly all of upstream's recipes use."),
+        (
+            not_(
+                "adamw_16bit_moment",
+                say(
+                    "Rounds Adam's averages to 16 bits; it pays for goal memory when all weights are trained."
+                )
+                if s.on_gpu
+                else say("Has no 16-bit kernels on a processor."),
+            ),
+            mini,
+        ),
     )
 
 
-@rule("precision.recompute", "recompute", "arXiv:1604.06174; forecast of planner/memory.py")
-def recompute(s: Situation) -> Choice:
-    """Only when memory asks for it: it costs a third to a half more time."""
-    found = layout(s)
-    usable, limit = size(found.peak), size(found.limit)
-    if not found.setup.recompute:
-        return Choice(
-            False,
-            f"Everything fits without it: {usable} of {limit} per process.",
-            (not_(True, "Would run every block's forward pass twice, for memory that is not short."),),
-        )
-    without = next((peak for setup, peak in reversed(found.rejected) if not setup.recompute), found.peak)
-    return Choice(
-        True,
-        f"Without it {size(without)} would be needed, more than 90% of {limit}; with it {usable}.",
-        (not_(False, f"Needs {size(without)} per process."),),
-    )
+EARLY_RULES = (precision, opt_level, master_grad, scale_loss, optimizer)
+"""Before the search."""
 
-
-RULES = (precision, opt_level, master_grad, flash_attention)
-LATE_RULES = (flash_mask, recompute)
-"""Those that read the data's and the layout's decisions."""
+LATE_RULES = ()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from planner.language import say
 from planner.phrases import plural
+from planner.rules.adapters import own_worker
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.situation import Situation
-from planner.workload import round_up
 
 THREADS_PER_DEVICE = 8
 
@@ -16,16 +17,22 @@ def threads(s: Situation) -> Choice:
     cores = s.hardware.cpu.cores
     local = max(1, s.whole("num_processes") // s.hardware.nodes)
     value = max(1, cores // local)
+    shared = plural(local, "process", "processes")
     if s.on_gpu:
         value = min(THREADS_PER_DEVICE, value)
         return Choice(
             value,
-            f"{plural(cores, 'core')} for {plural(local, 'process', 'processes')}; the devices do the work.",
+            say(
+                "{cores} for {processes}; the devices do the work.",
+                cores=plural(cores, "core"),
+                processes=shared,
+            ),
+            (not_(value * 2, say("More threads than that do not feed a device faster.")),),
         )
     return Choice(
         value,
-        f"{plural(cores, 'core')} / {plural(local, 'process', 'processes')}.",
-        (not_(value * 2, "More threads than cores wait for each other."),),
+        say("{cores} / {processes}.", cores=plural(cores, "core"), processes=shared),
+        (not_(value * 2, say("More threads than cores wait for each other.")),),
     )
 
 
@@ -34,39 +41,70 @@ def mkl(s: Situation) -> Choice:
     """The bundled MKL takes its slow path on AMD unless told otherwise."""
     cpu = s.hardware.cpu
     if s.on_gpu:
-        return Choice(0, "Matrix products run on the GPU.")
+        return Choice(0, say("Matrix products run on the devices."))
     if cpu.vendor == "amd" and "avx2" in cpu.flags:
         return Choice(
             5,
-            f"On {cpu.name} the bundled MKL takes its slow path unless told to use AVX2; measured 1.9 times "
-            "as fast.",
-            (not_(0, "About half the speed."),),
+            say(
+                "On {cpu} the bundled MKL takes its slow path unless told to use AVX2; measured 1.9 times as fast.",
+                cpu=cpu.name,
+            ),
+            (not_(0, say("About half the speed.")),),
         )
     return Choice(
         0,
-        f"MKL chooses the right path by itself on {cpu.name}.",
-        (not_(5, "Only helps AMD processors with AVX2."),),
+        say("MKL chooses the right path by itself on {cpu}.", cpu=cpu.name),
+        (not_(5, say("Only helps AMD processors with AVX2.")),),
     )
 
 
-@rule("worker.tracker", "tracker", "SwanLab offline mode")
+@rule("worker.network", "network_interface", "NCCL_SOCKET_IFNAME; hangs: PaddlePaddle/Paddle#51246, #45745")
+def network(s: Situation) -> Choice:
+    """The card that carries the fast network, so that no rank waits on a slow one."""
+    name = s.hardware.network_interface or ""
+    if s.hardware.nodes == 1:
+        return Choice("", say("One machine needs no network."))
+    if name:
+        return Choice(
+            name,
+            say("{nodes} machines: {name} is the card between them.", nodes=s.hardware.nodes, name=name),
+            (not_("", say("A rank that picks another card hangs at the start, without a word.")),),
+        )
+    return Choice(
+        "",
+        say(
+            "{nodes} machines, and no card is known; if the start hangs, fix it: --set network_interface=eth0.",
+            nodes=s.hardware.nodes,
+        ),
+    )
+
+
+@rule("worker.tracker", "tracker", "SwanLab offline mode; paddlenlp 3.0.0b4 report_to has no swanlab")
 def tracker(s: Situation) -> Choice:
     """Curves on this machine only, unless asked for."""
+    cloud = not_(
+        "swanlab-cloud", say("Sends curves to a server; choose it yourself, with SWANLAB_API_KEY set.")
+    )
+    if not own_worker(s):
+        return Choice(
+            "none",
+            say("Upstream's scripts cannot report to it: this version refuses report_to swanlab."),
+            (
+                not_(
+                    "swanlab-offline",
+                    say("Only Steersman's own worker writes it, and it does not run this stage."),
+                ),
+                cloud,
+            ),
+        )
     return Choice(
         "swanlab-offline",
-        "Loss curves for a local dashboard; nothing leaves this machine.",
-        (not_("swanlab-cloud", "Sends curves to a server; choose it yourself, with SWANLAB_API_KEY set."),),
+        say("Loss curves for a local dashboard; nothing leaves this machine."),
+        (not_("none", say("No curves beside the log.")), cloud),
     )
 
 
-@rule("worker.max_new_tokens", "max_new_tokens", "answer lengths of the data")
-def max_new_tokens(s: Situation) -> Choice:
-    """Three times the average answer."""
-    mean = s.data.lengths.answer_total / s.data.train_rows
-    value = min(512, max(64, round_up(3 * mean, 16)))
-    value = min(value, max(16, s.model.max_position_embeddings // 2))
-    return Choice(value, f"Answers have {mean:.0f} tokens on average; three times that, between 64 and 512.")
+EARLY_RULES = (threads, mkl)
+"""They read the number of processes."""
 
-
-RULES = (threads, mkl)
-LATE_RULES = (tracker, max_new_tokens)
+LATE_RULES = (network, tracker)

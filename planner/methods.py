@@ -1,0 +1,119 @@
+"""Methods of training: what each can be combined with, and what a run of Steersman's own supports today.
+
+The table is `recipes/methods.yaml`; every row names its source.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import yaml
+from pydantic import Field
+
+from planner.catalogue import RECIPES
+from planner.families import Family, family
+from planner.language import say
+from planner.plan import Plan
+from planner.schema import Record
+from planner.situation import Situation
+from planner.unused import TRAINING_STAGES, unused
+
+__all__ = ["LOW_BIT", "TRAINING_STAGES", "Method", "blocked", "methods", "runnable", "unused", "variants"]
+
+LOW_BIT = ("nf4", "fp4")
+"""Weight formats with block scales, of PaddleSlim's CUDA operators (quantization/quantization_linear.py:89-96)."""
+
+
+class Method(Record):
+    """One method or variant."""
+
+    title: str = Field(description="Its name in sentences.")
+    stages: dict[str, tuple[str, ...]] = Field(description="Engine -> stages in which it trains.")
+    needs: str = Field("", description="Ability that the model's family must have.")
+    needs_in_pipeline: str = Field("", description="The same with pipeline parallelism.")
+    adapter: bool = Field(False, description="Whether it trains LoRA adapters.")
+    accelerator: bool = Field(False, description="Whether it has no CPU kernels.")
+    tensor: bool = Field(True, description="Whether tensor parallelism works with it.")
+    pipeline: bool = Field(True, description="Whether pipeline parallelism works with it.")
+    unified: bool = Field(True, description="Whether unified checkpoints can hold it.")
+    runs: bool = Field(False, description="Whether `steersman run` trains, merges and proves it today.")
+    source: str
+
+
+@lru_cache(maxsize=1)
+def _tables() -> dict[str, dict[str, Method]]:
+    raw = yaml.safe_load((RECIPES / "methods.yaml").read_text("utf-8"))
+    return {
+        group: {name: Method.model_validate(row) for name, row in rows.items()} for group, rows in raw.items()
+    }
+
+
+def methods() -> dict[str, Method]:
+    """Return the methods by name, in the order of the setting's choices."""
+    return _tables()["methods"]
+
+
+def variants() -> dict[str, Method]:
+    """Return the variants of LoRA by name."""
+    return _tables()["variants"]
+
+
+def blocked(s: Situation, method: str) -> str:
+    """Return why the decided engine cannot train the model with `method` in this stage, as a sentence; empty
+    when it can. Degrees are not looked at."""
+    row, engine = methods()[method], s.word("engine")
+    found = family(engine, s.model.model_type)
+    if s.wishes.stage not in row.stages.get(engine, ()):
+        return say(
+            "{engine} has no {method} in stage {stage}.",
+            engine=engine,
+            method=row.title,
+            stage=s.wishes.stage,
+        )
+    if row.needs and not (found is not None and able(found, row.needs)):
+        return say(
+            "{engine} has no {method} for {model_type} models.",
+            engine=engine,
+            method=row.title,
+            model_type=s.model.model_type,
+        )
+    if row.accelerator and not s.on_gpu:
+        return say("{method} has no CPU kernels.", method=row.title)
+    return ""
+
+
+def able(found: Family, ability: str) -> bool:
+    """Return whether a family has an ability of the table; unknown abilities are missing ones."""
+    return bool(getattr(found, ability, False))
+
+
+def runnable(plan: Plan) -> str:
+    """Return why `steersman run` cannot run this plan today, in one sentence; empty when it can.
+
+    Such a plan is still complete: its folder of config and launch.sh runs with upstream's own scripts.
+    """
+    stage, engine = plan.wishes.stage, str(plan.value("engine"))
+    found = family(engine, plan.facts.model.model_type)
+    method, variant = str(plan.value("method")), str(plan.value("lora_variant"))
+    reason = ""
+    if stage != "sft":
+        reason = say("it trains stage sft, and this plan is for stage {stage}", stage=stage)
+    elif engine != "paddlenlp":
+        reason = say("it drives the engine paddlenlp, and this plan needs {engine}", engine=engine)
+    elif not methods()[method].runs:
+        reason = say("it trains with methods full and lora, and this plan has {method}", method=method)
+    elif method == "lora" and not variants()[variant].runs:
+        reason = say("it trains plain LoRA adapters, and this plan has {variant}", variant=variant)
+    elif not (found is not None and found.conversion_proven):
+        reason = say(
+            "it cannot prove yet that {model_type} models are converted exactly",
+            model_type=plan.facts.model.model_type,
+        )
+    else:
+        switches = ("neftune", "use_ssa", "load_best_model_at_end", "enable_auto_parallel")
+        on = next((name for name in switches if plan.value(name)), None)
+        if on:
+            reason = say("it does not support {setting} yet", setting=on)
+    if not reason:
+        return ""
+    return say("`steersman run` cannot run this plan: {reason}.", reason=reason)
