@@ -43,6 +43,7 @@ demo: env
 	@$(STEERSMAN) demo
 
 test: engine
+	@$(STEERSMAN) engines install paddleformers --build cpu
 	@$(PY) -m pytest
 
 test-fast: env

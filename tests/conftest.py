@@ -41,6 +41,19 @@ def engine_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def paddleformers_python() -> Path:
+    """The interpreter of the paddleformers CPU engine."""
+    from runtime.paths import engines_folder
+
+    python = engines_folder() / "paddleformers-cpu" / "bin" / "python"
+    if not python.exists():
+        pytest.fail(
+            f"no engine at {python}; `make test` installs it, or run `steersman engines install paddleformers`"
+        )
+    return python
+
+
+@pytest.fixture(scope="session")
 def tiny_hf_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny llama as a Hugging Face folder. Never write into it."""
     return write_tiny_llama(tmp_path_factory.mktemp("tiny") / "hf")

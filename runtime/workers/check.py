@@ -120,7 +120,14 @@ def safetensors_roundtrip(spec: Spec) -> Outcome:
 
 
 def toolkit_imports(spec: Spec) -> Outcome:
-    """Import the parts of the toolkit that the workers use."""
+    """Import the parts of the toolkit that training uses."""
+    if spec["engine"] == "paddleformers":
+        import paddleformers
+        from paddleformers.cli.hparams.parser import get_train_args
+
+        assert get_train_args
+        version = str(paddleformers.__version__)
+        return f"PaddleFormers {version} imports", {"paddleformers": version}
     import paddlenlp
     from paddlenlp.peft import LoRAModel
     from paddlenlp.trl import SFTTrainer

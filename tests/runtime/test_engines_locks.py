@@ -39,7 +39,21 @@ def test_locks_pin_and_hash_everything_and_name_no_registry(path: Path) -> None:
         assert "--hash=sha256:" in entry, entry
 
 
-@pytest.mark.parametrize("path", ENGINE_LOCKS, ids=lambda path: path.name)
+NLP_LOCKS = [path for path in ENGINE_LOCKS if path.name.startswith("paddlenlp")]
+FORMERS_LOCKS = [path for path in ENGINE_LOCKS if path.name.startswith("paddleformers")]
+
+
+@pytest.mark.parametrize("path", FORMERS_LOCKS, ids=lambda path: path.name)
+def test_engine_locks_hold_the_pins_without_which_paddleformers_does_not_import(path: Path) -> None:
+    found = pins(path.read_text("utf-8"))
+    assert found["paddleformers"] == ["1.2.0"]
+    assert found["numpy"] == ["1.26.4"]
+    assert all(version.startswith("5.") for version in found["transformers"])
+    assert all(int(version.split(".")[0]) < 24 for version in found["pyarrow"])
+    assert {"pip", "setuptools", "swanlab", "safetensors"} <= found.keys()
+
+
+@pytest.mark.parametrize("path", NLP_LOCKS, ids=lambda path: path.name)
 def test_engine_locks_hold_the_pins_without_which_paddlenlp_does_not_import(path: Path) -> None:
     found = pins(path.read_text("utf-8"))
     assert found["paddlenlp"] == ["3.0.0b4"]
@@ -56,7 +70,7 @@ def test_gpu_locks_say_why_paddle_itself_is_not_in_them(path: Path) -> None:
     assert "# paddlepaddle-gpu==3.3.1 is missing here on purpose" in text
 
 
-@pytest.mark.parametrize("path", ENGINE_LOCKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", NLP_LOCKS, ids=lambda path: path.name)
 def test_nothing_is_pinned_for_an_interpreter_that_would_have_to_compile_it(path: Path) -> None:
     (optimizer,) = [entry for entry in entries(path) if entry.startswith("onnxoptimizer")]
     assert "python_full_version < '3.12'" in optimizer
