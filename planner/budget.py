@@ -3,9 +3,7 @@ each."""
 
 from __future__ import annotations
 
-from planner import speed
-from planner.layout import layout
-from planner.pace import device_flops, epoch_seconds
+from planner.pace import epoch_seconds
 from planner.situation import Situation
 
 TARGET_STEPS = 100
@@ -84,14 +82,3 @@ def time_for_steps(s: Situation) -> float | None:
         return None
     looking = 0.0 if s.pin("evaluation_strategy") == "no" else looks(s) * look_seconds(s)
     return max(1.0, limit - looking) * TRAINING_SHARE
-
-
-def affordable_rows(s: Situation) -> float:
-    """Return rows that the run will see: those wanted, or those that the time limit allows."""
-    wanted = float(s.data.train_rows * wanted_epochs(s))
-    limit = limit_seconds(s)
-    if limit is None:
-        return wanted
-    setup = layout(s).setup
-    pace = speed.tokens_per_second(s.model, setup, s.hardware, device_flops(s))
-    return max(1.0, min(wanted, limit * (1 - LOOKING_SHARE) * pace / s.data.lengths.mean))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 
 from planner.facts import DataFacts, Facts, HardwareFacts, ModelFacts
 from planner.plan import Decision
@@ -17,6 +18,8 @@ class Situation:
     facts: Facts
     wishes: Wishes
     decisions: dict[str, Decision] = field(default_factory=dict)
+    memo: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
+    """What was computed already, by everything it depends on besides the facts and the wishes' goal."""
 
     @property
     def model(self) -> ModelFacts:
@@ -49,6 +52,25 @@ class Situation:
         if self.on_gpu:
             return self.hardware.device_count
         return self.hardware.cpu.cores * self.hardware.nodes
+
+    def trying(self, **values: Value) -> Situation:
+        """Return this situation with settings decided on trial; it shares what was computed."""
+        tried = {
+            name: Decision(value=value, because="", rule="", source="") for name, value in values.items()
+        }
+        return replace(self, decisions={**self.decisions, **tried})
+
+    def known(self, setting: str, otherwise: Value) -> Value:
+        """Return the decided or pinned value; `otherwise` when nobody has spoken yet."""
+        if setting in self.decisions or setting in self.wishes.pins:
+            return self.get(setting)
+        return otherwise
+
+    def known_whole(self, setting: str, otherwise: int) -> int:
+        """Return the same for a whole number."""
+        value = self.known(setting, otherwise)
+        assert isinstance(value, int)
+        return value
 
     def pin(self, setting: str) -> Value | None:
         """Return the value that the person fixed, if any."""

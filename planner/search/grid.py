@@ -1,0 +1,167 @@
+"""The grid: every combination of the axes that can work, as one `Setup` of NumPy arrays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.search.axes import ALL, NODE, Axes
+from planner.setup import Setup
+from planner.situation import Situation
+from planner.workload import power_of_two_below
+
+Ints = NDArray[np.int64]
+
+MOST_TOKENS = {"cpu": 256, "gpu": 16384}
+"""Tokens of one forward pass beyond which a device gains no speed."""
+
+
+def layouts(s: Situation, axes: Axes, kind_master_grad: bool) -> dict[str, Ints]:
+    """Return the splits that go together, one array for each field of `Setup`.
+
+    What the trainer requires (trainer/training_args.py:1148-1248, trainer/trainer.py:2197-2232): processes are
+    a multiple of all splits; sharding divides the replicas; stages 2 and 3 without pipeline, stage 3 without
+    tensor parallelism, and with float32 gradients over all replicas; experts are spread over sharding alone.
+    """
+    index = np.arange(len(axes.sharding))
+    mesh = np.meshgrid(
+        axes.tensor, axes.pipeline, axes.virtual, axes.context, axes.expert, index, indexing="ij"
+    )
+    tensor, pipeline, virtual, context, expert, choice = (array.ravel() for array in mesh)
+    split = tensor * pipeline * context
+    keep = (axes.world % split == 0) & (split <= axes.world)
+    tensor, pipeline, virtual, context, expert, choice, split = (
+        array[keep] for array in (tensor, pipeline, virtual, context, expert, choice, split)
+    )
+    replicas = axes.world // split
+    stage = np.array([number for number, _ in axes.sharding], dtype=np.int64)[choice]
+    asked = np.array([degree for _, degree in axes.sharding], dtype=np.int64)[choice]
+    on_node = np.gcd(np.maximum(1, axes.per_node // (tensor * context)), replicas)
+    degree = np.where(asked == ALL, replicas, np.where(asked == NODE, on_node, asked))
+    layers = s.model.num_hidden_layers
+    keep = (replicas % degree == 0) & np.where(stage == 0, degree == 1, (degree > 1) | (asked == 1))
+    keep &= (asked != NODE) | ((on_node > 1) & (on_node < replicas))
+    keep &= (pipeline == 1) | (stage <= 1)
+    keep &= (stage < 3) | (tensor == 1)
+    if kind_master_grad:
+        keep &= (stage < 2) | (degree == replicas)
+    keep &= (virtual == 1) | ((pipeline > 1) & (layers % (pipeline * virtual) == 0))
+    keep &= (expert == 1) | ((stage > 0) & (degree == replicas) & (degree % expert == 0))
+    data = s.pinned_whole("data_parallel_degree")
+    if data is not None:
+        keep &= replicas // np.maximum(1, degree) == data
+    found = {
+        "tensor": tensor,
+        "pipeline": pipeline,
+        "virtual": virtual,
+        "context": context,
+        "expert": expert,
+        "sharding": stage,
+        "sharding_degree": degree,
+    }
+    return {name: array[keep] for name, array in found.items()}
+
+
+def accelerator_grid(s: Situation, base: Setup, axes: Axes, wanted: float) -> Setup | None:
+    """Return every way on accelerators; None when there is none. `wanted` sequences make a step."""
+    splits = layouts(s, axes, base.master_grad)
+    number = len(splits["tensor"])
+    if not number:
+        return None
+    replicas = axes.world // (splits["tensor"] * splits["pipeline"] * splits["context"])
+    micro = micro_batches(s, base, wanted / int(replicas.min()))
+    recompute, offload = np.array(axes.recompute), np.array(axes.offload)
+    shape = (number, len(recompute), len(offload), len(micro))
+    flat = {
+        name: np.broadcast_to(array[:, None, None, None], shape).ravel() for name, array in splits.items()
+    }
+    flat["recompute"] = np.broadcast_to(recompute[None, :, None, None], shape).ravel()
+    flat["offload"] = np.broadcast_to(offload[None, None, :, None], shape).ravel()
+    flat["micro_batch"] = np.broadcast_to(micro[None, None, None, :], shape).ravel()
+    flat["sequence_parallel"] = splittable(base, flat["tensor"]) & axes.sequence_parallel
+    replicas = np.broadcast_to(replicas[:, None, None, None], shape).ravel()
+    rounds = accumulations(s, wanted, flat["micro_batch"] * replicas)
+    fixed = s.pinned_whole("gradient_accumulation_steps") is not None
+    if not fixed:
+        several = flat["virtual"] > 1
+        whole = np.maximum(1, rounds // flat["pipeline"]) * flat["pipeline"]
+        rounds = np.where(several, whole, rounds)
+    keep = flat["micro_batch"] <= np.maximum(1, wanted / replicas)
+    if s.pin("per_device_train_batch_size") is not None:
+        keep = np.ones_like(keep)
+    keep &= (flat["virtual"] == 1) | (rounds % flat["pipeline"] == 0)
+    flat["accumulation"] = rounds
+    if not keep.any():
+        return None
+    return replace(
+        base,
+        processes=axes.world,
+        **{name: array[keep] for name, array in flat.items()},  # type: ignore[arg-type]
+    )
+
+
+def splittable(base: Setup, tensor: Ints) -> NDArray[np.bool_]:
+    """Return where the tokens of a sequence can be split among those who split the matrices."""
+    found: NDArray[np.bool_] = (tensor > 1) & (base.sequence_length % tensor == 0)
+    return found
+
+
+def micro_batches(s: Situation, base: Setup, most: float) -> Ints:
+    """Return powers of two up to what a device can use and a step wants; or the fixed one."""
+    pinned = s.pinned_whole("per_device_train_batch_size")
+    if pinned is not None:
+        return np.array([pinned])
+    useful = max(1, MOST_TOKENS[s.device] // base.sequence_length)
+    top = power_of_two_below(min(useful, max(1.0, most)))
+    return np.array([1 << power for power in range(top.bit_length())])
+
+
+def accumulations(s: Situation, wanted: float, per_pass: Ints) -> Ints:
+    """Return how often to add up gradients until a step has seen the sequences it should."""
+    pinned = s.pinned_whole("gradient_accumulation_steps")
+    if pinned is not None:
+        return np.full_like(per_pass, pinned)
+    return np.maximum(1, np.round(wanted / per_pass)).astype(np.int64)
+
+
+def processor_grid(s: Situation, base: Setup, recompute: tuple[int, ...], wanted: float) -> Setup | None:
+    """Return every way on processors: as many processes as cores, or half as many, and so on; cores left
+    over become threads."""
+    pinned, threads = s.pinned_whole("num_processes"), s.pinned_whole("omp_num_threads")
+    counts = np.array([pinned] if pinned else halves(useful_processes(s)))
+    micro = micro_batches(s, base, wanted / int(counts.min()))
+    mesh = np.meshgrid(counts, np.array(recompute), micro, indexing="ij")
+    number, mode, batch = (array.ravel() for array in mesh)
+    keep = batch <= np.maximum(1, wanted / number)
+    if s.pin("per_device_train_batch_size") is not None:
+        keep = np.ones_like(keep)
+    number, mode, batch = number[keep], mode[keep], batch[keep]
+    if not len(number):
+        return None
+    shared = 1 if s.pin("sharding") == "stage1" else 0
+    return replace(
+        base,
+        processes=number,
+        threads=np.full_like(number, threads) if threads else np.maximum(1, s.workers // number),
+        recompute=mode,
+        sharding=shared,
+        sharding_degree=number if shared else 1,
+        micro_batch=batch,
+        accumulation=accumulations(s, wanted, batch * number),
+    )
+
+
+def halves(number: int) -> list[int]:
+    """Return `number`, its half, and so on down to 1."""
+    return [number] if number == 1 else [number, *halves(number // 2)]
+
+
+def useful_processes(s: Situation) -> int:
+    """Return one process per core, as far as the rows of a step can be dealt out to them."""
+    rows_per_sequence = 1.0
+    if s.known("zero_padding", True):
+        rows_per_sequence = max(1.0, s.whole("max_length") / s.data.lengths.mean)
+    per_step = max(1.0, s.data.train_rows / rows_per_sequence / 4)
+    return max(1, min(s.workers, int(per_step)))
