@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Literal
 
 from pydantic import Field
 
 from planner.catalogue import read
 from planner.did_you_mean import hint
 from planner.errors import BadInput
+from planner.language import say
 from planner.schema import Record
 
-MAKERS = ("nvidia", "geforce", "tesla", "")
+Maker = Literal["nvidia", "kunlun", "ascend", "hygon"]
+
+MAKERS = ("nvidia", "geforce", "tesla", "huawei", "ascend", "kunlunxin", "hygon", "dcu", "")
+"""Words before a name that do not tell devices apart."""
+
+PORTABLE = ("laptop", "mobile", "max-q")
+"""Words of cards in portable computers: they share the number of a faster desktop card, never its figures."""
 
 
 class Device(Record):
     """One accelerator model of `recipes/devices.yaml`."""
 
     name: str
+    maker: Maker = "nvidia"
     aliases: tuple[str, ...] = ()
     memory_gib: tuple[int, ...] = Field(description="Sizes it is sold with; the first is assumed.")
-    capability: str = Field(description="NVIDIA compute capability.")
-    tflops: dict[str, float] = Field(description="Dense peak in TFLOP/s by precision.")
+    memory_bandwidth_gb_s: float | None = Field(None, gt=0, description="Of device memory; None: not public.")
+    capability: str = Field("", description="NVIDIA compute capability; empty for other makers.")
+    tflops: dict[str, float] = Field(
+        description="Dense peak in TFLOP/s (int8: TOP/s) by precision; what is missing is not public or none."
+    )
     link: str = Field(description="Usual link between the devices of one node.")
+    link_gb_s: float | None = Field(
+        None, gt=0, description="What that link carries per device and direction; None: not public."
+    )
     source: str
 
 
@@ -41,14 +56,22 @@ def _device_names() -> dict[str, str]:
 def find_device(text: str) -> Device | None:
     """Return the accelerator that a name means, typed or as a driver reports it; None if unknown.
 
-    `4090`, `a100 sxm4` and `NVIDIA A100-SXM4-80GB` are known by their leading words; `a10x` is not an A10.
+    `4090`, `a100 sxm4` and `NVIDIA A100-SXM4-80GB` are known by their leading words; `a10x` is not an A10,
+    and a laptop's card is not the desktop card of that number.
     """
     words = [word for word in re.split(r"[\s_\-]+", text.lower()) if word not in MAKERS]
     for end in range(len(words), 0, -1):
         name = _device_names().get("".join(words[:end]))
         if name is not None:
-            return devices()[name]
+            portable = any(word in PORTABLE for word in words[end:])
+            return None if portable else devices()[name]
     return None
+
+
+def exact_device(text: str) -> Device | None:
+    """Return the accelerator that has exactly this name or alias."""
+    name = _device_names().get(_key(text))
+    return devices()[name] if name else None
 
 
 def device(text: str) -> Device:
@@ -56,16 +79,15 @@ def device(text: str) -> Device:
     found = find_device(text)
     if found is None:
         raise BadInput(
-            f"There is no device `{text}` in the catalogue.",
+            say("There is no device `{name}` in the catalogue.", name=text),
             remedy=hint(text, [*devices(), *(word for entry in devices().values() for word in entry.aliases)])
-            or f"It knows {', '.join(devices())}.",
+            or say("It knows {names}.", names=", ".join(devices())),
         )
     return found
 
 
 def peak_flops(name: str, precision: str) -> float | None:
-    """Return one device's dense peak in operations per second; None for a device that is not in the
-    catalogue."""
+    """Return one device's dense peak in operations per second; None where the catalogue states none."""
     found = find_device(name)
     return found.tflops[precision] * 1e12 if found and found.tflops.get(precision) else None
 
