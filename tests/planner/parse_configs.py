@@ -44,6 +44,8 @@ def fault(path: Path, processes: int) -> str:
         if key in ("sharding", "report_to"):  # these become lists
             got = [getattr(option, "value", option) for option in got] or "none"
             value = value if value == got else [value]
+        if key == "unified_checkpoint_config":
+            got = " ".join(got)
         if got != value:
             return f"{key}: {value!r} became {got!r}"
     return ""
