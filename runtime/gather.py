@@ -38,6 +38,7 @@ def gather(
     tokens needs. Raises `BadInput` in one sentence for whatever cannot be used.
     """
     from runtime.acquire.resolve import resolve_model
+    from runtime.calibration import calibration_for
     from runtime.data.bundled import resolve_data
     from runtime.data.scan import scan
 
@@ -54,7 +55,8 @@ def gather(
         f"Data: {facts.train_rows:,} rows to train on, {facts.dev_rows:,} held out, {facts.lengths.mean:.0f} "
         f"tokens on average{bad}."
     )
-    return Facts(model=model_facts, data=facts, hardware=machine)
+    gathered = Facts(model=model_facts, data=facts, hardware=machine)
+    return gathered.model_copy(update={"calibration": calibration_for(gathered)})
 
 
 def machine_facts(hardware: str | None, where: Path) -> HardwareFacts:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from planner.plan import Plan
 from planner.planfile import loads
+from runtime.calibration import record
 from runtime.paths import write_atomically
 from runtime.run import journal
 from runtime.run.layout import RunFolder
@@ -40,6 +42,9 @@ def main(spec: dict[str, Any]) -> int:
     write_atomically(folder / "report.json", json.dumps(content, ensure_ascii=False, indent=2) + "\n")
     write_atomically(folder / "report.md", page(content))
     emitter.artifact("report", folder / "report.md")
+    # What was measured corrects the next forecast on this machine; that it cannot be kept spoils no run.
+    with suppress(OSError):
+        record(run)
     write_result(folder, {"report": str(folder / "report.json"), "page": str(folder / "report.md")})
     return 0
 
