@@ -187,8 +187,10 @@ def kept_bytes(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) 
 
 
 def checkpoint_width(profile: Profile, setup: Setup) -> float:
-    """Return copies kept of a recomputed block's input: one; two where its gradient stays as well."""
-    return 2.0 if profile.frozen_block_gradients and not setup.trains_all else 1.0
+    """Return copies kept of a recomputed block's input, in activations: one, wider where the residual stream is;
+    one more where its gradient stays as well."""
+    copies = 2.0 if profile.frozen_block_gradients and not setup.trains_all else 1.0
+    return copies * (profile.residual_bytes or setup.activation_bytes) / setup.activation_bytes
 
 
 def working_bytes(model: ModelFacts, setup: Setup, profile: Profile) -> Real:

@@ -15,12 +15,12 @@ QUANTISED_BITS = {
     "nf4": 4.5,
     "fp4": 4.5,
     "int4": 4.5,
-    "gptq": 4.25,
+    "gptq": 4.156,
     "weight_only_int8": 8.0,
     "weight_only_int4": 4.0,
 }
 """Bits of one stored weight with its scales: 4-bit blocks of 64 with a float32 scale (arXiv:2305.14314, section
-3); GPTQ groups of 128 with a 16-bit scale and a 4-bit zero (arXiv:2210.17323); Paddle's weight-only formats
+3); GPTQ groups of 128 with a 16-bit scale and a 4-bit zero (arXiv:2210.17323: 4 + 16/128 + 4/128); Paddle's weight-only formats
 have one scale per channel, which is nothing beside the weights."""
 
 DOUBLE_QUANT_BITS = 4.127
@@ -67,6 +67,8 @@ class Profile:
     """Float32 copies of them: cast, softmax, gradient."""
     split_vocabulary: bool = True
     """Whether tensor parallelism also splits those copies (parallel cross entropy)."""
+    residual_bytes: int | None = None
+    """Bytes of one number of the residual stream; None: those of an activation."""
     gathers: Literal["none", "block"] = "none"
     """What sharding stage3 gathers at a time: nothing is counted, or one block and embedding and head."""
     frozen_block_gradients: bool = False

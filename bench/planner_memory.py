@@ -1,0 +1,98 @@
+"""How far the memory forecast is from published measurements: `python -m bench.planner_memory [-v] [FILE]`.
+
+Like metric with like. Aims: median absolute error 8 % or less, 90th percentile 20 % or less, 5 % or less of the
+rows under-predicted by more than 5 %, and the right answer on every row that ran out of memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from bench.published.cases import CASES, Case, load
+
+
+def errors(cases: list[Case]) -> np.ndarray:
+    """Return forecast / measured - 1 of every case with a measurement."""
+    return np.array([case.forecast() / case.peak - 1 for case in cases if case.peak])
+
+
+def line(name: str, found: np.ndarray) -> str:
+    """Return one line of the table."""
+    absolute = np.abs(found)
+    return (
+        f"{name[:58]:58} {len(found):5} {np.median(absolute):8.1%} {np.percentile(absolute, 90):8.1%} "
+        f"{np.mean(found < -0.05):8.1%} {np.median(found):+8.1%}"
+    )
+
+
+def table(cases: list[Case]) -> list[str]:
+    """Return the table: one line per source, one in total."""
+    by_source: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        if case.peak:
+            by_source[source(case)].append(case)
+    head = f"{'source':58} {'rows':>5} {'median':>8} {'90 %':>8} {'under':>8} {'bias':>8}"
+    body = [line(name, errors(rows)) for name, rows in sorted(by_source.items())]
+    return [head, *body, line("all", errors(cases))]
+
+
+def source(case: Case) -> str:
+    """Return the source without the commit and the case's name."""
+    return f"{str(case.row['source']).split('@')[0].split(',')[0]} [{case.metric}]"
+
+
+def out_of_memory(cases: list[Case]) -> list[str]:
+    """Return one line for every row that ran out of memory: whether the forecast says so."""
+    lines = []
+    for case in cases:
+        if case.row.get("oom"):
+            limit = case.limit or 0
+            needed = case.device_forecast()
+            verdict = "card unknown" if not limit else "right" if needed > 0.95 * limit else "WRONG"
+            lines.append(
+                f"{verdict:6} {case.row['model']} needs {needed / 2**30:.1f} of {limit / 2**30:.0f} GiB"
+            )
+    return lines
+
+
+def details(cases: list[Case]) -> list[str]:
+    """Return one line per case with its parts, worst under-prediction first."""
+    lines = []
+    for case in sorted(
+        (case for case in cases if case.peak), key=lambda case: case.forecast() / (case.peak or 1)
+    ):
+        row, setup = case.row, case.setup
+        lines.append(
+            f"{case.forecast() / (case.peak or 1) - 1:+6.1%} {(case.peak or 0) / 2**30:6.2f} "
+            f"{str(row['model']).split('/')[-1][:18]:18} {setup.method:6} n{setup.processes} t{setup.tensor} "
+            f"p{setup.pipeline} s{setup.sharding}/{setup.sharding_degree} r{setup.recompute} b{setup.micro_batch} "
+            f"L{setup.sequence_length} {case.profile.name} {case.metric} {(row['extra'] or {}).get('framework_config', '')}"
+        )
+    return lines
+
+
+def main() -> None:
+    """Print the table."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("file", nargs="?", type=Path, default=CASES)
+    options.add_argument("-v", "--verbose", action="store_true", help="one line per row")
+    options.add_argument("--all", action="store_true", help="also rows that are not core")
+    chosen = options.parse_args()
+    if not chosen.file.exists():
+        print(f"{chosen.file} is not here; nothing to compare with")
+        return
+    cases, unmapped = load(chosen.file, core_only=not chosen.all)
+    print("\n".join(table(cases)))
+    print("\n".join(out_of_memory(cases)))
+    for entry in unmapped:
+        print(f"not mapped: {entry.row['source'][:60]}: {entry.reason}")
+    if chosen.verbose:
+        print("\n".join(details(cases)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Reads the loosely written fields of a published measurement: precision, sharding, degrees, method, quantisation."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from planner.facts import ModelFacts
+from planner.phrases import GIB
+from planner.setup import CORE_ATTENTION, FULL_RECOMPUTE, NO_RECOMPUTE, Setup
+
+Row = dict[str, Any]
+
+METHODS = {
+    "qlora": "qlora",
+    "lora": "lora",
+    "full": "full",
+    "sft": "full",
+    "pretrain": "full",
+    "vera": "vera",
+    "prefix": "prefix_tuning",
+}
+"""First word of a method -> the planner's method."""
+
+PREFERENCE = ("dpo", "gkd", "kto", "ppo")
+"""Stages with a second model in memory."""
+
+
+def text(row: Row, *names: str) -> str:
+    """Return fields as one lower-case text."""
+    return " ".join(str(row.get(name) or "") for name in names).lower()
+
+
+def unit_bytes(row: Row) -> float:
+    """Return bytes of the row's unit: GiB, as Paddle and nvidia-smi count, except where 1e9 is stated; litgpt and
+    MindSpeed divide by 1e9."""
+    unit = text(row, "unit")
+    decimal = (
+        "1e9" in unit
+        or "10^9" in unit
+        or ("gib" not in unit and "litgpt" in text(row, "framework", "source"))
+    )
+    return 1e9 if decimal else float(GIB)
+
+
+def is_paddle(row: Row) -> bool:
+    """Return whether a Paddle toolkit was measured."""
+    return bool(re.search(r"paddle|ernie", text(row, "framework")))
+
+
+def is_megatron(row: Row) -> bool:
+    """Return whether Megatron or a toolkit on its core was measured."""
+    return "megatron" in text(row, "framework") or "flagscale" in text(row, "framework")
+
+
+def zero(row: Row) -> bool:
+    """Return whether DeepSpeed's ZeRO shards."""
+    return (
+        bool(re.search(r"zero[- ]?\d", text(row, "sharding"))) and not is_megatron(row) and not is_paddle(row)
+    )
+
+
+def adjusted(model: ModelFacts, row: Row) -> ModelFacts:
+    """Return the model with what the row says of it: dropout switched off, a cut depth."""
+    extra = row.get("extra") or {}
+    changes: dict[str, Any] = {}
+    if "dropout" in extra:
+        changes["dropout"] = float(extra["dropout"] or 0)
+    return model.model_copy(update=changes) if changes else model
+
+
+def setup(row: Row, model: ModelFacts) -> Setup:
+    """Return the row's way of training; ValueError says what is not understood."""
+    extra = row.get("extra") or {}
+    method, reference = read_method(row)
+    precision, level = read_precision(row)
+    gpus = int(row.get("gpus") or 1)
+    tensor, pipeline = int(row.get("tp") or 1), int(row.get("pp") or 1)
+    context = int(extra.get("cp") or extra.get("context_parallel_size") or 1)
+    expert = int(extra.get("ep") or extra.get("expert_model_parallel_size") or 1)
+    stage, degree = read_sharding(row, max(1, gpus // (tensor * pipeline * context)))
+    quantised, double = read_quantisation(row, method)
+    return Setup(
+        method=method,
+        lora_rank=int(row.get("lora_rank") or 8),
+        lora_target_modules=read_targets(row),
+        weight_format=quantised,
+        double_quant=double,
+        precision=precision,
+        opt_level=level,
+        master_grad=is_megatron(row) or bool(extra.get("amp_master_grad")),
+        optimizer=read_optimizer(row),
+        attention="dense" if row.get("flash_attention") is False else "flash",
+        fused_norm=fused(row, "fused_rms_norm", "rms_norm"),
+        fused_rope=fused(row, "fused_rope", "rope"),
+        fused_loss=bool(extra.get("use_liger_kernel") in (True, "true")),
+        reference_model=reference,
+        sequence_length=int(row["seq_len"]),
+        recompute=read_recompute(row),
+        processes=gpus,
+        tensor=tensor,
+        sequence_parallel=sequence_parallel(row, tensor),
+        pipeline=pipeline,
+        virtual=int(extra.get("virtual_pp") or extra.get("vpp") or 1),
+        sharding=stage,
+        sharding_degree=degree,
+        context=context,
+        expert=expert,
+        micro_batch=int(row["micro_batch"]),
+        accumulation=int(row.get("grad_accum") or (8 if pipeline > 1 else 1)),
+    )
+
+
+def read_method(row: Row) -> tuple[str, bool]:
+    """Return the planner's method, and whether a second model lies beside."""
+    given = text(row, "method")
+    reference = any(word in given for word in PREFERENCE)
+    for word, method in METHODS.items():
+        if re.search(rf"\b{word}", given.replace("-", " ")) and "+" not in given and "/" not in given:
+            return method, reference and method == "full"
+    raise ValueError(f"unknown method {row.get('method')}")
+
+
+def read_precision(row: Row) -> tuple[str, str]:
+    """Return (precision, O1 or O2): anything 16-bit keeps 16-bit weights, unless O1 or fp32 weights are named."""
+    given = text(row, "precision")
+    if "fp32" in given and "adapter" not in given:
+        return "fp32", "O1"
+    precision = "fp16" if "fp16" in given or "float16" in given.replace("bfloat16", "") else "bf16"
+    return precision, "O1" if "o1" in given else "O2"
+
+
+def read_sharding(row: Row, replicas: int) -> tuple[int, int]:
+    """Return (ZeRO stage, degree)."""
+    given = text(row, "sharding")
+    found = re.search(r"(?:stage|zero|sharding)[- ]?(\d)", given)
+    stage = int(found[1]) if found else 3 if "fsdp" in given else 1 if "distributed optimizer" in given else 0
+    degree = re.search(r"degree (\d+)", given)
+    return stage, int(degree[1]) if degree else replicas
+
+
+def read_recompute(row: Row) -> int:
+    """Return the planner's level of recompute."""
+    mode = text(row, "recompute_mode") or ("full" if row.get("recompute") else "none")
+    return {"none": NO_RECOMPUTE, "full": FULL_RECOMPUTE}.get(mode, CORE_ATTENTION)
+
+
+def read_quantisation(row: Row, method: str) -> tuple[str, bool]:
+    """Return (format of the frozen weights, whether scales are quantised too)."""
+    if method != "qlora":
+        return "none", False
+    given = text(row, "precision", "model", "method", "note") + str(row.get("extra") or {}).lower()
+    if "gptq" in given:
+        return "weight_only_int8" if "int8" in given else "gptq", False
+    if "int8" in given or "8 bit" in given or "bnb.int8" in given:
+        return "weight_only_int8", False
+    kind = "fp4" if "fp4" in given and "nf4" not in given else "nf4"
+    return kind, "dq" in given or "double" in given or "peft-bnb" in given
+
+
+def read_targets(row: Row) -> str:
+    """Return which layers have adapters, from the stated modules."""
+    modules = str((row.get("extra") or {}).get("target_modules", "")).lower()
+    return "all-linear" if not modules or re.search(r"gate|up_proj|fc|all|w1|mlp", modules) else "attention"
+
+
+def read_optimizer(row: Row) -> str:
+    """Return the planner's optimizer."""
+    given = text(row, "optimizer")
+    return "adamw_8bit" if "8bit" in given or "8-bit" in given or "paged" in given else "adamw"
+
+
+def fused(row: Row, name: str, word: str) -> bool:
+    """Return whether a kernel is fused: stated, or named in a list."""
+    extra = row.get("extra") or {}
+    return str(extra.get(name, "")).lower() == "true" or word in str(extra.get("fused", ""))
+
+
+def sequence_parallel(row: Row, tensor: int) -> bool:
+    """Return whether tensor parallelism splits the residual stream: stated, or Megatron's scripts' habit."""
+    stated = (row.get("extra") or {}).get("sequence_parallel")
+    if stated is None:
+        return is_megatron(row) and tensor > 1
+    return str(stated).lower() == "true" and tensor > 1

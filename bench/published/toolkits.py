@@ -1,0 +1,116 @@
+"""How other toolkits spend memory, as profiles of the planner's forecast: one per toolkit, none per model or row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from planner.memory.profile import PADDLENLP, Profile
+from planner.phrases import GIB, MIB
+
+TORCH = Profile(
+    name="PyTorch",
+    source="transformers 4.40 modeling_mistral.py; torch 2.3 optim/adamw.py (foreach) and autograd",
+    master_weights=False,
+    moment_bytes=4.0,
+    gradients_persist=False,
+    step_copies=1.0,
+    adapter_bytes=4,
+    norm_copies=3.0,
+    rope_copies=1.0,
+    adapter_inputs=False,
+    logit_copies=1.0,
+    loss_copies=3.0,
+    allocator=0.12,
+    context=int(1.0 * GIB),
+    communication=300 * MIB,
+)
+"""Hugging Face Trainer. Pure bf16 weights have bf16 moments and no float32 copy (torch makes states in the
+weight's format); foreach AdamW copies what it updates once; peft keeps adapters in float32
+(autocast_adapter_dtype); causal-LM models cast scores to float32 and shift them by copying."""
+
+FSDP = replace(
+    TORCH,
+    name="PyTorch FSDP",
+    source="torch 2.3 distributed/fsdp: _runtime_utils.py (multi-grad hooks keep gradients of frozen blocks' inputs)",
+    gathers="block",
+    frozen_block_gradients=True,
+)
+
+DEEPSPEED = replace(
+    TORCH,
+    name="DeepSpeed",
+    source="deepspeed runtime/bf16_optimizer.py and runtime/zero/stage3.py: float32 partitions of weights and gradients",
+    master_weights=True,
+    moment_bytes=8.0,
+    gradients_persist=True,
+    step_copies=0.0,
+    gathers="block",
+    allocator=0.15,
+)
+
+MEGATRON = Profile(
+    name="Megatron",
+    source="Megatron-LM: float32 gradient buffer, distributed optimizer; fused norm, rotation and SwiGLU kernels",
+    buffered_gradients=True,
+    gated_copies=3,
+    adapter_inputs=False,
+    logit_copies=1.0,
+    loss_copies=2.0,
+    allocator=0.06,
+    context=int(1.5 * GIB),
+    communication=500 * MIB,
+)
+
+TORCHTUNE = replace(
+    TORCH,
+    name="torchtune",
+    source="torchtune recipes/full_finetune_single_device.py and lora_finetune_single_device.py: adapters in bf16",
+    adapter_bytes=None,
+    step_copies=0.0,
+)
+
+LITGPT = replace(
+    TORCH,
+    name="litgpt",
+    source="litgpt finetune/lora.py: bf16-true weights and adapters, chunked cross entropy",
+    adapter_bytes=None,
+    step_copies=0.0,
+)
+
+PADDLE_STATIC = replace(
+    PADDLENLP,
+    name="Paddle static graph",
+    source="PaddleFleetX auto engine and PaddleNLP run_pretrain_auto.py: passes free tensors after their last use",
+    column_copies=False,
+)
+
+UNCAST = ("gpt_bigcode", "gpt_neox", "falcon", "phi", "bloom", "opt", "gpt2")
+"""Model types whose transformers code leaves scores in 16 bits for the loss (modeling_gpt_bigcode.py and the like,
+up to transformers 4.44); under autocast the loss casts them itself, after accelerate has cast them once."""
+
+
+def without_cast(profile: Profile, autocast: bool) -> Profile:
+    """Return the profile for a model whose scores the model code does not cast to float32."""
+    return (
+        replace(profile, logit_copies=1.0, loss_copies=4.0)
+        if autocast
+        else replace(profile, logit_copies=4.0, loss_copies=0.0)
+    )
+
+
+def fused_loss_kernel(profile: Profile) -> Profile:
+    """Return the profile with a cross-entropy kernel that keeps no softmax of its own."""
+    if profile.loss_copies:
+        return replace(profile, loss_copies=profile.loss_copies - 1)
+    return replace(profile, logit_copies=profile.logit_copies - 1)
+
+
+def wide_residual(profile: Profile) -> Profile:
+    """Return the profile with a float32 residual stream: peft's prepare_model_for_kbit_training casts what is not
+    quantised to float32."""
+    return replace(profile, residual_bytes=4)
+
+
+def compiled(profile: Profile) -> Profile:
+    """Return the profile under torch.compile, which fuses norms, rotation and activation."""
+    return replace(profile, norm_copies=0.0, rope_copies=0.0, gated_copies=3)
