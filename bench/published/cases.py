@@ -146,4 +146,4 @@ def profile(row: Row, model: ModelFacts, setup: Setup) -> Profile:
         found = toolkits.wide_residual(found)
     if extra.get("compile"):
         found = toolkits.compiled(found)
-    return found
+    return toolkits.torchtune_switches(found, extra) if "torchtune" in toolkit else found

@@ -22,8 +22,14 @@ METHODS = {
 }
 """First word of a method -> the planner's method."""
 
-PREFERENCE = ("dpo", "gkd", "kto", "ppo")
-"""Stages with a second model in memory."""
+PREFERENCE = ("dpo", "kto")
+"""Stages with a frozen copy of the model in memory."""
+
+OTHER_MODELS = ("gkd", "ppo", "grpo")
+"""Stages with models in memory that rows do not name."""
+
+WITHOUT_VOCABULARY = ("reward", "embedding", "rerank", "seq_cls")
+"""Words of models and scripts that give one score or vector per row instead of scores over the vocabulary."""
 
 
 def text(row: Row, *names: str) -> str:
@@ -80,7 +86,11 @@ def setup(row: Row, model: ModelFacts) -> Setup:
     expert = int(extra.get("ep") or extra.get("expert_model_parallel_size") or 1)
     stage, degree = read_sharding(row, max(1, gpus // (tensor * pipeline * context)))
     quantised, double = read_quantisation(row, method)
+    if model.experts is not None and is_megatron(row) and "ep" not in extra and expert == 1:
+        raise ValueError("expert-parallel degree is not stated")
+    headless = any(word in text(row, "model", "source") for word in WITHOUT_VOCABULARY)
     return Setup(
+        stage="reward" if headless else "sft",
         method=method,
         lora_rank=int(row.get("lora_rank") or 8),
         lora_target_modules=read_targets(row),
@@ -114,6 +124,8 @@ def setup(row: Row, model: ModelFacts) -> Setup:
 def read_method(row: Row) -> tuple[str, bool]:
     """Return the planner's method, and whether a second model lies beside."""
     given = text(row, "method")
+    if any(word in given for word in OTHER_MODELS):
+        raise ValueError(f"method {row.get('method')} holds a second model that the row does not name")
     reference = any(word in given for word in PREFERENCE)
     for word, method in METHODS.items():
         if re.search(rf"\b{word}", given.replace("-", " ")) and "+" not in given and "/" not in given:

@@ -15,7 +15,7 @@ from planner import weights
 from planner.facts import ModelFacts
 from planner.memory.profile import Profile
 from planner.memory.stage import Stage
-from planner.setup import CORE_ATTENTION, FULL_ATTENTION, FULL_RECOMPUTE, NO_RECOMPUTE, Real, Setup
+from planner.setup import CORE_ATTENTION, FULL_ATTENTION, NO_RECOMPUTE, Real, Setup
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,14 @@ def count(model: ModelFacts, setup: Setup, profile: Profile) -> Block:
     columns, mlp_columns = column_inputs(model, setup, profile)
     rope = 0.0 if setup.fused_rope or model.position != "rotary" else profile.rope_copies
     expand = 2.0 * (query - key) if profile.expand_keys else 0.0
-    ratio = 2 / setup.activation_bytes
     return Block(
         attention_whole=hidden + norm + drop + columns[0],
         attention_split=2.0 * query + key + value + rope * (query + key) + expand + latent_width(model),
         attention_gathered=columns[1],
         scores=score_numbers(model, setup, profile),
-        mlp_whole=hidden + norm + drop + mlp_columns[0] + routed_inputs(model) * ratio / ratio,
+        mlp_whole=hidden + norm + drop + mlp_columns[0],
         mlp_split=mlp_width(model, profile) + adapter_width(model, setup, profile),
-        mlp_gathered=mlp_columns[1],
+        mlp_gathered=mlp_columns[1] + routed_inputs(model),
     )
 
 
@@ -183,14 +182,21 @@ def kept_bytes(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) 
         default=entry * checkpoint_width(profile, setup),
     )
     kept: Real = stage.blocks_kept * each * tokens(setup) * setup.activation_bytes
-    return kept
+    return kept * (0.0 if profile.offload_activations else 1.0)
 
 
 def checkpoint_width(profile: Profile, setup: Setup) -> float:
-    """Return copies kept of a recomputed block's input, in activations: one, wider where the residual stream is;
-    one more where its gradient stays as well."""
-    copies = 2.0 if profile.frozen_block_gradients and not setup.trains_all else 1.0
-    return copies * (profile.residual_bytes or setup.activation_bytes) / setup.activation_bytes
+    """Return how much wider a recomputed block's input is than an activation: the residual stream may be."""
+    return (profile.residual_bytes or setup.activation_bytes) / setup.activation_bytes
+
+
+def lingering_bytes(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+    """Return bytes of gradients of block inputs that stay until the backward pass ends, where they do."""
+    if not profile.frozen_block_gradients or setup.trains_all:
+        return 0.0
+    entry = model.hidden_size / whole_split(setup) * tokens(setup) * setup.activation_bytes
+    lingering: Real = np.where(np.asarray(setup.sharding) == 3, stage.layers * entry, 0.0)
+    return lingering
 
 
 def working_bytes(model: ModelFacts, setup: Setup, profile: Profile) -> Real:
@@ -210,6 +216,3 @@ def working_bytes(model: ModelFacts, setup: Setup, profile: Profile) -> Real:
     grads = np.maximum(grads, scores)
     working: Real = (again + grads) * tokens(setup) * setup.activation_bytes
     return working
-
-
-__all__ = ["FULL_RECOMPUTE", "Block", "count", "kept_bytes", "tokens", "working_bytes"]

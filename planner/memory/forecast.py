@@ -70,24 +70,32 @@ def on_stage(model: ModelFacts, setup: Setup, here: Stage, device: str, profile:
         parts["overhead"] = float(reserve.CPU_OVERHEAD)
         return parts
     parts["communication"] = reserve.collectives(setup, profile)
-    parts["allocator"] = held * profile.allocator
+    parts["allocator"] = held * profile.allocator + profile.allocator_floor
     parts["overhead"] = float(profile.context)
     return parts
 
 
 def tensors(model: ModelFacts, setup: Setup, here: Stage, profile: Profile) -> dict[str, Real]:
-    """Return bytes of the parts that are tensors, at the fullest moment."""
-    kept = activations.kept_bytes(model, setup, here, profile)
-    working = activations.working_bytes(model, setup, profile)
-    loss = scores.score_bytes(model, setup, here, profile)
+    """Return bytes of the parts that are tensors, at the fullest moment.
+
+    Scores count as far as they exceed what the backward pass of a block needs later. Gradients that do not
+    persist come as activations go, so only the larger of the two counts.
+    """
+    backward = activations.working_bytes(model, setup, profile)
+    backward = backward + activations.lingering_bytes(model, setup, here, profile)
+    passing = activations.kept_bytes(model, setup, here, profile) + backward
+    excess = np.maximum(0.0, scores.score_bytes(model, setup, here, profile) - backward)
     gradients = states.gradients(model, setup, here, profile)
     step = states.step_copies(model, setup, here, profile)
-    passing = kept + working
-    excess = np.maximum(0.0, loss - working)
-    if not profile.gradients_persist and not np.any(np.asarray(setup.accumulation) > 1):
-        passing, excess, gradients, step = _without_gradients(passing, excess, gradients, step)
-    else:
+    accumulates = np.any(np.asarray(setup.accumulation) > 1)
+    if profile.gradients_persist or accumulates:
+        late = states.late_gradients(model, setup, here, profile)
+        gradients = gradients + np.maximum(0.0, late - passing - excess)
         step = np.maximum(0.0, step - passing - excess)
+    else:
+        over = np.maximum(0.0, passing + excess - gradients - step)
+        excess = np.minimum(excess, over)
+        passing = over - excess
     return {
         "weights": states.base_weights(model, setup, here) + reserve.gathered(model, setup, profile),
         "reference model": states.reference_weights(model, setup, here),
@@ -99,13 +107,3 @@ def tensors(model: ModelFacts, setup: Setup, here: Stage, profile: Profile) -> d
         "logits": excess,
         "pipeline": reserve.pipeline_buffers(model, setup),
     }
-
-
-def _without_gradients(
-    passing: Real, excess: Real, gradients: Real, step: Real
-) -> tuple[Real, Real, Real, Real]:
-    """Gradients come as activations go, so only the larger of the two counts: activations and scores are those
-    above gradients and step."""
-    over = np.maximum(0.0, passing + excess - gradients - step)
-    scores_left = np.minimum(excess, over)
-    return over - scores_left, scores_left, gradients, step

@@ -69,6 +69,14 @@ class Profile:
     """Whether tensor parallelism also splits those copies (parallel cross entropy)."""
     residual_bytes: int | None = None
     """Bytes of one number of the residual stream; None: those of an activation."""
+    late_reduce: bool = False
+    """Whether whole gradients exist at the end of the backward pass even where stage2 spreads them."""
+    update_in_backward: bool = False
+    """Whether each weight moves as soon as its gradient is there, so that gradients never exist together."""
+    offload_activations: bool = False
+    """Whether kept activations wait in host memory."""
+    loss_chunks: int = 0
+    """Pieces of a loss computed in pieces; 0: as many as vocabulary / hidden size (arXiv:2410.10989)."""
     gathers: Literal["none", "block"] = "none"
     """What sharding stage3 gathers at a time: nothing is counted, or one block and embedding and head."""
     frozen_block_gradients: bool = False
@@ -77,6 +85,8 @@ class Profile:
     """Whether autocast keeps a 16-bit copy of float32 weights until the step ends."""
     allocator: float = 0.08
     """Share of the tensors' sum that the allocator holds in gaps."""
+    allocator_floor: int = 0
+    """Bytes that it holds in gaps however small the model is."""
     context: int = int(1.0 * GIB)
     """Bytes of the device that no tensor uses: context, kernels, library workspaces."""
     communication: int = 300 * MIB
@@ -95,9 +105,10 @@ PADDLENLP = Profile(
     loss_copies=3.0,
     split_vocabulary=False,
     gathers="block",
+    late_reduce=True,
     allocator=0.04,
-    context=int(1.1 * GIB),
-    communication=200 * MIB,
+    context=int(1.5 * GIB),
+    communication=300 * MIB,
 )
 
 PADDLEFORMERS = PADDLENLP

@@ -25,10 +25,20 @@ def vocabulary_split(setup: Setup, profile: Profile) -> Real:
     return degree
 
 
+def words_at_once(model: ModelFacts, setup: Setup, profile: Profile) -> float:
+    """Return scores per token that exist at once: the whole vocabulary; fused linear cross entropy works in
+    pieces that hold about as many as the hidden state has numbers (arXiv:2410.10989). A stage that gives one
+    score or vector per row has none."""
+    if setup.stage in ("reward", "embedding"):
+        return 0.0
+    if profile.loss_chunks:
+        return model.vocab_size / profile.loss_chunks
+    return float(min(model.hidden_size, model.vocab_size) if setup.fused_loss else model.vocab_size)
+
+
 def score_bytes(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
-    """Return bytes of all copies of the scores at the moment of the loss; in pieces under fused linear cross
-    entropy, which holds about as many scores at once as the hidden state has numbers (arXiv:2410.10989)."""
-    width = model.hidden_size if setup.fused_loss else model.vocab_size
+    """Return bytes of all copies of the scores at the moment of the loss, with the last hidden states."""
+    width = words_at_once(model, setup, profile)
     number = tokens(setup) * width * word_bytes(setup, profile) / vocabulary_split(setup, profile)
     ends = tokens(setup) * 2 * model.hidden_size * setup.activation_bytes
     scores: Real = np.where(stage.head, number + ends, 0.0)

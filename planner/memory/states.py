@@ -102,9 +102,23 @@ def gradient_bytes(setup: Setup, profile: Profile) -> int:
 
 def gradients(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
     """Return bytes of one gradient per trained weight; spread over the sharding group from stage2 on."""
+    if profile.update_in_backward:
+        return weights.embedding(model) * gradient_bytes(setup, profile) / np.asarray(setup.tensor)
     whole, spread = trained_weights(model, setup, stage), sharded_weights(model, setup, stage)
     number: Real = np.where(np.asarray(setup.sharding) >= 2, spread, whole) * gradient_bytes(setup, profile)
     return number
+
+
+def late_gradients(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+    """Return bytes of gradients that exist only at the end of the backward pass: those that stage2 then gives
+    away."""
+    if not profile.late_reduce:
+        return 0.0
+    whole = trained_weights(model, setup, stage) * gradient_bytes(setup, profile)
+    late: Real = np.where(
+        np.asarray(setup.sharding) == 2, whole - gradients(model, setup, stage, profile), 0.0
+    )
+    return late
 
 
 def master_weights(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
