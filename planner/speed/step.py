@@ -116,7 +116,7 @@ def dequantisation(model: ModelFacts, setup: Setup, cluster: Cluster) -> Amount:
     if setup.weight_format == "none":
         return 0.0
     passes = 2.0 + (np.asarray(setup.recompute) == FULL_RECOMPUTE)
-    moved = DEQUANTISED_BYTES[setup.weight_format] * local_weights(model, setup)
+    moved = DEQUANTISED_BYTES.get(setup.weight_format, 3.0) * local_weights(model, setup)
     return passes * moved / (cluster.memory_bandwidth * MEMORY_REACHED)
 
 

@@ -1,0 +1,181 @@
+"""Predicted training speed against published measurements, source by source.
+
+`python -m bench.planner_speed [FILE] [--rows]` reads the rows with tokens/s of `../shared/facts/memory_cases.json`, or
+of FILE, and prints for each source Spearman's rank correlation and the median absolute error; with `--rows`, each row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.published.cases import CASES, Unmappable, case
+from planner import speed
+from planner.errors import BadInput
+from planner.facts import HardwareFacts
+from planner.hardware_text import parse
+from planner.setup import Setup
+
+LEAST_ROWS = 4
+"""A rank correlation of fewer says nothing."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One row with its measured and predicted speed, in the row's own scope."""
+
+    row: Row
+    measured: float
+    predicted: float
+
+    @property
+    def group(self) -> str:
+        """Where it was published and with what, without the case's name: rows of a group are comparable."""
+        source = re.sub(r", case .*|@\S+|\(.*?\)", "", str(self.row["source"])).strip()
+        return f"{source} [{self.row['framework']}]"
+
+    @property
+    def source(self) -> str:
+        """The publication as the file names it."""
+        return str(self.row["source"])
+
+
+def predictions(rows: list[Row]) -> Iterator[Prediction | str]:
+    """Yield a prediction for each row with a speed, or the reason why there is none."""
+    for row in rows:
+        if not row.get("tokens_per_s"):
+            continue
+        try:
+            yield Prediction(row, float(row["tokens_per_s"]), predicted(row))
+        except (Unmappable, BadInput) as why:
+            yield f"{row['source'][:60]}: {row['model']}: {why}"
+
+
+def predicted(row: Row) -> float:
+    """Return the predicted tokens/s of a row, in its scope."""
+    mapped = case(completed(row))
+    setup = with_kernels(mapped.setup, row)
+    hardware = machine(row, setup)
+    total = float(speed.tokens_per_second(mapped.model, setup, speed.cluster(hardware, setup.precision)))
+    return total / shares(row, setup)
+
+
+def completed(row: Row) -> Row:
+    """Return the row with what it states elsewhere: the micro-batch of PaddleNLP's table of batch sizes per step."""
+    extra = row.get("extra") or {}
+    filled = dict(row)
+    gpus = int(row.get("gpus") or 1)
+    tensor, pipeline = int(row.get("tp") or 1), int(row.get("pp") or 1)
+    if row.get("micro_batch") is None and str(extra.get("batch_size_column", "")).isdigit():
+        filled["micro_batch"] = max(1, int(extra["batch_size_column"]) // (gpus // (tensor * pipeline)))
+        filled["seq_len"] = row.get("seq_len") or 1024
+    if row.get("grad_accum") is None and extra.get("global_batch_size") and row.get("micro_batch"):
+        replicas = max(1, gpus // (tensor * pipeline))
+        filled["grad_accum"] = max(1, int(extra["global_batch_size"]) // (replicas * int(row["micro_batch"])))
+    return filled
+
+
+def with_kernels(setup: Setup, row: Row) -> Setup:
+    """Return the set-up with the fused kernels that a row's toolkit or switches bring."""
+    text = f"{row.get('framework')} {row.get('source')} {row.get('extra')} {row.get('model')}".lower()
+    if (
+        "foak" in text
+        or "fast-kernels" in text
+        or "liger" in text
+        or "unsloth" in str(row["framework"]).lower()
+    ):
+        return replace(setup, fused_norm=True, fused_rope=True, fused_loss=True)
+    if "megatron" in text or "flagscale" in text or "'compile': true" in text:
+        return replace(setup, fused_norm=True, fused_rope=True)
+    if "amp" in str(row.get("precision")) and "fsdp" not in str(row.get("sharding")).lower():
+        return replace(setup, opt_level="O1" if setup.method == "full" else setup.opt_level)
+    return setup
+
+
+def machine(row: Row, setup: Setup) -> HardwareFacts:
+    """Return the row's machines."""
+    name = str(row.get("gpu") or "A100").split("(")[0].strip().replace("Hopper", "H800")
+    gpus = int(row.get("gpus") or 1)
+    nodes, per_node = (1, gpus) if gpus <= 8 else (-(-gpus // 8), 8)
+    network = " ib 400" if nodes > 1 else ""
+    return parse(f"{nodes} nodes x {per_node} {name}{network}" if nodes > 1 else f"{per_node}x {name}")
+
+
+def shares(row: Row, setup: Setup) -> float:
+    """Return by what the speed of all processes is divided in the row's scope."""
+    scope = str(row.get("tokens_per_s_scope"))
+    if "replica" in scope:
+        return float((row.get("extra") or {}).get("dp") or setup.replicas)
+    return float(setup.processes) if "per GPU" in scope or "as HF" in scope else 1.0
+
+
+def spearman(first: list[float], second: list[float]) -> float:
+    """Return the rank correlation of two lists; ties share their rank."""
+    return float(np.corrcoef(ranks(first), ranks(second))[0, 1])
+
+
+def ranks(values: list[float]) -> Any:
+    """Return the rank of each value, the mean rank among equals."""
+    array = np.asarray(values)
+    return np.array([(array < value).sum() + ((array == value).sum() - 1) / 2 for value in values])
+
+
+def table(found: list[Prediction]) -> list[str]:
+    """Return the lines of the table."""
+    groups: dict[str, list[Prediction]] = {}
+    for entry in found:
+        groups.setdefault(entry.group, []).append(entry)
+    lines = [f"{'rows':>4} {'rank':>6} {'error':>7} {'bias':>6}  source"]
+    for name, entries in sorted(groups.items(), key=lambda item: -len(item[1])):
+        lines.append(line(entries, name))
+    lines.append(line(found, "all rows"))
+    return lines
+
+
+def line(entries: list[Prediction], name: str) -> str:
+    """Return one line: rows, rank correlation, median absolute error, median of predicted / measured."""
+    ratio = np.array([entry.predicted / entry.measured for entry in entries])
+    enough = len(entries) >= LEAST_ROWS
+    rank = (
+        f"{spearman([e.measured for e in entries], [e.predicted for e in entries]):6.2f}"
+        if enough
+        else "     -"
+    )
+    return f"{len(entries):4} {rank} {np.median(abs(ratio - 1)):7.1%} {np.median(ratio):6.2f}  {name}"
+
+
+def main(arguments: list[str]) -> None:
+    """Print the table."""
+    paths = [Path(word) for word in arguments if not word.startswith("-")]
+    path = paths[0] if paths else CASES
+    if not path.is_file():
+        print(f"{path} does not exist: nothing to compare with.")
+        return
+    results = list(predictions(json.loads(path.read_text(encoding="utf-8"))))
+    found = [entry for entry in results if isinstance(entry, Prediction)]
+    if "--rows" in arguments:
+        for entry in found:
+            row = entry.row
+            what = [
+                row[key] for key in ("model", "method", "gpus", "gpu", "seq_len", "micro_batch", "sharding")
+            ]
+            ratio = entry.predicted / entry.measured
+            print(f"{entry.measured:9.0f} {entry.predicted:9.0f} {ratio:5.2f} {what} {entry.group[:50]}")
+    print("\n".join(table(found)))
+    missing = [entry for entry in results if isinstance(entry, str)]
+    print(f"{len(missing)} rows with a speed cannot be put in the planner's terms:")
+    for reason in missing if "--rows" in arguments else ():
+        print(" ", reason)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
