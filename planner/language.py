@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from pathlib import Path
 
-import polib
-
-from planner.catalogue import RECIPES
+LOCALE = Path(__file__).resolve().parent.parent / "recipes" / "locale"
+"""Folder of the catalogues."""
 
 LANGUAGES = {"en": "English", "zh": "简体中文"}
 """Code -> its own name."""
@@ -76,7 +76,9 @@ def speaking(language: str) -> Iterator[None]:
 @cache
 def catalogue(language: str) -> gettext.NullTranslations:
     """Return the translations of a language; empty ones if it has no catalogue."""
-    path = RECIPES / "locale" / f"{language}.po"
+    path = LOCALE / f"{language}.po"
     if not path.is_file():
         return gettext.NullTranslations()
+    import polib  # here, because English needs none of it
+
     return gettext.GNUTranslations(io.BytesIO(polib.pofile(str(path)).to_binary()))

@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 import polib
 
-from planner.catalogue import RECIPES
-from planner.language import LANGUAGES
+from planner.language import LANGUAGES, LOCALE
 from planner.setting_values import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +87,7 @@ def faults(language: str) -> list[str]:
 
 def catalogue(language: str) -> polib.POFile:
     """Return the catalogue of a language as it is on disk; an empty one if there is none."""
-    path = RECIPES / "locale" / f"{language}.po"
+    path = LOCALE / f"{language}.po"
     if path.is_file():
         return polib.pofile(str(path), wrapwidth=110)
     file = polib.POFile(wrapwidth=110)
@@ -122,7 +121,7 @@ def main(arguments: list[str]) -> int:
         return int(bool(wrong))
     for language in LANGUAGES:
         if language != "en":
-            path = RECIPES / "locale" / f"{language}.po"
+            path = LOCALE / f"{language}.po"
             path.parent.mkdir(exist_ok=True)
             file = update(language, prune="--prune" in arguments)
             file.save(str(path))

@@ -8,9 +8,18 @@ from typing import Any
 
 import click
 
+from planner import did_you_mean
+from planner.language import join, say, speaking
+from tui.speech import from_environment, language_option
+
 COMMANDS = {
     "demo": "Plan and run a real fine-tune on this machine, with bundled data.",
     "plan": "Make a plan: model, data and hardware in; every decision with its reason out.",
+    "explain": "Say why a plan is as it is: one setting, a subject, memory, time or cost, in full.",
+    "what-if": "Change a wish, a fact or a setting of a plan, and see both plans side by side.",
+    "compare": "Show plans side by side: what differs, and what each needs.",
+    "audit": "Check an existing PaddleNLP or PaddleFormers config: what is refused, ignored, too large.",
+    "recipes": "List, show and copy the templates that turn a plan into an engine's config.",
     "run": "Run a saved plan: acquire, convert, prepare, train, merge, generate, report.",
     "render": "Write a plan's configs and launch.sh, to run without Steersman.",
     "resume": "Continue an interrupted or failed run from its last proven point.",
@@ -24,7 +33,7 @@ COMMANDS = {
     "chat": "Talk to the result of a run.",
     "watch": "Open SwanLab's local dashboard for a run.",
 }
-"""Subcommand -> one-line help, in the order of the help text. The code of `x` is `tui/commands/x.py`."""
+"""Subcommand -> one-line help, in the order of the help text. The code of `a-b` is `tui/commands/a_b.py`."""
 
 
 class LazyGroup(click.Group):
@@ -38,9 +47,21 @@ class LazyGroup(click.Group):
         """Import and return one subcommand."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"tui.commands.{cmd_name}")
+        module = importlib.import_module(f"tui.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
+        if not any(parameter.name == "lang" for parameter in command.params):
+            command.params.append(language_option())
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the subcommand that the first argument names; of an unknown one, the nearest that exists."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            near = did_you_mean.hint(name, COMMANDS)
+            ctx.fail(join((say("There is no command `{name}`.", name=name), near)))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of subcommands without importing any of them."""
@@ -58,11 +79,13 @@ def fail(error: Exception) -> int:
     if isinstance(error, SteersmanError):
         click.echo(f"steersman: {error.sentence()}", err=True)
         return int(error.exit_code)
-    click.echo(
-        f"steersman: Something unforeseen went wrong: {type(error).__name__}: {error}. "
-        f"The details are in {_write_traceback(error)}; please report them.",
-        err=True,
+    sentence = say(
+        "Something unforeseen went wrong: {kind}: {error}. The details are in {place}; please report them.",
+        kind=type(error).__name__,
+        error=error,
+        place=_write_traceback(error),
     )
+    click.echo(f"steersman: {sentence}", err=True)
     return 4
 
 
@@ -79,7 +102,7 @@ def _write_traceback(error: Exception) -> str:
         write_atomically(log, f"steersman {' '.join(sys.argv[1:])}\n\n{text}")
     except OSError:
         click.echo(text, err=True)
-        return "the lines above"
+        return say("the lines above")
     return str(log)
 
 
@@ -99,6 +122,8 @@ def cli(ctx: click.Context, plan_file: str | None) -> None:
     \b
     Examples:
       steersman plan --model smollm2-135m-instruct --data steersman-demo -o plan.yaml
+      steersman explain plan.yaml method
+      steersman what-if plan.yaml --hardware "8x A100-80G nvlink"
       steersman run plan.yaml
       steersman --plan-file plan.yaml
       steersman resume latest
@@ -113,18 +138,25 @@ def cli(ctx: click.Context, plan_file: str | None) -> None:
         click.echo(ctx.get_help())
 
 
+cli.params.append(language_option())
+
+
 def main(arguments: list[str] | None = None) -> Any:
-    """Entry point of the console script: returns an exit code, never a traceback for an expected failure."""
-    try:
-        return cli.main(args=arguments, prog_name="steersman", standalone_mode=False) or 0
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except click.Abort:
-        click.echo("Interrupted.", err=True)
-        return 130
-    except Exception as error:
-        return fail(error)
+    """Entry point of the console script: returns an exit code, never a traceback for an expected failure.
+
+    Speaks the language of the locale, until `--lang` asks for another; errors are spoken in it, too.
+    """
+    with speaking(from_environment()):
+        try:
+            return cli.main(args=arguments, prog_name="steersman", standalone_mode=False) or 0
+        except click.ClickException as error:
+            error.show()
+            return 2
+        except click.Abort:
+            click.echo(say("Interrupted."), err=True)
+            return 130
+        except Exception as error:
+            return fail(error)
 
 
 if __name__ == "__main__":

@@ -1,168 +1,160 @@
-"""A plan on the terminal: decisions by subject with their reasons, memory by part, time by stage."""
+"""A plan as a page: what is to be done, what was found, what was decided and why, what it needs, what else
+there is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
-from planner.layout import HEADROOM
-from planner.phrases import count, duration, parameters, plural, size
-from planner.plan import Decision, Plan
-from planner.setting_values import settings
+from planner.facts import DataFacts, HardwareFacts, ModelFacts
+from planner.language import join, say, template
+from planner.phrases import count, parameters, plural, size
+from planner.plan import Plan
 from planner.settings import GROUPS
-from planner.solve import show
+from planner.wishes import Wishes
+from tui.alternatives_view import other_ways
+from tui.decision_view import FIXED, SUBJECTS, decisions
+from tui.forecast_view import assumptions, memory, needs
+from tui.page import heading, indented, rows
+from tui.plan_figures import cost, total_time
 
-SUBJECTS = {
-    "method": "Method",
-    "data": "Data",
-    "precision": "Numbers and kernels",
-    "parallel": "Processes",
-    "batch": "Batch",
-    "optimisation": "Optimisation",
-    "checkpoints": "Looking and saving",
-    "worker": "Environment",
+TASKS = {
+    "pretrain": template("Continue the pretraining of {model} on {rows}, method {method}."),
+    "sft": template("Fine-tune {model} on {rows}, method {method}."),
+    "dpo": template("Teach {model} preferences by DPO from {rows}, method {method}."),
+    "kto": template("Teach {model} preferences by KTO from {rows}, method {method}."),
+    "orpo": template("Teach {model} answers and preferences at once by ORPO from {rows}, method {method}."),
+    "simpo": template("Teach {model} preferences by SimPO from {rows}, method {method}."),
+    "reward": template("Make a reward model of {model} from {rows}, method {method}."),
+    "embedding": template("Make an embedding model of {model} from {rows}, method {method}."),
+    "quantise": template("Quantise {model}, calibrated on {rows}."),
+    "export": template("Export {model}."),
 }
-PART_STYLES = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "red", "white")
-BAR_WIDTH = 48
+"""Stage -> what is to be done."""
 
 
-def print_plan(plan: Plan, console: Console, *, why: bool = False) -> None:
-    """Print the plan; with `why` also what was rejected, and the source of each decision."""
+def print_plan(plan: Plan, console: Console, *, why: bool = False, file: str | None = None) -> None:
+    """Print the plan; with `why` also what was rejected, and the source of each decision.
+
+    `file` is where it will be written; None when it is only shown.
+    """
     console.print(headline(plan))
+    console.print(heading(say("What was found")))
+    console.print(indented(facts(plan)))
     for group in GROUPS:
-        console.print(Rule(Text(SUBJECTS[group], style="bold"), align="left", style="dim"))
-        console.print(decisions(plan, group, why))
-    console.print(Rule(Text("Forecast", style="bold"), align="left", style="dim"))
-    console.print(Padding(forecast(plan), (0, 0, 0, 2)))
+        console.print(heading(say(SUBJECTS[group])))
+        console.print(decisions(plan, group, console, why=why))
+    console.print(heading(say("Forecast")))
+    parts: list[RenderableType] = [memory(plan, console), Text(), needs(plan), Text(), assumptions(plan)]
+    if any(decision.rule in FIXED for decision in plan.decisions.values()):
+        parts.append(Text(say("* fixed by you"), style="dim"))
+    console.print(indented(Group(*parts)))
+    others = other_ways(plan)
+    if others is not None:
+        console.print(heading(say("Other ways")))
+        console.print(indented(others))
+    console.print(heading(say("Next")))
+    console.print(indented(rows(next_steps(file)), below=0), soft_wrap=True)
 
 
 def headline(plan: Plan) -> RenderableType:
-    """Return what is to be done, in four lines."""
-    model, data, hardware = plan.facts.model, plan.facts.data, plan.facts.hardware
+    """Return the plan's name and, in two sentences, what is to be done and what it takes."""
+    data = plan.facts.data
+    task = say(
+        TASKS[plan.wishes.stage],
+        model=f"{plan.facts.model.name} ({parameters(plan.facts.model.parameters)})",
+        method=plan.value("method"),
+        rows=plural(data.train_rows, "row"),
+    )
+    money = cost(plan)
+    takes = say(
+        "It takes {span} on {machine}, {memory} of memory per process{price}.",
+        span=total_time(plan).seconds(),
+        machine=plan.facts.hardware.description,
+        memory=size(plan.forecast.peak_memory_bytes),
+        price=say(", and costs {money}", money=money.money()) if money else "",
+    )
+    return Group(Text(plan.name, style="bold"), indented(Text(join((task, takes)))))
+
+
+def facts(plan: Plan) -> RenderableType:
+    """Return what was known before anything was decided."""
+    known = plan.facts
+    measured = known.calibration
+    return rows(
+        (
+            (say("Model"), model_words(known.model)),
+            (say("Data"), data_words(known.data)),
+            (say("Machine"), machine_words(known.hardware)),
+            (say("Measured"), measured.because if measured else ""),
+            (say("Wishes"), wishes_words(plan.wishes)),
+        )
+    )
+
+
+def model_words(model: ModelFacts) -> str:
+    """Return name, size and shape."""
+    shape = say(
+        "{name}: {parameters} weights, {model_type}, {layers} blocks of width {width}, context {context}",
+        name=model.name,
+        parameters=parameters(model.parameters),
+        model_type=model.model_type,
+        layers=model.num_hidden_layers,
+        width=count(model.hidden_size),
+        context=count(model.max_position_embeddings),
+    )
+    if model.experts is None:
+        return shape
+    return shape + say(
+        ", {active} of them used by each token ({count} experts)",
+        active=parameters(model.active_parameters),
+        count=model.experts.count,
+    )
+
+
+def data_words(data: DataFacts) -> str:
+    """Return rows and lengths, and how sure they are."""
     lengths = data.lengths
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", min_width=9)
-    grid.add_column(overflow="fold")
-    grid.add_row("Model", f"{model.name}, {parameters(model.parameters)} weights, {model.model_type}")
-    held_out = f"{plural(data.dev_rows, 'row')} held out"
-    grid.add_row(
-        "Data",
-        f"{data.path}: {plural(data.train_rows, 'row')} to train on, {held_out}, {lengths.mean:.0f} tokens "
-        f"on "
-        f"average" + ("" if lengths.counted else " (estimated)"),
+    words = say(
+        "{path}: {rows} to train on, {held_out} held out, {mean:.0f} tokens on average, longest {longest}",
+        path=data.path,
+        rows=plural(data.train_rows, "row"),
+        held_out=plural(data.dev_rows, "row"),
+        mean=lengths.mean,
+        longest=count(lengths.max),
     )
-    grid.add_row("Machine", hardware.description + (" (described)" if hardware.origin == "typed" else ""))
-    limit = plan.wishes.time_limit_minutes
-    grid.add_row("Wishes", f"goal {plan.wishes.goal}" + (f", at most {limit:g} min" if limit else ""))
-    return Group(Text(plan.name, style="bold"), Padding(grid, (0, 0, 1, 2)))
+    if data.typed:
+        return words + say(" (described by you)")
+    return words if lengths.counted else words + say(" (estimated)")
 
 
-def decisions(plan: Plan, group: str, why: bool) -> RenderableType:
-    """Return the decisions of one subject as a table of setting, value, reason."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(width=28, style="cyan", overflow="fold")
-    table.add_column(width=15, style="bold", overflow="fold")
-    table.add_column(ratio=1, overflow="fold")
-    for name, setting in settings().items():
-        if setting.group == group:
-            decision = plan.decisions[name]
-            table.add_row(label(name, decision), show(decision.value), reason(decision, why))
-    return Padding(table, (0, 0, 1, 2))
+def machine_words(hardware: HardwareFacts) -> str:
+    """Return the machine, and whether it was probed or described."""
+    words = hardware.description
+    return words + say(" (described by you)") if hardware.origin == "typed" else words
 
 
-def label(name: str, decision: Decision) -> Text:
-    """Return the setting's name, marked when the person fixed it."""
-    mark = {"pin": " *", "edited": " *"}.get(decision.rule, "")
-    return Text(name + mark)
+def wishes_words(wishes: Wishes) -> str:
+    """Return what the person asked for, other than the settings they fixed."""
+    words = [say("goal {goal}", goal=wishes.goal)]
+    if wishes.time_limit_minutes:
+        words.append(say("training within {minutes:g} min", minutes=wishes.time_limit_minutes))
+    if wishes.context_length:
+        words.append(say("texts of {tokens:,} tokens", tokens=wishes.context_length))
+    if wishes.target != "huggingface":
+        words.append(say("for {target}", target=wishes.target))
+    if wishes.recipes:
+        words.append(say("own recipes in {folder}", folder=wishes.recipes))
+    return ", ".join(words)
 
 
-def reason(decision: Decision, why: bool) -> RenderableType:
-    """Return the reason; with `why` the rejected alternatives and the source below it."""
-    lines = [Text(decision.because)]
-    if why:
-        for alternative in decision.alternatives:
-            lines.append(Text(f"not {show(alternative.value)}: {alternative.because}", style="dim"))
-        lines.append(Text(f"{decision.rule} ({decision.source})", style="dim italic"))
-    return Group(*lines)
-
-
-def forecast(plan: Plan) -> RenderableType:
-    """Return memory, time and disk."""
-    return Group(memory(plan), Text(), times(plan), Text(), *notes(plan))
-
-
-def memory(plan: Plan) -> RenderableType:
-    """Return the memory of one process as a bar of its parts, with a legend."""
-    ahead = plan.forecast
-    usable = HEADROOM * ahead.memory_limit_bytes
-    title = Text.assemble(
-        ("Memory ", "bold"),
-        f"{size(ahead.peak_memory_bytes)} per process, of {size(usable)} that may be used "
-        f"({ahead.peak_memory_bytes / usable:.0%})",
-    )
-    legend = Table.grid(padding=(0, 2))
-    legend.add_column(width=2)
-    legend.add_column(style="cyan", min_width=15)
-    legend.add_column(justify="right", min_width=8)
-    legend.add_column(style="dim", overflow="fold")
-    for (name, part), style in zip(ahead.memory_parts.items(), PART_STYLES, strict=False):
-        if part.bytes:
-            legend.add_row(Text("■", style=style), name, size(part.bytes), part.because)
-    return Group(title, Text.assemble(*bar(plan)), legend)
-
-
-def bar(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Yield the coloured pieces of the memory bar; its whole width is what may be used."""
-    ahead = plan.forecast
-    usable = HEADROOM * ahead.memory_limit_bytes
-    filled = 0
-    reached = 0.0
-    for part, style in zip(ahead.memory_parts.values(), PART_STYLES, strict=False):
-        reached += part.bytes
-        cells = round(BAR_WIDTH * reached / usable) - filled
-        filled += max(0, cells)
-        yield "█" * max(0, cells), style
-    yield "·" * max(0, BAR_WIDTH - filled), "dim"
-
-
-def times(plan: Plan) -> RenderableType:
-    """Return the time of each stage and of the whole."""
-    ahead = plan.forecast
-    title = Text.assemble(("Time ", "bold"), f"about {duration(ahead.total_seconds)} in all")
-    table = Table.grid(padding=(0, 2))
-    for _ in plan.stages:
-        table.add_column(justify="right")
-    table.add_row(*(Text(stage, style="cyan") for stage in plan.stages))
-    table.add_row(*(duration(ahead.stage_seconds[stage]) for stage in plan.stages))
-    training = Text(
-        f"Training: {count(ahead.tokens_per_second)} tokens/s, {ahead.step_seconds:.2g} s per step, "
-        f"{plural(int(str(plan.value('max_steps'))), 'step')}.  Disk: {size(ahead.disk_bytes)}."
-    )
-    return Group(title, table, training)
-
-
-def notes(plan: Plan) -> Iterator[Text]:
-    """Yield what the forecast takes for granted, and what the mark means."""
-    for assumption in plan.forecast.assumptions:
-        yield Text(f"- {assumption}", style="dim")
-    if any(decision.rule in ("pin", "edited") for decision in plan.decisions.values()):
-        yield Text("* fixed by you", style="dim")
-
-
-def print_settings(console: Console) -> None:
-    """Print the table of settings that `--set` takes."""
-    for group in GROUPS:
-        console.print(Rule(Text(SUBJECTS[group], style="bold"), align="left", style="dim"))
-        table = Table.grid(padding=(0, 2))
-        table.add_column(width=28, style="cyan", overflow="fold")
-        table.add_column(width=32, overflow="fold")
-        table.add_column(ratio=1, overflow="fold")
-        for name, setting in settings().items():
-            if setting.group == group:
-                table.add_row(name, setting.expected, setting.meaning)
-        console.print(Padding(table, (0, 0, 1, 2)))
+def next_steps(file: str | None) -> Iterator[tuple[str, str | Text]]:
+    """Yield commands that a person may want next."""
+    name = file or "plan.yaml"
+    if file is None:
+        yield say("Keep it"), say("add -o {file} to the command", file=name)
+    yield say("Ask why"), f"steersman explain {name} learning_rate"
+    yield say("Ask what if"), f"steersman what-if {name} --goal quality"
+    yield say("Run it"), f"steersman run {name}"

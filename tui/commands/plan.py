@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from planner.language import current, say
+from tui.wish_options import wish_options
+
 if TYPE_CHECKING:
+    from planner.facts import Facts
     from planner.plan import Plan
     from planner.wishes import Wishes
 
@@ -15,22 +19,18 @@ EXAMPLE = "steersman plan --model smollm2-135m-instruct --data steersman-demo"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--model", help="Catalogue name, Hugging Face folder, or owner/name on a hub.")
+@click.option("--model", help="Catalogue name, Hugging Face folder, config.json, or owner/name on a hub.")
 @click.option("--data", help="File or folder of conversations, or a bundled name.")
+@click.option("--data-rows", type=click.IntRange(2), metavar="ROWS",
+              help="Instead of --data, when it is elsewhere: how many rows there are.")  # fmt: skip
+@click.option("--data-tokens", metavar="MEAN[:LONGEST]", help="With --data-rows: tokens of a row, 350:2048.")
 @click.option(
     "--hardware", help="Describe a machine instead of probing this one: '8x A100-80G nvlink', '4090'."
 )
-@click.option(
-    "--method", type=click.Choice(["full", "lora"]), help="Fix what is trained; same as --set method=..."
-)
-@click.option("--goal", type=click.Choice(["quality", "balance", "speed", "memory"]), default="balance",
-              show_default=True, help="What to favour when settings conflict.")  # fmt: skip
-@click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="MINUTES",
-              help="Training should end within this.")  # fmt: skip
-@click.option("--test-prompts", type=click.Path(), help="Held-out prompts for the end of the run [dev rows].")
-@click.option("--set", "pins", multiple=True, metavar="NAME=VALUE", help="Fix a setting; may be repeated.")
+@wish_options
 @click.option("--dev-fraction", type=click.FloatRange(0, 0.5), default=0.05, show_default=True,
               help="Share of rows to hold out when the data has no dev file.")  # fmt: skip
+@click.option("--trial", is_flag=True, help="Measure a few real steps here first, and correct the forecast.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan file here."
 )
@@ -41,18 +41,17 @@ EXAMPLE = "steersman plan --model smollm2-135m-instruct --data steersman-demo"
 def command(
     model: str | None,
     data: str | None,
+    data_rows: int | None,
+    data_tokens: str | None,
     hardware: str | None,
-    method: str | None,
-    goal: str,
-    time_limit: float | None,
-    test_prompts: str | None,
-    pins: tuple[str, ...],
     dev_fraction: float,
+    trial: bool,
     output: Path | None,
     force: bool,
     why: bool,
     as_json: bool,
     list_settings: bool,
+    **options: Any,
 ) -> None:
     """Make a plan: model, data and hardware in; every decision with its reason out.
 
@@ -62,65 +61,71 @@ def command(
     Examples:
       steersman plan --model smollm2-135m-instruct --data steersman-demo -o plan.yaml
       steersman plan --model Qwen/Qwen2.5-7B-Instruct --data chats.jsonl --hardware "8x A100-80G"
+      steersman plan --model qwen2.5-72b --data-rows 50000 --data-tokens 350:2048 --hardware "16x H800"
       steersman plan --model ./my_model --data chats.jsonl --set lora_rank=16 --time-limit 30 --why
       steersman plan --list-settings
+
+    \b
+    Exit codes: 0 planned, 2 bad input, 3 nothing fits (with the smallest changes that would).
     """
     if list_settings:
-        from tui.plan_view import print_settings
+        from tui.plan_settings import print_settings
 
         print_settings(stdout())
         return
     from planner.solve import make_plan
-    from runtime.gather import gather
-    from tui.commands.data import ProgressLine
 
-    wishes = read_wishes(method, goal, time_limit, test_prompts, pins)
-    model, data = required(model, data)
+    wishes = read_wishes(options)
+    model, data = required(model, data, data_rows, data_tokens)
     refuse_overwrite(output, force)
-    with ProgressLine("reading") as progress:
-        facts = gather(
-            model,
-            data,
-            hardware,
-            where=output.resolve().parent if output else Path.cwd(),
-            dev_fraction=dev_fraction,
-            seed=int(str(wishes.pins.get("seed", 42))),
-            report=lambda sentence: click.echo(sentence, err=True),
-            progress=progress,
-        )
+    where = output.resolve().parent if output else Path.cwd()
+    if data is None:
+        assert data_rows is not None and data_tokens is not None
+        facts = described(model, data_rows, data_tokens, hardware, where, dev_fraction, wishes.stage)
+    else:
+        facts = gathered(model, data, hardware, where, dev_fraction, wishes)
     plan = make_plan(facts, wishes)
-    show_plan(plan, as_json, why)
+    if trial:
+        plan = after_trial(plan)
+    show_plan(plan, as_json, why, output)
     if output is not None:
         write_plan(plan, output)
 
 
-def read_wishes(
-    method: str | None, goal: str, time_limit: float | None, test_prompts: str | None, texts: tuple[str, ...]
-) -> Wishes:
-    """Return the wishes of the command line; pins are checked against the settings table."""
-    from planner.errors import BadInput
-    from planner.setting_values import read_pin
+def read_wishes(options: dict[str, Any]) -> Wishes:
+    """Return the wishes of the command line, in the language that is spoken."""
     from planner.wishes import Wishes
+    from tui.wish_options import read
 
-    pins = dict(read_pin(text) for text in texts)
-    if method is not None and pins.setdefault("method", method) != method:
-        raise BadInput(
-            f"--method says {method} and --set says method={pins['method']}.", remedy="Give one of them."
-        )
-    if test_prompts is not None and not Path(test_prompts).is_file():
-        raise BadInput(f"There is no file {test_prompts} with test prompts.")
-    values: dict[str, Any] = {"goal": goal, "time_limit_minutes": time_limit, "test_prompts": test_prompts}
-    return Wishes(**values, pins=pins)
+    given, pins = read(options)
+    return Wishes(**given, language=current(), pins=pins)
 
 
-def required(model: str | None, data: str | None) -> tuple[str, str]:
-    """Return both, or say which one is missing."""
+def required(
+    model: str | None, data: str | None, rows: int | None, tokens: str | None
+) -> tuple[str, str | None]:
+    """Return model and data, or say what is missing or given twice; data is None when it is described."""
     from planner.errors import BadInput
 
-    missing = [name for name, value in (("--model", model), ("--data", data)) if not value]
-    if model and data:
+    described = rows is not None or tokens is not None
+    if data and described:
+        raise BadInput(
+            say("--data names the data and --data-rows and --data-tokens describe it."),
+            remedy=say("Give one of them."),
+        )
+    data_options = ("--data-rows", rows), ("--data-tokens", tokens)
+    needed = (("--model", model), *(data_options if described else (("--data", data),)))
+    missing = [name for name, value in needed if not value]
+    if model and not missing:
         return model, data
-    raise BadInput(f"A plan needs {' and '.join(missing)}.", remedy=f"For example: {EXAMPLE}")
+    names = (
+        say("{first} and {second}", first=", ".join(missing[:-1]), second=missing[-1])
+        if missing[1:]
+        else missing[0]
+    )
+    raise BadInput(
+        say("A plan needs {names}.", names=names), remedy=say("For example: {command}", command=EXAMPLE)
+    )
 
 
 def refuse_overwrite(output: Path | None, force: bool) -> None:
@@ -129,18 +134,67 @@ def refuse_overwrite(output: Path | None, force: bool) -> None:
 
     if output is not None and output.exists() and not force:
         raise BadInput(
-            f"{output} exists already.", remedy="Add --force to replace it, or choose another name."
+            say("{path} exists already.", path=output),
+            remedy=say("Add --force to replace it, or choose another name."),
         )
 
 
-def show_plan(plan: Plan, as_json: bool, why: bool) -> None:
+def gathered(
+    model: str, data: str, hardware: str | None, where: Path, dev_fraction: float, wishes: Wishes
+) -> Facts:
+    """Return the facts of a model, data that lies here, and a machine."""
+    from runtime.gather import gather
+    from tui.commands.data import ProgressLine
+
+    with ProgressLine(say("reading")) as progress:
+        return gather(
+            model,
+            data,
+            hardware,
+            where=where,
+            dev_fraction=dev_fraction,
+            seed=int(str(wishes.pins.get("seed", 42))),
+            report=report,
+            progress=progress,
+        )
+
+
+def described(
+    model: str, rows: int, tokens: str, hardware: str | None, where: Path, dev_fraction: float, stage: str
+) -> Facts:
+    """Return the facts of a model, data that is elsewhere, and a machine."""
+    from planner.data_text import parse
+    from planner.facts import Facts
+    from runtime.acquire.resolve import resolve_model
+    from runtime.gather import machine_facts, pinned
+
+    data = parse(rows, tokens, stage, dev_fraction)
+    machine = machine_facts(hardware, where)
+    return Facts(model=pinned(resolve_model(model), report), data=data, hardware=machine)
+
+
+def after_trial(plan: Plan) -> Plan:
+    """Return the plan made again with what a few real steps on this machine measured."""
+    from planner.solve import make_plan
+    from runtime.trial import trial
+
+    calibration = trial(plan, report=report)
+    return make_plan(plan.facts.model_copy(update={"calibration": calibration}), plan.wishes)
+
+
+def report(sentence: str) -> None:
+    """Say on stderr what is going on."""
+    click.echo(sentence, err=True)
+
+
+def show_plan(plan: Plan, as_json: bool, why: bool, output: Path | None) -> None:
     """Print the plan on stdout."""
     if as_json:
         click.echo(plan.model_dump_json(indent=2))
         return
     from tui.plan_view import print_plan
 
-    print_plan(plan, stdout(), why=why)
+    print_plan(plan, stdout(), why=why, file=str(output) if output else None)
 
 
 def stdout() -> Any:
@@ -158,4 +212,4 @@ def write_plan(plan: Plan, output: Path) -> None:
     from runtime.paths import write_atomically
 
     write_atomically(output, dumps(plan, output.name))
-    click.echo(f"Wrote {output}. Run it with: steersman run {output}", err=True)
+    click.echo(say("Wrote {path}. Run it with: steersman run {path}", path=output), err=True)

@@ -1,0 +1,38 @@
+"""Plans that commands read: from files, in the language that is spoken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from planner.errors import BadInput, SteersmanError
+from planner.language import current, say
+from planner.plan import Plan
+from planner.planfile import loads
+from planner.solve import make_plan
+
+
+def read_plan(path: Path) -> Plan:
+    """Return the plan in a file, edits planned around; `BadInput` in one sentence for anything else."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or say("it is not text")
+        raise BadInput(say("The plan {path} cannot be read: {reason}.", path=path, reason=reason)) from error
+    return loads(text, str(path))
+
+
+def in_language(plan: Plan, language: str | None = None) -> Plan:
+    """Return the plan with its sentences in `language`, by default the one that is spoken.
+
+    A plan is a function of facts and wishes, so it is made again with that wish alone changed. Where this
+    version would decide otherwise than the one that made the plan, the plan stays as it is.
+    """
+    language = language or current()
+    if plan.wishes.language == language:
+        return plan
+    try:
+        again = make_plan(plan.facts, plan.wishes.model_copy(update={"language": language}))
+    except SteersmanError:
+        return plan
+    same = all(again.value(name) == decision.value for name, decision in plan.decisions.items())
+    return again.model_copy(update={"name": plan.name}) if same else plan
