@@ -47,6 +47,8 @@ class Setup:
     """dense stores every score; flash and flash_mask store none."""
     fused_norm: bool = False
     fused_rope: bool = False
+    fused_qkv: bool = False
+    fused_ffn: bool = False
     fused_loss: bool = False
     """`use_fused_linear_cross_entropy`."""
     tensor_parallel_output: bool = False

@@ -128,7 +128,8 @@ def profile(row: Row, model: ModelFacts, setup: Setup) -> Profile:
         auto = "auto" in toolkit or "static" in toolkit or "fleetx" in toolkit
         return toolkits.PADDLE_STATIC if auto else PADDLENLP
     if reading.is_megatron(row):
-        return toolkits.MEGATRON
+        fp8 = "fp8" in str(row.get("precision")).lower()
+        return toolkits.float8(toolkits.MEGATRON) if fp8 else toolkits.MEGATRON
     if "torchtune" in toolkit:
         found = toolkits.TORCHTUNE
     elif "litgpt" in toolkit or "lit-gpt" in toolkit:

@@ -103,6 +103,8 @@ def setup(row: Row, model: ModelFacts) -> Setup:
         attention="dense" if row.get("flash_attention") is False else "flash",
         fused_norm=fused(row, "fused_rms_norm", "rms_norm"),
         fused_rope=fused(row, "fused_rope", "rope"),
+        fused_qkv=fused(row, "fuse_attention_qkv", "qkv"),
+        fused_ffn=fused(row, "fuse_attention_ffn", "ffn"),
         fused_loss=bool(extra.get("use_liger_kernel") in (True, "true")),
         reference_model=reference,
         sequence_length=int(row["seq_len"]),
@@ -171,21 +173,30 @@ def read_quantisation(row: Row, method: str) -> tuple[str, bool]:
 
 
 def read_targets(row: Row) -> str:
-    """Return which layers have adapters, from the stated modules."""
-    modules = str((row.get("extra") or {}).get("target_modules", "")).lower()
-    return "all-linear" if not modules or re.search(r"gate|up_proj|fc|all|w1|mlp", modules) else "attention"
+    """Return which layers have adapters: all linear ones where an MLP's is named or nothing is, except in toolkits
+    whose default is attention alone (litgpt, peft)."""
+    extra = row.get("extra") or {}
+    names = ("target_modules", "lora_targets", "lora_target_modules", "lora_target_linear")
+    modules = " ".join(str(extra[name]) for name in names if extra.get(name)).lower()
+    if not modules:
+        return "attention" if re.search(r"litgpt|lit-gpt|peft", text(row, "framework")) else "all-linear"
+    return "all-linear" if re.search(r"gate|up|fc|all|w1|mlp|true|dense", modules) else "attention"
 
 
 def read_optimizer(row: Row) -> str:
     """Return the planner's optimizer."""
     given = text(row, "optimizer")
-    return "adamw_8bit" if "8bit" in given or "8-bit" in given or "paged" in given else "adamw"
+    if re.search(r"8[-_]?bit|paged", given):
+        return "adamw_8bit"
+    moments = str((row.get("extra") or {}).get("exp_avg_dtype", ""))
+    return "adamw_16bit_moment" if "16" in moments else "adamw"
 
 
 def fused(row: Row, name: str, word: str) -> bool:
     """Return whether a kernel is fused: stated, or named in a list."""
     extra = row.get("extra") or {}
-    return str(extra.get(name, "")).lower() == "true" or word in str(extra.get("fused", ""))
+    stated = [extra.get(name), extra.get(f"use_{name}"), extra.get(name.removeprefix("fused_"))]
+    return any(str(value).lower() == "true" for value in stated) or word in str(extra.get("fused", ""))
 
 
 def sequence_parallel(row: Row, tensor: int) -> bool:

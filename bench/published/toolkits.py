@@ -16,14 +16,15 @@ TORCH = Profile(
     gradients_persist=False,
     step_copies=1.0,
     adapter_bytes=4,
+    keeps_frozen_inputs=False,
     norm_copies=3.0,
     rope_copies=1.0,
     adapter_inputs=False,
     logit_copies=1.0,
     loss_copies=3.0,
     allocator=0.09,
-    allocator_floor=int(2.5 * GIB),
-    context=int(1.5 * GIB),
+    allocator_floor=1 * GIB,
+    context=3 * GIB,
     communication=1 * GIB,
 )
 """Hugging Face Trainer. Pure bf16 weights have bf16 moments and no float32 copy (torch makes states in the
@@ -47,7 +48,7 @@ DEEPSPEED = replace(
     moment_bytes=8.0,
     gradients_persist=True,
     step_copies=0.0,
-    gathers="block",
+    gathers="billion",
 )
 
 MEGATRON = Profile(
@@ -57,7 +58,7 @@ MEGATRON = Profile(
     gated_copies=3,
     adapter_inputs=False,
     logit_copies=1.0,
-    loss_copies=2.0,
+    loss_copies=3.0,
     allocator=0.06,
     allocator_floor=int(2.5 * GIB),
     context=int(1.5 * GIB),
@@ -75,9 +76,12 @@ TORCHTUNE = replace(
 LITGPT = replace(
     TORCH,
     name="litgpt",
-    source="litgpt finetune/lora.py: bf16-true weights and adapters, chunked cross entropy",
+    source="litgpt finetune/lora.py: bf16-true weights and adapters; output layer and loss in 16 bits, in pieces of "
+    "128 tokens",
     adapter_bytes=None,
     step_copies=0.0,
+    logit_copies=3.0,
+    loss_copies=0.0,
 )
 
 PADDLE_STATIC = replace(
@@ -121,6 +125,11 @@ def wide_residual(profile: Profile) -> Profile:
 def compiled(profile: Profile) -> Profile:
     """Return the profile under torch.compile, which fuses norms, rotation and activation."""
     return replace(profile, norm_copies=0.0, rope_copies=0.0, gated_copies=3)
+
+
+def float8(profile: Profile) -> Profile:
+    """Return the profile with products in 8 bits: a copy of each weight in 8 bits (Transformer Engine)."""
+    return replace(profile, float8_copies=1.0)
 
 
 def torchtune_switches(profile: Profile, extra: dict[str, Any]) -> Profile:

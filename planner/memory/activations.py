@@ -63,7 +63,8 @@ def count(model: ModelFacts, setup: Setup, profile: Profile) -> Block:
     """Return the numbers per token of an average block."""
     hidden = model.hidden_size
     query, key, value = attention_widths(model)
-    norm = profile.norm_copies * hidden if not setup.fused_norm else 0.0
+    idle = idle_inputs(setup, profile)
+    norm = 0.0 if setup.fused_norm else hidden * max(0.0, profile.norm_copies - idle)
     drop = 0.5 * hidden * (model.dropout > 0) * setup.trains_all
     columns, mlp_columns = column_inputs(model, setup, profile)
     rope = 0.0 if setup.fused_rope or model.position != "rotary" else profile.rope_copies
@@ -73,8 +74,8 @@ def count(model: ModelFacts, setup: Setup, profile: Profile) -> Block:
         attention_split=2.0 * query + key + value + rope * (query + key) + expand + latent_width(model),
         attention_gathered=columns[1],
         scores=score_numbers(model, setup, profile),
-        mlp_whole=hidden + norm + drop + mlp_columns[0],
-        mlp_split=mlp_width(model, profile) + adapter_width(model, setup, profile),
+        mlp_whole=hidden + norm + drop + mlp_columns[0] * (1 - idle),
+        mlp_split=mlp_width(model, profile, idle) + adapter_width(model, setup, profile),
         mlp_gathered=mlp_columns[1] + routed_inputs(model),
     )
 
@@ -109,8 +110,12 @@ def column_inputs(
     if not profile.column_copies:
         return (hidden, 0.0), (hidden, 0.0)
     split = np.asarray(setup.tensor) > 1
-    mlp_layers = 2.0 if model.gated_mlp else 1.0
-    attention: tuple[Real, Real] = np.where(split, 0.0, hidden), np.where(split, 3.0 * hidden, 0.0)
+    attention_layers = 1.0 if setup.fused_qkv else 3.0
+    mlp_layers = 2.0 if model.gated_mlp and not setup.fused_ffn else 1.0
+    attention: tuple[Real, Real] = (
+        np.where(split, 0.0, hidden),
+        np.where(split, attention_layers * hidden, 0.0),
+    )
     mlp: tuple[Real, Real] = np.where(split, 0.0, hidden), np.where(split, mlp_layers * hidden, 0.0)
     return attention, mlp
 
@@ -126,10 +131,16 @@ def score_numbers(model: ModelFacts, setup: Setup, profile: Profile) -> float:
     return model.num_attention_heads * setup.sequence_length * each / setup.activation_bytes
 
 
-def mlp_width(model: ModelFacts, profile: Profile) -> float:
+def idle_inputs(setup: Setup, profile: Profile) -> int:
+    """Return 1 where the MLP's layers are frozen and keep no input: adapters on attention alone."""
+    frozen = not setup.trains_all and setup.lora_target_modules == "attention"
+    return int(frozen and not profile.keeps_frozen_inputs)
+
+
+def mlp_width(model: ModelFacts, profile: Profile, idle: int = 0) -> float:
     """Return numbers per token inside the MLP of an average block: gate, up, activated gate and product; without
     a gate the layer and its activation."""
-    tensors = profile.gated_copies if model.gated_mlp else 2
+    tensors = (profile.gated_copies if model.gated_mlp else 2) - idle
     if model.experts is None:
         return float(tensors * model.intermediate_size)
     share = model.expert_blocks / model.num_hidden_layers

@@ -96,8 +96,9 @@ def tensors(model: ModelFacts, setup: Setup, here: Stage, profile: Profile) -> d
         over = np.maximum(0.0, passing + excess - gradients - step)
         excess = np.minimum(excess, over)
         passing = over - excess
+    copies = states.float8_copies(model, setup, here, profile) + reserve.gathered(model, setup, profile)
     return {
-        "weights": states.base_weights(model, setup, here) + reserve.gathered(model, setup, profile),
+        "weights": states.base_weights(model, setup, here) + copies,
         "reference model": states.reference_weights(model, setup, here),
         "adapter": states.adapter_weights(model, setup, here, profile),
         "gradients": gradients,

@@ -52,6 +52,11 @@ class Profile:
     """Numbers per hidden channel and norm kept beside its input and output, where the norm is not fused."""
     rope_copies: float = 0.0
     """Copies of queries and keys kept beside the rotated ones, where rotation is not fused."""
+    keeps_frozen_inputs: bool = True
+    """Whether frozen linear layers keep their input; torch keeps it only for a weight's gradient, and a norm
+    then keeps one tensor less."""
+    float8_copies: float = 0.0
+    """Bytes of 8-bit copies per weight, where products run in 8 bits."""
     gated_copies: int = 4
     """Tensors of the MLP's width kept by a gated MLP: gate, up, activated gate, product; 3 where one kernel
     makes the product."""
@@ -77,8 +82,9 @@ class Profile:
     """Whether kept activations wait in host memory."""
     loss_chunks: int = 0
     """Pieces of a loss computed in pieces; 0: as many as vocabulary / hidden size (arXiv:2410.10989)."""
-    gathers: Literal["none", "block"] = "none"
-    """What sharding stage3 gathers at a time: nothing is counted, or one block and embedding and head."""
+    gathers: Literal["none", "block", "billion"] = "none"
+    """What sharding stage3 gathers at a time: nothing is counted; one block, embedding and head; or up to 10^9
+    weights (DeepSpeed's stage3_max_live_parameters)."""
     frozen_block_gradients: bool = False
     """Whether gradients of every block's input stay until the backward pass ends (sharded frozen blocks)."""
     autocast_weights: bool = False

@@ -27,7 +27,8 @@ def gathered(model: ModelFacts, setup: Setup, profile: Profile) -> Real:
     each = stored_bytes(model, setup)
     ends = (weights.embedding(model) + weights.head(model)) * (each if setup.weight_format == "none" else 2.0)
     block = weights.per_block(model) * each
-    held: Real = np.where(np.asarray(setup.sharding) == 3, (block + ends) / np.asarray(setup.tensor), 0.0)
+    at_once = block + ends if profile.gathers == "block" else each * min(1e9, model.parameters)
+    held: Real = np.where(np.asarray(setup.sharding) == 3, at_once / np.asarray(setup.tensor), 0.0)
     return held
 
 

@@ -73,6 +73,12 @@ def stored_bytes(model: ModelFacts, setup: Setup) -> float:
     return covered * bits / 8 + (1 - covered) * min(plain, 2.0)
 
 
+def float8_copies(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+    """Return bytes of 8-bit copies of the weights, where products run in 8 bits."""
+    number: Real = held_weights(model, setup, stage) * profile.float8_copies
+    return number
+
+
 def reference_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
     """Return bytes of the frozen reference model of preference learning, split as the trained one."""
     return base_weights(model, setup, stage) if setup.reference_model else 0.0
