@@ -9,9 +9,11 @@ MIB = 1024**2
 
 
 def size(number: float) -> str:
-    """Return bytes as `512 MiB` or `3.4 GiB`."""
+    """Return bytes as `512 MiB`, `3.4 GiB` or `1.2 TiB`."""
     if number < 0.95 * GIB:
         return f"{number / MIB:.0f} MiB"
+    if number >= 1000 * GIB:
+        return f"{number / 1024 / GIB:.1f} TiB"
     return f"{number / GIB:.1f} GiB" if number < 100 * GIB else f"{number / GIB:.0f} GiB"
 
 

@@ -155,10 +155,8 @@ def host_memory(plan: Plan) -> str:
 
 
 def assumptions(plan: Plan) -> RenderableType:
-    """Return what corrected the forecast and what it takes for granted, one line each."""
-    measured = plan.facts.calibration
-    sentences = [measured.because] if measured is not None and measured.because else []
-    return bullets([*sentences, *plan.forecast.assumptions])
+    """Return what the forecast takes for granted and what corrected it, one line each."""
+    return bullets(plan.forecast.assumptions)
 
 
 def said(words: dict[str, str], key: str) -> str:

@@ -37,16 +37,17 @@ def on_devices(plan: Plan) -> bool:
 
 
 def units(plan: Plan) -> int:
-    """Return what is paid for: devices that train, or machines without any."""
-    return int(str(plan.value("num_processes"))) if on_devices(plan) else plan.facts.hardware.nodes
+    """Return what is paid for: all devices of the machines, or machines without any."""
+    hardware = plan.facts.hardware
+    return hardware.device_count if on_devices(plan) else hardware.nodes
 
 
 def training_time(plan: Plan) -> Span:
     """Return the range of seconds that training may take; a single figure where none was forecast."""
     ahead = plan.forecast
-    low = getattr(ahead, "train_seconds_low", None) or ahead.train_seconds
-    high = getattr(ahead, "train_seconds_high", None) or ahead.train_seconds
-    return Span(low, high)
+    return Span(
+        ahead.train_seconds_low or ahead.train_seconds, ahead.train_seconds_high or ahead.train_seconds
+    )
 
 
 def total_time(plan: Plan) -> Span:

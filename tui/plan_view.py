@@ -34,6 +34,9 @@ TASKS = {
 }
 """Stage -> what is to be done."""
 
+UNSAVED = "plan.yaml"
+"""What the file is called in examples while there is none."""
+
 
 def print_plan(plan: Plan, console: Console, *, why: bool = False, file: str | None = None) -> None:
     """Print the plan; with `why` also what was rejected, and the source of each decision.
@@ -51,7 +54,7 @@ def print_plan(plan: Plan, console: Console, *, why: bool = False, file: str | N
     if any(decision.rule in FIXED for decision in plan.decisions.values()):
         parts.append(Text(say("* fixed by you"), style="dim"))
     console.print(indented(Group(*parts)))
-    others = other_ways(plan)
+    others = other_ways(plan, file or UNSAVED)
     if others is not None:
         console.print(heading(say("Other ways")))
         console.print(indented(others))
@@ -152,7 +155,7 @@ def wishes_words(wishes: Wishes) -> str:
 
 def next_steps(file: str | None) -> Iterator[tuple[str, str | Text]]:
     """Yield commands that a person may want next."""
-    name = file or "plan.yaml"
+    name = file or UNSAVED
     if file is None:
         yield say("Keep it"), say("add -o {file} to the command", file=name)
     yield say("Ask why"), f"steersman explain {name} learning_rate"

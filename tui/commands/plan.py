@@ -166,20 +166,24 @@ def described(
     from planner.data_text import parse
     from planner.facts import Facts
     from runtime.acquire.resolve import resolve_model
+    from runtime.calibration import calibration_for
     from runtime.gather import machine_facts, pinned
 
     data = parse(rows, tokens, stage, dev_fraction)
     machine = machine_facts(hardware, where)
-    return Facts(model=pinned(resolve_model(model), report), data=data, hardware=machine)
+    facts = Facts(model=pinned(resolve_model(model), report), data=data, hardware=machine)
+    return facts.model_copy(update={"calibration": calibration_for(facts)})
 
 
 def after_trial(plan: Plan) -> Plan:
     """Return the plan made again with what a few real steps on this machine measured."""
     from planner.solve import make_plan
+    from runtime.calibration import calibration_for
     from runtime.trial import trial
 
-    calibration = trial(plan, report=report)
-    return make_plan(plan.facts.model_copy(update={"calibration": calibration}), plan.wishes)
+    trial(plan, report=report)
+    facts = plan.facts.model_copy(update={"calibration": calibration_for(plan.facts)})
+    return make_plan(facts, plan.wishes)
 
 
 def report(sentence: str) -> None:

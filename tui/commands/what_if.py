@@ -99,10 +99,11 @@ def changed_facts(plan: Plan, model: str | None, hardware: str | None, output: P
     """Return the plan's facts with another model or machine.
 
     Token lengths stay those of the plan: another model's tokenizer may count somewhat otherwise, which is
-    said. What was measured on one machine and model corrects no other.
+    said. What was measured corrects like runs alone.
     """
     from planner.language import say
     from runtime.acquire.resolve import resolve_model
+    from runtime.calibration import calibration_for
     from runtime.gather import machine_facts, pinned
     from tui.commands.plan import report
 
@@ -121,9 +122,8 @@ def changed_facts(plan: Plan, model: str | None, hardware: str | None, output: P
                     model=plan.facts.model.name,
                 )
             )
-    if changes:
-        changes["calibration"] = None
-    return plan.facts.model_copy(update=changes)
+    facts = plan.facts.model_copy(update=changes)
+    return facts.model_copy(update={"calibration": calibration_for(facts)}) if changes else facts
 
 
 def refuse_no_change(plan: Plan, facts: Facts, wishes: Wishes) -> None:
