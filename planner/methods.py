@@ -21,7 +21,7 @@ from planner.unused import TRAINING_STAGES, unused
 __all__ = ["LOW_BIT", "TRAINING_STAGES", "Method", "blocked", "methods", "runnable", "unused", "variants"]
 
 LOW_BIT = ("nf4", "fp4")
-"""Weight formats with block scales, of PaddleSlim's CUDA operators (quantization/quantization_linear.py:89-96)."""
+"""Weight formats with block scales, by PaddleSlim's CUDA operators (quantization_linear.py:89-96)."""
 
 
 class Method(Record):
@@ -110,7 +110,14 @@ def runnable(plan: Plan) -> str:
             model_type=plan.facts.model.model_type,
         )
     else:
-        switches = ("neftune", "use_ssa", "load_best_model_at_end", "enable_auto_parallel")
+        switches = (
+            "neftune",
+            "use_ssa",
+            "load_best_model_at_end",
+            "enable_auto_parallel",
+            "fuse_attention_qkv",
+            "fuse_attention_ffn",
+        )
         on = next((name for name in switches if plan.value(name)), None)
         if on:
             reason = say("it does not support {setting} yet", setting=on)

@@ -86,9 +86,9 @@ def _method(s: Situation, setting: str) -> str:
             "Not used: method full trains all {number} weights, not adapters.",
             number=parameters(s.model.parameters),
         )
-    if setting in ADAPTER_SETTINGS and method not in ("lora", "qlora"):
-        if not (setting == "lora_rank" and method in RANKED):
-            return say("Not used: method {method} has no such setting.", method=method)
+    own_rank = setting == "lora_rank" and method in RANKED
+    if setting in ADAPTER_SETTINGS and method not in ("lora", "qlora") and not own_rank:
+        return say("Not used: method {method} has no such setting.", method=method)
     if setting == "lora_plus_scale" and s.word("lora_variant") not in ("lora_plus", "rslora_plus"):
         return say("Not used: both matrices of an adapter learn at the same rate without LoRA+.")
     if setting == "num_prefix_tokens" and method != "prefix_tuning":

@@ -17,7 +17,7 @@ the rank, and the output of an adapter then grows with the square root of the ra
 3); twice the widest rank that a plan chooses by itself."""
 
 STABLE_ALPHA = 4
-"""`lora_alpha` that upstream's scripts fix with rslora (llm/run_finetune.py, llm/alignment/dpo/run_dpo.py)."""
+"""`lora_alpha` that upstream's scripts fix with rslora (run_finetune.py, run_dpo.py:188)."""
 
 PLUS_SCALE = {"lora_plus": 16.0, "rslora_plus": 4.0}
 """Learning rate of B relative to A: arXiv:2402.12354, section 4; upstream's preset (dpo_argument.py:146)."""
@@ -80,7 +80,8 @@ def lora_variant(s: Situation) -> Choice:
     elif rank >= HIGH_RANK:
         chosen = "rslora"
         because = say(
-            "At rank {rank} plain scaling of 2 makes the adapters' output too large; rank-stabilised scaling is "
+            "At rank {rank} plain scaling of 2 makes the adapters' output too large; rank-stabilised "
+            "scaling is "
             "{alpha} / sqrt({rank}) = {scaling:.2f}.",
             rank=rank,
             alpha=STABLE_ALPHA,
@@ -102,7 +103,8 @@ def _variants(s: Situation) -> list[tuple[str, str]]:
         if rank >= HIGH_RANK
         else say("It has one learning rate for both matrices."),
         "rslora": say(
-            "Pays at high ranks, from {high} on; at rank {rank} it would scale by {scaling:.2f} instead of 2.",
+            "Pays at high ranks, from {high} on; at rank {rank} it would scale by {scaling:.2f} instead of "
+            "2.",
             high=HIGH_RANK,
             rank=rank,
             scaling=STABLE_ALPHA / rank**0.5,
@@ -113,7 +115,8 @@ def _variants(s: Situation) -> list[tuple[str, str]]:
             scale=PLUS_SCALE["lora_plus"],
         ),
         "rslora_plus": say(
-            "Upstream's preset for speed (scale {scale:g}, alpha {alpha}); it needs a learning rate of its own.",
+            "Upstream's preset for speed (scale {scale:g}, alpha {alpha}); it needs a learning rate of its "
+            "own.",
             scale=PLUS_SCALE["rslora_plus"],
             alpha=STABLE_ALPHA,
         ),

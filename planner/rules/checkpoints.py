@@ -133,7 +133,8 @@ def best(s: Situation) -> Choice:
         return Choice(
             False,
             say(
-                "Steersman's worker keeps the last state; every look is in the report, and {count} are planned.",
+                "Steersman's worker keeps the last state; every look is in the report, and {count} are "
+                "planned.",
                 count=plural(LOOKS, "evaluation"),
             ),
             (
@@ -161,7 +162,8 @@ def best(s: Situation) -> Choice:
     return Choice(
         False,
         say(
-            "The schedule ends at zero, so the last state is nearly always the best; ask for goal quality to check."
+            "The schedule ends at zero, so the last state is nearly always the best; ask for goal quality "
+            "to check."
         ),
         (not_(True, say("Saving would have to wait for evaluations.")),),
     )

@@ -1,104 +1,91 @@
-"""What the engine refuses, as a table. Checked on the complete set of decisions, whoever made them."""
+"""What engines refuse, as tables. Checked on the complete set of decisions, whoever made them."""
 
 from __future__ import annotations
 
+from planner.families import engines_for
+from planner.findings import Finding
+from planner.language import say, template
+from planner.methods import blocked
 from planner.plan import Decision
 from planner.rules.constraint import Constraint
 from planner.rules.constraints_kernels import KERNELS
+from planner.rules.constraints_methods import METHODS
 from planner.rules.constraints_parallel import PARALLEL
+from planner.rules.constraints_pipeline import PIPELINE, SHARDING
+from planner.rules.constraints_sequence import SEQUENCE
+from planner.rules.constraints_training import TRAINING
 from planner.situation import Situation
+from planner.unused import ADAPTER_SETTINGS
 from planner.wishes import Value
 
-ADAPTER_SETTINGS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_target_modules")
+__all__ = ["ADAPTER_SETTINGS", "CONSTRAINTS", "broken", "broken_by_pins", "findings"]
 
-TRAINING: tuple[Constraint, ...] = (
+BUILDS: tuple[Constraint, ...] = (
     Constraint(
-        "greedy-needs-packing",
-        ("greedy_zero_padding", "zero_padding"),
-        lambda s: s.flag("greedy_zero_padding") and not s.flag("zero_padding"),
-        lambda s: "greedy_zero_padding packs rows, and zero_padding is off.",
-        "Set greedy_zero_padding=false or zero_padding=true.",
-        "llm/run_finetune.py",
-    ),
-    Constraint(
-        "length-within-context",
-        ("max_length",),
-        lambda s: s.whole("max_length") > s.model.max_position_embeddings,
-        lambda s: (
-            f"max_length {s.whole('max_length'):,} is beyond the {s.model.max_position_embeddings:,} tokens "
-            "that the model can read."
-        ),
-        "Set it to at most that.",
-        "config.json max_position_embeddings",
-    ),
-    Constraint(
-        "prompt-leaves-answer",
-        ("src_length", "max_length"),
-        lambda s: s.whole("src_length") >= s.whole("max_length"),
-        lambda s: (
-            f"src_length {s.whole('src_length'):,} leaves no room for an answer within max_length "
-            f"{s.whole('max_length'):,}."
-        ),
-        "Set src_length below max_length.",
-        "trl/sftdata_config.py:35",
-    ),
-    Constraint(
-        "eval-needs-dev",
-        ("evaluation_strategy",),
-        lambda s: s.word("evaluation_strategy") != "no" and not s.data.dev_rows,
-        lambda s: f"evaluation_strategy is {s.word('evaluation_strategy')}, and there are no dev rows.",
-        "Set evaluation_strategy=no.",
-        "trainer/training_args.py:419",
-    ),
-    Constraint(
-        "warmup-within-steps",
-        ("warmup_steps", "max_steps"),
-        lambda s: s.whole("warmup_steps") >= s.whole("max_steps") > 1,
-        lambda s: (
-            f"warmup_steps {s.whole('warmup_steps')} never ends within max_steps {s.whole('max_steps')}."
-        ),
-        "Lower warmup_steps.",
-        "trainer_utils.py get_scheduler",
-    ),
-    Constraint(
-        "cpu-build-on-cpu",
+        "engine.cpu-build-on-cpu",
         ("engine_build",),
         lambda s: not s.hardware.devices and s.word("engine_build") != "cpu",
-        lambda s: f"engine_build {s.word('engine_build')} needs an NVIDIA GPU, and there is none.",
-        "Set engine_build=cpu.",
+        lambda s: say(
+            "engine_build {build} needs an accelerator, and there is none.", build=s.word("engine_build")
+        ),
+        template("Set engine_build=cpu."),
         "recipes/engines/engines.yaml",
-    ),
-    Constraint(
-        "adapter-without-lora",
-        (*ADAPTER_SETTINGS, "method"),
-        lambda s: s.word("method") == "full" and any(name in s.wishes.pins for name in ADAPTER_SETTINGS),
-        lambda s: "An adapter setting is fixed, and method full trains no adapters.",
-        "Set method=lora or release the lora_ settings.",
-        "peft/lora",
+        severity="fails",
     ),
 )
 
-CONSTRAINTS = (*KERNELS, *PARALLEL, *TRAINING)
+CONSTRAINTS = (*BUILDS, *METHODS, *KERNELS, *PARALLEL, *PIPELINE, *SHARDING, *SEQUENCE, *TRAINING)
 
 
 def broken(s: Situation) -> list[Constraint]:
-    """Return every constraint that the decisions break."""
-    return [constraint for constraint in CONSTRAINTS if constraint.broken(s)]
+    """Return every constraint for which the decisions have to be refused."""
+    return [constraint for constraint in CONSTRAINTS if constraint.refuses and constraint.broken(s)]
+
+
+def findings(s: Situation) -> tuple[Finding, ...]:
+    """Return everything that the decisions break, warnings included, as values."""
+    return tuple(constraint.finding(s) for constraint in CONSTRAINTS if constraint.broken(s))
 
 
 def broken_by_pins(s: Situation) -> tuple[list[Constraint], Situation]:
     """Return the constraints that the pins break on their own, and the neutral situation they were judged
     in."""
-    neutral: dict[str, Value] = {
+    trial = neutral(s)
+    return [
+        constraint
+        for constraint in CONSTRAINTS
+        if constraint.early and constraint.refuses and constraint.broken(trial)
+    ], trial
+
+
+def neutral(s: Situation) -> Situation:
+    """Return the situation with the pins alone, and with nothing split that was not fixed."""
+    able = engines_for(s.model.model_type, s.wishes.stage)
+    values: dict[str, Value] = {
+        "engine": able[0] if able else "paddlenlp",
+        "lora_variant": "plain",
+        "weight_quantize_algo": "none",
         "num_processes": s.workers,
         "tensor_parallel_degree": 1,
+        "sequence_parallel": False,
         "pipeline_parallel_degree": 1,
+        "virtual_pp_degree": 1,
         "sharding": "none",
+        "context_parallel_degree": 1,
+        "sep_parallel_degree": 1,
+        "expert_parallel_degree": 1,
     }
     trial = Situation(s.facts, s.wishes, {})
-    for name, value in neutral.items():
+    for name, value in values.items():
         fixed = s.pin(name)
-        trial.decisions[name] = Decision(
-            value=value if fixed is None else fixed, because="on trial", rule="", source=""
-        )
-    return [constraint for constraint in CONSTRAINTS if constraint.early and constraint.broken(trial)], trial
+        trial.decisions[name] = on_trial(value if fixed is None else fixed)
+    method = s.pin("method") or ("full" if blocked(trial, "lora") else "lora")
+    trial.decisions["method"] = on_trial(method)
+    if method == "qlora" and s.pin("weight_quantize_algo") is None:
+        trial.decisions["weight_quantize_algo"] = on_trial("weight_only_int8")
+    return trial
+
+
+def on_trial(value: Value) -> Decision:
+    """Return a decision that nobody made."""
+    return Decision(value=value, because="on trial", rule="", source="")

@@ -1,188 +1,284 @@
-"""What the engine refuses about processes and how they share the work."""
+"""What engines refuse about processes and how they share the work."""
 
 from __future__ import annotations
 
-from planner.families import SFT_FAMILIES
+from planner.families import Family, family
+from planner.language import say, template
+from planner.phrases import plural
 from planner.rules.constraint import Constraint
 from planner.situation import Situation
+
+DEGREES = (
+    "tensor_parallel_degree",
+    "pipeline_parallel_degree",
+    "sharding_parallel_degree",
+    "data_parallel_degree",
+    "context_parallel_degree",
+    "sep_parallel_degree",
+)
+"""Their product is the number of processes; experts are spread inside the sharding group."""
 
 
 def degrees(s: Situation) -> int:
     """Return the product of all parallel degrees."""
-    names = (
-        "tensor_parallel_degree",
-        "pipeline_parallel_degree",
-        "sharding_parallel_degree",
-        "data_parallel_degree",
-    )
     product = 1
-    for name in names:
+    for name in DEGREES:
         product *= s.whole(name)
     return product
 
 
-PARALLEL: tuple[Constraint, ...] = (
+def found(s: Situation) -> Family:
+    """Return what the engine can do with the model's architecture."""
+    return family(s.word("engine"), s.model.model_type) or Family(source="unknown")
+
+
+def over(s: Situation, name: str) -> bool:
+    """Return whether a degree is more than 1."""
+    return s.whole(name) > 1
+
+
+PROCESSES: tuple[Constraint, ...] = (
     Constraint(
-        "cpu-parallel",
-        ("tensor_parallel_degree", "pipeline_parallel_degree"),
-        lambda s: (
-            not s.on_gpu and s.whole("tensor_parallel_degree") * s.whole("pipeline_parallel_degree") > 1
-        ),
-        lambda s: "Tensor and pipeline parallelism need GPUs: Paddle refuses them on a CPU.",
-        "Set tensor_parallel_degree=1 and pipeline_parallel_degree=1.",
-        "measured",
-        early=True,
-    ),
-    Constraint(
-        "cpu-sharding",
-        ("sharding",),
-        lambda s: not s.on_gpu and s.word("sharding") in ("stage2", "stage3"),
-        lambda s: f"sharding {s.word('sharding')} needs GPUs; on a CPU Paddle offers stage1.",
-        "Set sharding=none.",
-        "measured",
-        early=True,
-    ),
-    Constraint(
-        "degrees-are-world",
+        "parallel.degrees-are-world",
         (
             "num_processes",
             "tensor_parallel_degree",
             "pipeline_parallel_degree",
             "sharding_parallel_degree",
             "data_parallel_degree",
+            "context_parallel_degree",
+            "sep_parallel_degree",
         ),
         lambda s: degrees(s) != s.whole("num_processes"),
-        lambda s: (
-            f"The parallel degrees multiply to {degrees(s)}, and there are {s.whole('num_processes')} "
-            "processes."
+        lambda s: say(
+            "The parallel degrees multiply to {product}, and there are {processes} processes.",
+            product=degrees(s),
+            processes=s.whole("num_processes"),
         ),
-        "Release data_parallel_degree, which fills the rest.",
+        template("Release data_parallel_degree, which fills the rest."),
         "trainer/training_args.py:1148,1175",
+        early=False,
+        severity="rejects",
     ),
     Constraint(
-        "not-more-than-devices",
+        "parallel.not-more-than-devices",
         ("num_processes",),
         lambda s: s.on_gpu and s.whole("num_processes") > s.workers,
-        lambda s: f"num_processes is {s.whole('num_processes')}, and there are {s.workers} devices.",
-        "Set num_processes to the number of devices.",
+        lambda s: say(
+            "num_processes is {processes}, and there are {devices}.",
+            processes=s.whole("num_processes"),
+            devices=plural(s.workers, "device"),
+        ),
+        template("Set num_processes to the number of devices."),
         "one process per device",
         early=True,
+        severity="fails",
     ),
     Constraint(
-        "whole-nodes",
+        "parallel.whole-nodes",
         ("num_processes",),
         lambda s: s.whole("num_processes") % s.hardware.nodes != 0,
-        lambda s: (
-            f"{s.whole('num_processes')} processes cannot be spread evenly over {s.hardware.nodes} machines."
+        lambda s: say(
+            "{processes} processes cannot be spread evenly over {nodes} machines.",
+            processes=s.whole("num_processes"),
+            nodes=s.hardware.nodes,
         ),
-        "Choose a multiple of the number of machines.",
+        template("Choose a multiple of the number of machines."),
         "paddle.distributed.launch --nnodes",
         early=True,
+        severity="fails",
     ),
     Constraint(
-        "tensor-in-node",
-        ("tensor_parallel_degree",),
-        lambda s: s.whole("tensor_parallel_degree") > max(1, s.whole("num_processes") // s.hardware.nodes),
-        lambda s: f"tensor_parallel_degree {s.whole('tensor_parallel_degree')} reaches beyond one machine.",
-        "Set it to at most the devices of one machine.",
-        "arXiv:2104.04473",
-        early=True,
-    ),
-    Constraint(
-        "tensor-divides-heads",
-        ("tensor_parallel_degree",),
-        lambda s: s.model.num_attention_heads % s.whole("tensor_parallel_degree") != 0,
-        lambda s: (
-            f"tensor_parallel_degree {s.whole('tensor_parallel_degree')} does not divide the model's "
-            f"{s.model.num_attention_heads} attention heads."
+        "parallel.crowded-cores",
+        (
+            "num_processes",
+            "omp_num_threads",
         ),
-        "Choose a divisor.",
-        "llama/modeling.py:724",
-        early=True,
-    ),
-    Constraint(
-        "tensor-divides-kv-heads",
-        ("tensor_parallel_degree",),
-        lambda s: (
-            SFT_FAMILIES[s.model.model_type].kv_heads_must_divide
-            and s.model.num_key_value_heads % s.whole("tensor_parallel_degree") != 0
-        ),
-        lambda s: (
-            f"tensor_parallel_degree {s.whole('tensor_parallel_degree')} does not divide the model's "
-            f"{s.model.num_key_value_heads} key/value heads."
-        ),
-        "Choose a divisor.",
-        "qwen2/modeling.py:536",
-        early=True,
-    ),
-    Constraint(
-        "sharding-needs-degree",
-        ("sharding", "sharding_parallel_degree"),
-        lambda s: (s.word("sharding") == "none") != (s.whole("sharding_parallel_degree") == 1),
-        lambda s: (
-            f"sharding is {s.word('sharding')} and sharding_parallel_degree is "
-            f"{s.whole('sharding_parallel_degree')}: one says to share, the other not."
-        ),
-        "Set both, or neither.",
-        "trainer/training_args.py:1156",
-    ),
-    Constraint(
-        "stage2-no-pipeline",
-        ("sharding", "pipeline_parallel_degree"),
-        lambda s: s.word("sharding") in ("stage2", "stage3") and s.whole("pipeline_parallel_degree") > 1,
-        lambda s: (
-            f"sharding {s.word('sharding')} does not work with pipeline_parallel_degree "
-            f"{s.whole('pipeline_parallel_degree')}."
-        ),
-        "Set sharding=stage1.",
-        "trainer/training_args.py:1244",
-        early=True,
-    ),
-    Constraint(
-        "stage3-no-tensor",
-        ("sharding", "tensor_parallel_degree"),
-        lambda s: s.word("sharding") == "stage3" and s.whole("tensor_parallel_degree") > 1,
-        lambda s: "sharding stage3 does not work with tensor parallelism.",
-        "Set sharding=stage2.",
-        "trainer/trainer.py:2197",
-        early=True,
-    ),
-    Constraint(
-        "stage2-master-grad",
-        ("sharding", "amp_master_grad", "data_parallel_degree"),
-        lambda s: (
-            s.word("sharding") in ("stage2", "stage3")
-            and s.flag("amp_master_grad")
-            and s.whole("data_parallel_degree") != 1
-        ),
-        lambda s: (
-            f"sharding {s.word('sharding')} with amp_master_grad needs every replica in the sharding group, "
-            f"and data_parallel_degree is {s.whole('data_parallel_degree')}."
-        ),
-        "Release sharding_parallel_degree.",
-        "trainer/trainer.py:2229",
-    ),
-    Constraint(
-        "unified-not-stage3",
-        ("unified_checkpoint", "sharding"),
-        lambda s: s.flag("unified_checkpoint") and s.word("sharding") == "stage3",
-        lambda s: "unified_checkpoint is silently switched off under sharding stage3.",
-        "Set unified_checkpoint=false.",
-        "trainer/training_args.py:1806",
-    ),
-    Constraint(
-        "crowded-cores",
-        ("engine_build", "num_processes"),
         lambda s: (
             not s.on_gpu
             and s.whole("num_processes") * s.whole("omp_num_threads")
             > 4 * s.hardware.cpu.cores * s.hardware.nodes
         ),
-        lambda s: (
-            f"{s.whole('num_processes')} processes with {s.whole('omp_num_threads')} threads would crowd "
-            f"{s.hardware.cpu.cores} cores."
+        lambda s: say(
+            "{processes} processes with {threads} threads would crowd {cores} cores.",
+            processes=s.whole("num_processes"),
+            threads=s.whole("omp_num_threads"),
+            cores=s.hardware.cpu.cores,
         ),
-        "Lower num_processes or omp_num_threads.",
+        template("Lower num_processes or omp_num_threads."),
         "measured",
+        early=False,
+        severity="fails",
+    ),
+    Constraint(
+        "parallel.cpu-splits",
+        (
+            "tensor_parallel_degree",
+            "pipeline_parallel_degree",
+        ),
+        lambda s: not s.on_gpu and (over(s, "tensor_parallel_degree") or over(s, "pipeline_parallel_degree")),
+        lambda s: say("Tensor and pipeline parallelism need GPUs: Paddle refuses them on a CPU."),
+        template("Set tensor_parallel_degree=1 and pipeline_parallel_degree=1."),
+        "measured",
+        early=True,
+        severity="rejects",
+    ),
+    Constraint(
+        "parallel.cpu-sharding",
+        ("sharding",),
+        lambda s: not s.on_gpu and s.word("sharding") in ("stage2", "stage3"),
+        lambda s: say(
+            "sharding {stage} needs GPUs; on a CPU Paddle offers stage1.", stage=s.word("sharding")
+        ),
+        template("Set sharding=none."),
+        "measured",
+        early=True,
+        severity="rejects",
+    ),
+    Constraint(
+        "parallel.cpu-sequence",
+        (
+            "sequence_parallel",
+            "context_parallel_degree",
+            "sep_parallel_degree",
+        ),
+        lambda s: (
+            not s.on_gpu
+            and (
+                s.flag("sequence_parallel")
+                or over(s, "context_parallel_degree")
+                or over(s, "sep_parallel_degree")
+            )
+        ),
+        lambda s: say("Splitting a sequence needs GPUs: Paddle refuses it on a CPU."),
+        template("Set sequence_parallel=false and both degrees to 1."),
+        "measured: 'Fleet' object has no attribute '_hcg'; transformers/fusion_ops.py:73",
+        early=True,
+        severity="rejects",
+    ),
+    Constraint(
+        "parallel.auto-scripts",
+        ("enable_auto_parallel",),
+        lambda s: s.flag("enable_auto_parallel"),
+        lambda s: say(
+            "enable_auto_parallel needs the scripts of upstream's llm/auto_parallel, which no recipe of "
+            "Steersman's starts."
+        ),
+        template("Set enable_auto_parallel=false."),
+        "trainer/training_args.py:965; llm/auto_parallel",
+        early=False,
+        severity="rejects",
     ),
 )
+
+TENSOR: tuple[Constraint, ...] = (
+    Constraint(
+        "parallel.tensor-family",
+        ("tensor_parallel_degree",),
+        lambda s: over(s, "tensor_parallel_degree") and not found(s).tensor_parallel,
+        lambda s: say(
+            "{engine} cannot split {kind} models with tensor_parallel_degree {degree}.",
+            engine=s.word("engine"),
+            kind=s.model.model_type,
+            degree=s.whole("tensor_parallel_degree"),
+        ),
+        template("Set tensor_parallel_degree=1."),
+        "recipes/engines/*/families.yaml",
+        early=True,
+        severity="rejects",
+    ),
+    Constraint(
+        "parallel.tensor-in-node",
+        ("tensor_parallel_degree",),
+        lambda s: s.whole("tensor_parallel_degree") > max(1, s.whole("num_processes") // s.hardware.nodes),
+        lambda s: say(
+            "tensor_parallel_degree {degree} reaches beyond one machine.",
+            degree=s.whole("tensor_parallel_degree"),
+        ),
+        template("Set it to at most the devices of one machine."),
+        "arXiv:2104.04473, section 5.4",
+        early=True,
+        severity="fails",
+    ),
+    Constraint(
+        "parallel.tensor-divides-heads",
+        ("tensor_parallel_degree",),
+        lambda s: s.model.num_attention_heads % s.whole("tensor_parallel_degree") != 0,
+        lambda s: say(
+            "tensor_parallel_degree {degree} does not divide the model's {heads} attention heads.",
+            degree=s.whole("tensor_parallel_degree"),
+            heads=s.model.num_attention_heads,
+        ),
+        template("Choose a divisor."),
+        "transformers/llama/modeling.py:724",
+        early=True,
+        severity="rejects",
+    ),
+    Constraint(
+        "parallel.tensor-divides-kv-heads",
+        ("tensor_parallel_degree",),
+        lambda s: (
+            found(s).kv_heads_must_divide
+            and s.model.num_key_value_heads % s.whole("tensor_parallel_degree") != 0
+        ),
+        lambda s: say(
+            "tensor_parallel_degree {degree} does not divide the model's {heads} key/value heads.",
+            degree=s.whole("tensor_parallel_degree"),
+            heads=s.model.num_key_value_heads,
+        ),
+        template("Choose a divisor."),
+        "transformers/qwen2/modeling.py:536",
+        early=True,
+        severity="rejects",
+    ),
+    Constraint(
+        "parallel.tensor-divides-width",
+        ("tensor_parallel_degree",),
+        lambda s: (
+            s.model.intermediate_size % s.whole("tensor_parallel_degree") != 0
+            or s.model.vocab_size % s.whole("tensor_parallel_degree") != 0
+        ),
+        lambda s: say(
+            "tensor_parallel_degree {degree} does not divide the MLP of {width:,} or the vocabulary of "
+            "{words:,}.",
+            degree=s.whole("tensor_parallel_degree"),
+            width=s.model.intermediate_size,
+            words=s.model.vocab_size,
+        ),
+        template("Choose a divisor."),
+        "paddle fleet/layers/mpu/mp_layers.py",
+        early=True,
+        severity="fails",
+    ),
+    Constraint(
+        "parallel.sequence-needs-tensor",
+        (
+            "sequence_parallel",
+            "tensor_parallel_degree",
+        ),
+        lambda s: s.flag("sequence_parallel") and not over(s, "tensor_parallel_degree"),
+        lambda s: say(
+            "sequence_parallel splits what tensor parallelism leaves whole, and tensor_parallel_degree is 1."
+        ),
+        template("Set sequence_parallel=false."),
+        "llm/run_pretrain.py:438; trainer/training_args.py:694",
+        early=False,
+        severity="ignored",
+    ),
+    Constraint(
+        "parallel.sequence-family",
+        ("sequence_parallel",),
+        lambda s: s.flag("sequence_parallel") and s.on_gpu and not found(s).sequence_parallel,
+        lambda s: say(
+            "{engine} has no sequence_parallel for {kind} models.",
+            engine=s.word("engine"),
+            kind=s.model.model_type,
+        ),
+        template("Set sequence_parallel=false."),
+        "recipes/engines/*/families.yaml",
+        early=True,
+        severity="ignored",
+    ),
+)
+
+PARALLEL = (*PROCESSES, *TENSOR)

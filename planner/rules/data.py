@@ -94,7 +94,8 @@ def max_length(s: Situation) -> Choice:
         return Choice(
             pack,
             say(
-                "Text is cut into pieces of {length} tokens: every position learns, up to {most} that the model can "
+                "Text is cut into pieces of {length} tokens: every position learns, up to {most} that the "
+                "model can "
                 "read.",
                 length=count(pack),
                 most=count(s.model.max_position_embeddings),
@@ -107,7 +108,8 @@ def max_length(s: Situation) -> Choice:
     return Choice(
         pack,
         say(
-            "A pack of {length} tokens takes about {rows:.1f} rows (average {mean:.0f} tokens, longest {longest}"
+            "A pack of {length} tokens takes about {rows:.1f} rows (average {mean:.0f} tokens, longest "
+            "{longest}"
             "{how}), so that a run has about {steps} steps or more.",
             length=count(pack),
             rows=rows,
@@ -169,7 +171,8 @@ def zero_padding(s: Situation) -> Choice:
         return Choice(
             True,
             say(
-                "The script of stage {stage} always packs rows, about {rows:.1f} of them into {length:,} tokens.",
+                "The script of stage {stage} always packs rows, about {rows:.1f} of them into {length:,} "
+                "tokens.",
                 stage=stage,
                 rows=length / mean,
                 length=length,
@@ -192,7 +195,8 @@ def zero_padding(s: Situation) -> Choice:
     return Choice(
         True,
         say(
-            "About {rows:.1f} rows of {mean:.0f} tokens share a sequence of {length:,}, kept apart by the attention "
+            "About {rows:.1f} rows of {mean:.0f} tokens share a sequence of {length:,}, kept apart by the "
+            "attention "
             "mask.",
             rows=rows,
             mean=mean,
@@ -234,7 +238,8 @@ def src_length(s: Situation) -> Choice:
         return Choice(
             length - 8,
             say(
-                "Every row fits into {length:,} tokens, so no prompt needs cutting; 8 are kept for the answer.",
+                "Every row fits into {length:,} tokens, so no prompt needs cutting; 8 are kept for the "
+                "answer.",
                 length=length,
             ),
             (not_(length, say("A prompt that long would leave no token to learn from.")),),
@@ -244,7 +249,8 @@ def src_length(s: Situation) -> Choice:
     return Choice(
         value,
         say(
-            "Rows have up to {longest} tokens: a prompt is cut to {value:,}, so that {rest} of {length:,} stay for "
+            "Rows have up to {longest} tokens: a prompt is cut to {value:,}, so that {rest} of {length:,} "
+            "stay for "
             "the answer, which has {answer} on average.",
             longest=count(s.data.lengths.max),
             value=value,

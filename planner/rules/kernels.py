@@ -213,7 +213,8 @@ def _fused(s: Situation, ability: str, what: str) -> Choice:
     return Choice(
         False,
         say(
-            "Weights would be saved fused, and neither the proof of the merge nor other tools read {what} that way.",
+            "Weights would be saved fused, and neither the proof of the merge nor other tools read {what} "
+            "that way.",
             what=what,
         ),
         (not_(True, say("A few percent faster, and a result that only PaddleNLP loads.")),),
@@ -236,7 +237,8 @@ def fused_loss(s: Situation) -> Choice:
     return Choice(
         False,
         say(
-            "It needs the package paddlenlp_kernel (Triton), which the engine does not hold; the scores of one "
+            "It needs the package paddlenlp_kernel (Triton), which the engine does not hold; the scores of "
+            "one "
             "sequence take {whole}.",
             whole=whole,
         ),

@@ -1,114 +1,19 @@
-"""What is trained, and with which toolkit."""
+"""What is trained: every weight or adapters, and how the frozen weights are stored."""
 
 from __future__ import annotations
 
-from planner.did_you_mean import hint
-from planner.engine_builds import engines, pick_build
-from planner.errors import NothingFeasible
-from planner.families import engines_for, families, family
 from planner.language import say
-from planner.methods import LOW_BIT, TRAINING_STAGES, blocked
+from planner.methods import LOW_BIT, blocked
 from planner.phrases import parameters, plural, size
 from planner.plan import Alternative
 from planner.rules.adapters import EARLY_RULES as ADAPTER_RULES
 from planner.rules.adapters import method_reasons
+from planner.rules.engine import engine as engine
+from planner.rules.engine import engine_build as engine_build
 from planner.rules.rule import Choice, not_, rule
 from planner.search import FULL_ROWS, Candidate, outcome
 from planner.setup import adapter_parameters
 from planner.situation import Situation
-
-ONLY_PADDLENLP = ("kto", "reward", "embedding", "quantise")
-"""Stages that paddleformers does not have (cli/train/tuner.py:49-68)."""
-
-
-@rule(
-    "method.engine",
-    "engine",
-    "PaddleNLP 3.0.0b4 llm/utils/data.py get_convert_example, trl/llm_utils.py; paddleformers cli/train/tuner.py",
-)
-def engine(s: Situation) -> Choice:
-    """The toolkit that knows the model's architecture and has the stage."""
-    kind, stage = s.model.model_type, s.wishes.stage
-    able = engines_for(kind, stage)
-    pinned = s.pin("engine")
-    if not able and pinned is None:
-        raise NothingFeasible(*_no_engine(s))
-    chosen = able[0] if able else str(pinned)
-    others = tuple(
-        not_(name, _why_not(s, name, able)) for name in ("paddlenlp", "paddleformers") if name != chosen
-    )
-    if chosen == "paddlenlp":
-        return Choice(
-            chosen,
-            say(
-                "PaddleNLP trains {kind} models in stage {stage}, and what it saves is merged, reloaded and proven.",
-                kind=kind,
-                stage=stage,
-            )
-            if stage in TRAINING_STAGES
-            else say("PaddleNLP has the scripts of stage {stage} for {kind} models.", kind=kind, stage=stage),
-            others,
-        )
-    found = family(chosen, kind)
-    because = say(
-        "PaddleNLP does not train {kind} models in stage {stage}; PaddleFormers does.", kind=kind, stage=stage
-    )
-    if found is not None and found.needs_paddlefleet:
-        because = say("{because} It needs the extra package paddlefleet.", because=because)
-    return Choice(chosen, because, others)
-
-
-def _why_not(s: Situation, name: str, able: tuple[str, ...]) -> str:
-    if name in able:
-        found = family(name, s.model.model_type)
-        if found is not None and found.needs_paddlefleet:
-            return say(
-                "It trains {kind} models too, but only with the extra package paddlefleet.",
-                kind=s.model.model_type,
-            )
-        return say(
-            "It trains {kind} models too; its merge was measured to write wrong weights on a processor.",
-            kind=s.model.model_type,
-        )
-    if name == "paddleformers" and s.wishes.stage in ONLY_PADDLENLP:
-        return say("It has no stage {stage}.", stage=s.wishes.stage)
-    return say(
-        "It does not train {kind} models in stage {stage}.", kind=s.model.model_type, stage=s.wishes.stage
-    )
-
-
-def _no_engine(s: Situation) -> tuple[str, str, str]:
-    """Return what is wrong, why, and what to do when no engine has the model and the stage."""
-    kind, stage = s.model.model_type, s.wishes.stage
-    known = sorted({*families("paddlenlp"), *families("paddleformers")})
-    if kind in known:
-        return (
-            say(
-                "No engine has stage {stage} for architecture `{kind}` of model `{name}`.",
-                stage=stage,
-                kind=kind,
-                name=s.model.name,
-            ),
-            "",
-            say(
-                "Choose another stage: {stages}.",
-                stages=", ".join(other for other in TRAINING_STAGES if engines_for(kind, other)),
-            ),
-        )
-    return (
-        say(
-            "Model `{name}` has architecture `{kind}`, which no engine trains.", name=s.model.name, kind=kind
-        ),
-        "",
-        hint(kind, known) or say("They train {kinds}.", kinds=", ".join(known)),
-    )
-
-
-@rule("method.engine_build", "engine_build", "recipes/engines/engines.yaml")
-def engine_build(s: Situation) -> Choice:
-    """The accelerator build of Paddle that fits driver and card."""
-    name = s.word("engine")
-    return Choice(*pick_build(s.hardware, name if name in engines() else "paddlenlp"))
 
 
 @rule("method.method", "method", "LoRA: arXiv:2106.09685; arXiv:2405.09673; QLoRA: arXiv:2305.14314")
@@ -210,7 +115,8 @@ def _not_qlora(s: Situation, rival: Candidate | None) -> str:
 @rule(
     "method.weight_format",
     "weight_quantize_algo",
-    "PaddleNLP 3.0.0b4 quantization/quantization_config.py:62-72, quantization_linear.py:89-96; QLoRA: arXiv:2305.14314",
+    "PaddleNLP 3.0.0b4 quantization/quantization_config.py:62-72, quantization_linear.py:89-96; QLoRA: "
+    "arXiv:2305.14314",
 )
 def weight_format(s: Situation) -> Choice:
     """As the search found it: 16 bits unless the method is QLoRA."""
@@ -246,7 +152,8 @@ def _format_reason(s: Situation, name: str, chosen: str) -> str:
         return say("Does not fit: at least {peak} per device.", peak=size(rival.peak))
     if name in LOW_BIT:
         return say(
-            "Needs CUDA operators of PaddleSlim that no wheel holds, and does not work with tensor parallelism."
+            "Needs CUDA operators of PaddleSlim that no wheel holds, and does not work with tensor "
+            "parallelism."
         )
     if name == "weight_only_int8":
         return (
@@ -277,7 +184,8 @@ def neftune(s: Situation) -> Choice:
     return Choice(
         False,
         say(
-            "Its gain is in judged style of chat answers, not in correctness; the loss on {rows} cannot show it.",
+            "Its gain is in judged style of chat answers, not in correctness; the loss on {rows} cannot "
+            "show it.",
             rows=plural(max(1, s.data.dev_rows), "held-out row"),
         ),
         (
@@ -319,7 +227,8 @@ def ssa(s: Situation) -> Choice:
             not_(
                 True,
                 say(
-                    "LongLoRA attends within groups of a quarter of the text: an approximation, for llama only."
+                    "LongLoRA attends within groups of a quarter of the text: an approximation, for llama "
+                    "only."
                 ),
             ),
         ),

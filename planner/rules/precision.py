@@ -113,7 +113,8 @@ def opt_level(s: Situation) -> Choice:
     return Choice(
         "O2",
         say(
-            "Keeps the weights themselves in {precision}: {saved} less than float32, with float32 master copies "
+            "Keeps the weights themselves in {precision}: {saved} less than float32, with float32 master "
+            "copies "
             "of what is trained.",
             precision=s.word("precision"),
             saved=saved,

@@ -132,7 +132,8 @@ def reference_free(s: Situation) -> Choice:
     return Choice(
         False,
         say(
-            "The reference keeps the model close to where it started. With adapters it is the base model itself; "
+            "The reference keeps the model close to where it started. With adapters it is the base model "
+            "itself; "
             "with full training a frozen copy of {copy}.",
             copy=copy,
         ),

@@ -46,7 +46,8 @@ def mkl(s: Situation) -> Choice:
         return Choice(
             5,
             say(
-                "On {cpu} the bundled MKL takes its slow path unless told to use AVX2; measured 1.9 times as fast.",
+                "On {cpu} the bundled MKL takes its slow path unless told to use AVX2; measured 1.9 times "
+                "as fast.",
                 cpu=cpu.name,
             ),
             (not_(0, say("About half the speed.")),),
@@ -73,7 +74,8 @@ def network(s: Situation) -> Choice:
     return Choice(
         "",
         say(
-            "{nodes} machines, and no card is known; if the start hangs, fix it: --set network_interface=eth0.",
+            "{nodes} machines, and no card is known; if the start hangs, fix it: --set "
+            "network_interface=eth0.",
             nodes=s.hardware.nodes,
         ),
     )

@@ -1,0 +1,110 @@
+"""Which toolkit trains the model, and in which build."""
+
+from __future__ import annotations
+
+from planner.did_you_mean import hint
+from planner.engine_builds import engines, pick_build
+from planner.errors import NothingFeasible
+from planner.families import engines_for, families, family
+from planner.language import say
+from planner.methods import TRAINING_STAGES
+from planner.rules.rule import Choice, not_, rule
+from planner.situation import Situation
+
+ONLY_PADDLENLP = ("kto", "reward", "embedding", "quantise")
+"""Stages that paddleformers does not have (cli/train/tuner.py:49-68)."""
+
+
+@rule(
+    "method.engine",
+    "engine",
+    "PaddleNLP 3.0.0b4 llm/utils/data.py get_convert_example, trl/llm_utils.py; paddleformers "
+    "cli/train/tuner.py",
+)
+def engine(s: Situation) -> Choice:
+    """The toolkit that knows the model's architecture and has the stage."""
+    kind, stage = s.model.model_type, s.wishes.stage
+    able = engines_for(kind, stage)
+    pinned = s.pin("engine")
+    if not able and pinned is None:
+        raise NothingFeasible(*_no_engine(s))
+    chosen = able[0] if able else str(pinned)
+    others = tuple(
+        not_(name, _why_not(s, name, able)) for name in ("paddlenlp", "paddleformers") if name != chosen
+    )
+    if chosen == "paddlenlp":
+        return Choice(
+            chosen,
+            say(
+                "PaddleNLP trains {kind} models in stage {stage}, and what it saves is merged, reloaded "
+                "and proven.",
+                kind=kind,
+                stage=stage,
+            )
+            if stage in TRAINING_STAGES
+            else say("PaddleNLP has the scripts of stage {stage} for {kind} models.", kind=kind, stage=stage),
+            others,
+        )
+    found = family(chosen, kind)
+    because = say(
+        "PaddleNLP does not train {kind} models in stage {stage}; PaddleFormers does.", kind=kind, stage=stage
+    )
+    if found is not None and found.needs_paddlefleet:
+        because = say("{because} It needs the extra package paddlefleet.", because=because)
+    return Choice(chosen, because, others)
+
+
+def _why_not(s: Situation, name: str, able: tuple[str, ...]) -> str:
+    if name in able:
+        found = family(name, s.model.model_type)
+        if found is not None and found.needs_paddlefleet:
+            return say(
+                "It trains {kind} models too, but only with the extra package paddlefleet.",
+                kind=s.model.model_type,
+            )
+        return say(
+            "It trains {kind} models too; its merge was measured to write wrong weights on a processor.",
+            kind=s.model.model_type,
+        )
+    if name == "paddleformers" and s.wishes.stage in ONLY_PADDLENLP:
+        return say("It has no stage {stage}.", stage=s.wishes.stage)
+    return say(
+        "It does not train {kind} models in stage {stage}.", kind=s.model.model_type, stage=s.wishes.stage
+    )
+
+
+def _no_engine(s: Situation) -> tuple[str, str, str]:
+    """Return what is wrong, why, and what to do when no engine has the model and the stage."""
+    kind, stage = s.model.model_type, s.wishes.stage
+    known = sorted({*families("paddlenlp"), *families("paddleformers")})
+    if kind in known:
+        return (
+            say(
+                "No engine has stage {stage} for architecture `{kind}` of model `{name}`.",
+                stage=stage,
+                kind=kind,
+                name=s.model.name,
+            ),
+            "",
+            say(
+                "Choose another stage: {stages}.",
+                stages=", ".join(other for other in TRAINING_STAGES if engines_for(kind, other)),
+            ),
+        )
+    return (
+        say(
+            "Model `{name}` has architecture `{kind}`, which no engine trains.", name=s.model.name, kind=kind
+        ),
+        "",
+        hint(kind, known) or say("They train {kinds}.", kinds=", ".join(known)),
+    )
+
+
+@rule("method.engine_build", "engine_build", "recipes/engines/engines.yaml")
+def engine_build(s: Situation) -> Choice:
+    """The accelerator build of Paddle that fits driver and card."""
+    name = s.word("engine")
+    return Choice(*pick_build(s.hardware, name if name in engines() else "paddlenlp"))
+
+
+RULES = (engine, engine_build)
