@@ -99,6 +99,23 @@ def describe(run: RunFolder, task: StageTask, verdict: Verdict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def check_runnable(table: Table) -> None:
+    """Refuse a plan that Steersman plans and renders, and does not run itself today."""
+    from planner.errors import BadInput
+    from planner.language import say
+    from planner.methods import runnable
+
+    plan = getattr(table, "plan", None)
+    why = "" if plan is None else runnable(plan)
+    if why:
+        raise BadInput(
+            why,
+            remedy=say(
+                "`steersman render` writes a folder whose launch.sh runs it with the toolkit's own scripts."
+            ),
+        )
+
+
 def check_fit(table: Table, *, yes: bool) -> None:
     """Refuse a plan whose own forecast says that it does not fit, unless the person insists."""
     from planner.errors import NothingFeasible

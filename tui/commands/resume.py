@@ -33,6 +33,7 @@ def command(
     folder = find_run(run)
     table = build_table(folder)
     session.check_stage(until, table)
+    session.check_runnable(table)
     if dry_run:
         session.dry_run(folder, table)
         return

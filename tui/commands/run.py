@@ -67,6 +67,7 @@ def command(
     root, known = choose_run(run_folder, name, text)
     table = module.build(RunFolder(root), text)
     session.check_stage(until, table)
+    session.check_runnable(table)
     session.check_fit(table, yes=yes)
     if dry_run:
         session.dry_run(RunFolder(root), table)
