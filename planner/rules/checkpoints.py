@@ -13,6 +13,7 @@ from planner.rules.adapters import own_worker
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.setup import trainable_parameters
 from planner.situation import Situation
+from planner.unused import WITHOUT_TRAINING
 
 LOST_SECONDS = 600
 """Most training time that an interruption may cost."""
@@ -69,6 +70,8 @@ OVERLAPS = ("enable_stage2_overlap", "enable_stage1_broadcast_overlap", "enable_
 @rule("checkpoints.evaluation", "evaluation_strategy", "PaddleNLP 3.0.0b4 trainer/training_args.py:419,1056")
 def evaluation(s: Situation) -> Choice:
     """By steps, when there is something to evaluate on and time for it."""
+    if s.wishes.stage in WITHOUT_TRAINING:
+        return Choice("no", say("Nothing is trained."))
     if s.wishes.stage == "embedding":
         return Choice(
             "no",

@@ -27,7 +27,8 @@ def engine(s: Situation) -> Choice:
     able = engines_for(kind, stage)
     pinned = s.pin("engine")
     if not able and pinned is None:
-        raise NothingFeasible(*_no_engine(s))
+        what, remedy = _no_engine(s)
+        raise NothingFeasible(what, remedy=remedy)
     chosen = able[0] if able else str(pinned)
     others = tuple(
         not_(name, _why_not(s, name, able)) for name in ("paddlenlp", "paddleformers") if name != chosen
@@ -73,8 +74,8 @@ def _why_not(s: Situation, name: str, able: tuple[str, ...]) -> str:
     )
 
 
-def _no_engine(s: Situation) -> tuple[str, str, str]:
-    """Return what is wrong, why, and what to do when no engine has the model and the stage."""
+def _no_engine(s: Situation) -> tuple[str, str]:
+    """Return what is wrong and what to do when no engine has the model and the stage."""
     kind, stage = s.model.model_type, s.wishes.stage
     known = sorted({*families("paddlenlp"), *families("paddleformers")})
     if kind in known:
@@ -85,7 +86,6 @@ def _no_engine(s: Situation) -> tuple[str, str, str]:
                 kind=kind,
                 name=s.model.name,
             ),
-            "",
             say(
                 "Choose another stage: {stages}.",
                 stages=", ".join(other for other in TRAINING_STAGES if engines_for(kind, other)),
@@ -95,7 +95,6 @@ def _no_engine(s: Situation) -> tuple[str, str, str]:
         say(
             "Model `{name}` has architecture `{kind}`, which no engine trains.", name=s.model.name, kind=kind
         ),
-        "",
         hint(kind, known) or say("They train {kinds}.", kinds=", ".join(known)),
     )
 
