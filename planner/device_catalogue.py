@@ -23,6 +23,10 @@ PORTABLE = ("laptop", "mobile", "max-q")
 """Words of cards in portable computers: they share the number of a faster desktop card, never its figures."""
 
 
+WELL_KNOWN = ("A100", "H100", "V100", "T4", "RTX 4090", "RTX 3090", "P800", "910B")
+"""Examples for whoever named something that the catalogue does not hold."""
+
+
 class Device(Record):
     """One accelerator model of `recipes/devices.yaml`."""
 
@@ -81,7 +85,11 @@ def device(text: str) -> Device:
         raise BadInput(
             say("There is no device `{name}` in the catalogue.", name=text),
             remedy=hint(text, [*devices(), *(word for entry in devices().values() for word in entry.aliases)])
-            or say("It knows {names}.", names=", ".join(devices())),
+            or say(
+                "It knows {count} devices, such as {names}.",
+                count=len(devices()),
+                names=", ".join(WELL_KNOWN),
+            ),
         )
     return found
 

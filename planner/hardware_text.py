@@ -1,92 +1,210 @@
-"""Hardware in words: `8x A100-80G nvlink`, `4090`, `V100 32g x4`, `2 nodes x 8 H800 ib 400`, `cpu 16 cores
-64g`.
+"""Hardware in words: `8x A100-80G nvlink`, `4090`, `2 nodes x 8 H800 ib 400`, `laptop`, `cpu 16 cores 64g`.
 
 The text is eaten piece by piece: every rule below takes what it recognises, and what is left is the name of
-the device.
+the device. The description that a machine gets is in the same language, so it reads back to the same facts.
 """
 
 from __future__ import annotations
 
-import re
+from typing import NamedTuple
 
-from planner.device_catalogue import Device, device
+from planner.device_catalogue import Device, device, exact_device, find_device
 from planner.errors import BadInput
 from planner.facts import CpuFacts, DeviceFacts, HardwareFacts
+from planner.hardware_words import SIZE, Words
+from planner.language import say
 from planner.phrases import GIB
 
-EXAMPLES = "For example: `8x A100-80G nvlink`, `4090`, `2 nodes x 8 H800 ib 400`, `cpu 16 cores 64g`."
-SIZE = r"(\d+(?:\.\d+)?)\s*(g|gb|gib|t|tb|tib)\b"
-MOST_NODES, MOST_DEVICES, MOST_CORES = 1024, 64, 1024
+EXAMPLES = "`8x A100-80G nvlink`, `4090`, `2 nodes x 8 H800 ib 400`, `cpu 16 cores 64g`"
+MOST_NODES, MOST_DEVICES, MOST_CORES, MOST_GIB, MOST_GBIT = 1024, 64, 1024, 1 << 20, 100_000
+LONGEST = 300
+"""Characters of a description; more can only be a slip."""
 
 ASSUMED_CORES_PER_DEVICE = 8
 ASSUMED_HOST_GIB_PER_DEVICE = 64
 ASSUMED_HOST_GIB = 16
+ASSUMED_CORES = {"Mac": 8, "laptop": 4, "": 4}
+"""Of a machine without an accelerator, when the person names no cores."""
+
+HOSTED = {"colab": ("T4", 1, 1, 12), "kaggle": ("T4", 2, 2, 29)}
+"""Notebook service -> device, count, physical cores and GiB of RAM (Kaggle's documentation: 2 T4, 4 threads,
+29 GB; Colab guarantees nothing: 2 threads and 12.7 GB are usual)."""
+
+DGX_NETWORK = {"A100": 1600.0, "H100": 3200.0, "H200": 3200.0, "B200": 3200.0}
+"""Gbit/s per node of NVIDIA's DGX systems: eight ports of 200 (A100) or 400 Gbit/s (their datasheets)."""
+
+CPU_NAMES = {"", "cpu", "cpus", "amd cpu", "intel cpu", "arm cpu", "amd", "intel", "arm", "x86", "x86 cpu"}
+
+
+class Host(NamedTuple):
+    """What was said about the machine itself; None: nothing."""
+
+    cores: int | None
+    memory: int | None
+    disk: int | None
+    driver: str | None
 
 
 def parse(text: str) -> HardwareFacts:
     """Return the hardware that a person described; `BadInput` with examples or the nearest device name."""
+    if len(text) > LONGEST:
+        raise BadInput(
+            say("This description of hardware has {count} characters.", count=len(text)), remedy=examples()
+        )
     words = Words(text)
-    nodes = words.count(r"(\d+)\s*(?:nodes?|machines?|hosts?)\b") or 1
-    host = words.size(rf"{SIZE}\s*(?:of\s*)?(?:ram|host)\b") or words.size(rf"\b(?:ram|host)\s*{SIZE}")
-    disk = words.size(rf"{SIZE}\s*(?:of\s*)?disk\b") or words.size(rf"\bdisk\s*{SIZE}")
-    cores = words.count(r"(\d+)[\s-]*(?:cores?|threads?)\b")
-    driver = words.word(r"\bdriver\s*(\d+(?:\.\d+)+)")
-    link = words.link()
-    grid = words.take(r"(?<![\w.])(\d+)\s*[x×*]\s*(\d+)\s*[x×*]?\s+(?=[a-z]|\d{4})")
-    if grid:
-        nodes, count = int(grid[1]), int(grid[2])
-    else:
-        count = words.device_count()
-    memory = words.size(rf"[\s_-]*{SIZE}")
+    assumed = bool(words.take(r"\(?\bassumed\b\)?"))
+    hosted = words.word(r"\b(colab|kaggle)\b")
+    system = words.take(r"(?:(?<![\w.])(\d{1,4})\s*[x×*]?\s*)?\b(dgx|hgx)\b(\s*station)?")
+    spread = words.count(r"\b(?:on|over|across)\s+(\d{1,9})\s*(?:nodes?|machines?|hosts?|servers?)\b")
+    nodes = words.count(r"(?<![\w.])(\d{1,9})\s*(?:nodes?|machines?|hosts?|servers?)\b")
+    host = take_host(words)
+    network = words.network()
+    link = take_link(words)
+    kind = take_kind(words)
+    grid = words.take(r"(?<![\w.])(\d{1,4})\s*[x×*]\s*(\d{1,2})\s*[x×*]?\s+(?=[a-z]|\d{3,4})")
+    count = int(grid[2]) if grid else words.device_count()
+    memory = words.size(rf"[\s_-]*(?<![a-z\d.]){SIZE}")
     name = words.rest()
-    limit(text, "machines", nodes, MOST_NODES)
-    limit(text, "devices", count, MOST_DEVICES)
-    limit(text, "cores", cores or 1, MOST_CORES)
-    if name in ("", "cpu", "cpus", "amd cpu", "intel cpu", "arm cpu", "amd", "intel", "arm", "x86"):
-        if not name and cores is None:
-            raise BadInput(f"`{text}` names no hardware.", remedy=EXAMPLES)
-        return cpu_machine(text, name, nodes, cores or count, host or memory, disk)
-    found = device(name)
+    nodes = int(grid[1]) if grid else nodes or spread or int(system[1] or 1 if system else 1)
+    check(text, nodes, count, host, memory, network)
+    if hosted:
+        device_name, usual, cores, gib = HOSTED[hosted]
+        usual = usual if not name or find_device(name) == find_device(device_name) else 1
+        name, count = name or device_name, count or usual
+        host = host._replace(cores=host.cores or cores, memory=host.memory or gib * GIB)
+    if kind == "none" and name not in CPU_NAMES:
+        raise BadInput(
+            say("`{text}` names the device `{name}` and says that there is none.", text=text, name=name)
+        )
+    if name in CPU_NAMES and not system:
+        if not name and host.cores is None and kind is None:
+            raise BadInput(say("`{text}` names no hardware.", text=text), remedy=examples())
+        return cpu_machine(name, nodes, count, kind or "", host, memory, assumed)
+    if spread and count and spread > 1:
+        count = shared_out(text, count, spread)
+    found = resolve(name, memory, link, portable=kind == "laptop")
+    count = count or (4 if system and system[3] else 8 if system else 1)
+    if system and system[2] == "dgx" and nodes > 1:
+        network = network or DGX_NETWORK.get(found.name)
+    return gpu_machine(found, nodes, count, device_memory(found, memory), link, network, host)
+
+
+def gpu_machine(
+    found: Device, nodes: int, count: int, memory: int, link: str | None, network: float | None, host: Host
+) -> HardwareFacts:
+    """Return machines with accelerators of one kind. What was not said of the host is assumed, modestly."""
     each = DeviceFacts(
         name=found.name,
+        maker=found.maker,
         count=count,
-        memory_bytes=device_memory(found, memory),
-        compute_capability=found.capability,
+        memory_bytes=memory,
+        compute_capability=found.capability or None,
     )
-    interconnect = link or (found.link if count > 1 else None)
+    interconnect = (link or found.link) if count > 1 else None
     return HardwareFacts(
-        description=described(nodes, each, interconnect),
+        description=described(nodes, each, interconnect, network, host),
         origin="typed",
         nodes=nodes,
         cpu=CpuFacts(
-            name="not described",
-            cores=cores or ASSUMED_CORES_PER_DEVICE * count,
-            vendor="other",
+            name="not described", cores=host.cores or ASSUMED_CORES_PER_DEVICE * count, vendor="other"
         ),
         devices=(each,),
-        memory_bytes=host or ASSUMED_HOST_GIB_PER_DEVICE * count * GIB,
-        disk_free_bytes=disk or 0,
+        memory_bytes=host.memory or ASSUMED_HOST_GIB_PER_DEVICE * count * GIB,
+        disk_free_bytes=host.disk or 0,
         interconnect=interconnect,
-        driver_version=driver,
+        network_gbit=network,
+        driver_version=host.driver,
     )
 
 
 def cpu_machine(
-    text: str, name: str, nodes: int, cores: int, memory: int | None, disk: int | None
+    name: str, nodes: int, count: int | None, kind: str, host: Host, memory: int | None, assumed: bool
 ) -> HardwareFacts:
-    """Return a machine without accelerators."""
-    vendor = next((word for word in ("amd", "intel", "arm") if word in name), "other")
-    flags = ("avx2",) if vendor in ("amd", "intel", "other") else ()
-    host = memory or ASSUMED_HOST_GIB * GIB
+    """Return a machine without accelerators. The cores of a laptop or a Mac are assumed, and it says so."""
+    kind = "" if kind == "none" else kind
+    vendor = next(
+        (word for word in ("amd", "intel", "arm") if word in name), "arm" if kind == "Mac" else "other"
+    )
+    cores = host.cores or count or ASSUMED_CORES[kind]
+    check_number(kind or name, "cores", cores, MOST_CORES)
+    assumed = assumed or not (host.cores or count)
+    ram = host.memory or memory or ASSUMED_HOST_GIB * GIB
     title = {"amd": "AMD", "intel": "Intel", "arm": "Arm"}.get(vendor, "")
+    size = f"{cores} {title} CPU cores, {gib(ram)}{' (assumed)' if assumed else ''}".replace("  ", " ")
+    parts = [f"{nodes} machines, each" if nodes > 1 else "", f"{kind}," if kind else "", size]
+    extra = f", {gib(host.disk)} disk" if host.disk else ""
     return HardwareFacts(
-        description=f"{cores} {title} CPU cores, {host // GIB} GiB".replace("  ", " "),
+        description=" ".join(part for part in parts if part) + extra,
         origin="typed",
         nodes=nodes,
-        cpu=CpuFacts(name=f"{title} CPU".strip(), cores=cores, vendor=vendor, flags=flags),
-        memory_bytes=host,
-        disk_free_bytes=disk or 0,
+        cpu=CpuFacts(
+            name=f"{title} CPU".strip(),
+            cores=cores,
+            vendor=vendor,
+            flags=("avx2",) if vendor != "arm" else (),
+        ),
+        memory_bytes=ram,
+        disk_free_bytes=host.disk or 0,
     )
+
+
+def take_host(words: Words) -> Host:
+    """Take memory, disk, cores and driver of the machine."""
+    memory = words.size(rf"{SIZE}\s*(?:of\s*)?(?:ram|host)\b") or words.size(rf"\b(?:ram|host)\s*{SIZE}")
+    disk = words.size(rf"{SIZE}\s*(?:of\s*)?disk\b") or words.size(rf"\bdisk\s*{SIZE}")
+    cores = words.take(
+        r"(?<![\w.])(\d{1,9})[\s-]*((?:amd|intel|arm)\s+)?(cpu\s+)?(?:v?cpus|cores?|threads?)\b"
+    )
+    if cores:
+        words.text += f"{cores[2] or ''} {cores[3] or ''}"
+    driver = words.word(r"\bdriver\s*(\d+(?:\.\d+)+)")
+    return Host(int(cores[1]) if cores else None, memory, disk, driver)
+
+
+def take_link(words: Words) -> str | None:
+    """Take the link inside a node; `a100 pcie nvlink` is a PCIe card with a bridge: NVLink is the answer."""
+    pcie = words.take(r"\bpcie(?:\s*gen\s*\d|\s*\d\.0)?\b")
+    match = words.take(r"\b(nvlink|nvswitch|hccs|xpulink)\b")
+    if match:
+        if pcie:
+            words.text += " pcie "
+        return "nvlink" if match[1].startswith("nv") else match[1]
+    return "pcie" if pcie else None
+
+
+def take_kind(words: Words) -> str | None:
+    """Take what says that there is no accelerator worth naming: `no gpu`, `laptop`, `m2 macbook`."""
+    mac = r"(?:macbook|imac|mac)(?:\s*(?:pro|air|mini|studio|max))*"
+    chip = r"(?:apple\s*)?\bm[1-5]\b(?:\s*(?:pro|max|ultra))?"
+    if words.take(rf"\b(?:{chip}\s*{mac}|{mac}\s*{chip}|{mac}|{chip})\b"):
+        words.take(r"\bapple\b")
+        return "Mac"
+    if words.take(
+        r"\b(?:no|without)\s+(?:an?\s+)?(?:gpus?|graphics\s+cards?|accelerators?)\b|\bcpu[\s-]only\b"
+    ):
+        words.take(r"\b(?:laptop|notebook)\b")
+        return "none"
+    return "laptop" if words.take(r"\b(?:laptop|notebook)\b") else None
+
+
+def resolve(name: str, memory: int | None, link: str | None, portable: bool) -> Device:
+    """Return the device of that name, in the variant that memory, slot and housing tell apart."""
+    size = f"{memory // GIB}g" if memory else ""
+    found = find_device(name) or (find_device(name[:-1]) if name.endswith("s") else None) or None
+    stem = name
+    if found is not None:
+        stem = " ".join(word for word in found.name.split() if not (word[0].isdigit() and word.endswith("G")))
+        size = size or next(
+            (word for word in found.name.split() if word[0].isdigit() and word.endswith("G")), ""
+        )
+    stems = [stem] if found is None or found.link == "pcie" or link != "pcie" else [f"{stem} pcie", stem]
+    stems = [f"{stem} laptop", *stems] if portable else stems
+    for each in stems:
+        for key in (f"{each} {size}", each):
+            variant = exact_device(key)
+            if variant and (memory is None or memory // GIB in variant.memory_gib):
+                return variant
+    return found or device(name)
 
 
 def device_memory(found: Device, given: int | None) -> int:
@@ -94,81 +212,85 @@ def device_memory(found: Device, given: int | None) -> int:
     if given is None:
         return found.memory_gib[0] * GIB
     if given // GIB not in found.memory_gib:
-        sizes = " or ".join(f"{size} GiB" for size in found.memory_gib)
-        raise BadInput(f"{found.name} has {sizes} of memory, not {given // GIB} GiB.")
-    return given
-
-
-def described(nodes: int, each: DeviceFacts, link: str | None) -> str:
-    """Return one line a person recognises."""
-    parts = [f"{nodes} machines, each" if nodes > 1 else ""]
-    parts.append(f"{each.count} x" if each.count > 1 else "")
-    parts += [each.name, f"{each.memory_bytes // GIB} GiB", f"({link})" if link else ""]
-    return " ".join(part for part in parts if part)
-
-
-def limit(text: str, noun: str, number: int, most: int) -> None:
-    """Refuse a number that can only be a slip."""
-    if not 1 <= number <= most:
-        raise BadInput(f"`{text}`: {number} {noun} cannot be meant; from 1 to {most} are planned for.")
-
-
-class Words:
-    """The text that is still to be understood."""
-
-    def __init__(self, text: str) -> None:
-        self.text = f" {text.lower().strip()} "
-
-    def take(self, pattern: str) -> re.Match[str] | None:
-        """Return the first match and cut it out."""
-        match = re.search(pattern, self.text)
-        if match:
-            self.text = f"{self.text[: match.start()]} {self.text[match.end() :]}"
-        return match
-
-    def count(self, pattern: str) -> int | None:
-        """Return a whole number."""
-        match = self.take(pattern)
-        return int(match[1]) if match else None
-
-    def word(self, pattern: str) -> str | None:
-        """Return a word."""
-        match = self.take(pattern)
-        return match[1] if match else None
-
-    def size(self, pattern: str) -> int | None:
-        """Return bytes; `80g`, `80 GB` and `80 GiB` all mean GiB, as devices are sold."""
-        match = self.take(pattern)
-        if match is None:
-            return None
-        return int(float(match[1]) * GIB * (1024 if match[2].startswith("t") else 1))
-
-    def link(self) -> str | None:
-        """Return the interconnect: nvlink, pcie, ib-400, roce-200."""
-        match = self.take(r"\b(ib|infiniband|roce)[\s-]*(\d+)?(?:\s*g(?:b(?:ps)?)?(?:it)?(?:/s)?)?\b")
-        if match:
-            kind = "roce" if match[1] == "roce" else "ib"
-            self.take(r"\b(nvlink|nvswitch|pcie)\b")
-            return f"{kind}-{match[2]}" if match[2] else kind
-        match = self.take(r"\b(nvlink|nvswitch|pcie)\b")
-        return None if match is None else "pcie" if match[1] == "pcie" else "nvlink"
-
-    def device_count(self) -> int:
-        """Return `8` of `8x`, `x8`, `8 gpus` and of a number that stands alone before a name."""
-        for pattern in (
-            r"(?<![\w.])(\d{1,2})\s*[x×*](?!\w*\d*g\b)",
-            r"[x×*]\s*(\d{1,3})(?![\w.])",
-            r"(?<![\w.])(\d{1,3})\s*(?:gpus?|cards?|devices?)\b",
-            r"(?<![\w.])(\d{1,2})(?=\s+[a-z\d])(?!\s*(?:g|gb|gib|t|tb)\b)",
-        ):
-            number = self.count(pattern)
-            if number is not None:
-                return number
-        return 1
-
-    def rest(self) -> str:
-        """Return what is left, without filler words."""
-        text = re.sub(
-            r"\b(nvidia|geforce|tesla|with|each|of|per|node|and|gpus?|cards?|x)\b|[,;:×*()]", " ", self.text
+        sizes = " / ".join(f"{size} GiB" for size in found.memory_gib)
+        raise BadInput(
+            say(
+                "{device} has {sizes} of memory, not {given}.",
+                device=found.name,
+                sizes=sizes,
+                given=gib(given),
+            )
         )
-        return re.sub(r"\s+", " ", text).strip(" -_")
+    return given // GIB * GIB
+
+
+def described(nodes: int, each: DeviceFacts, link: str | None, network: float | None, host: Host) -> str:
+    """Return one line a person recognises, which `parse` reads back; what is assumed is left out."""
+    size = f"{each.memory_bytes // GIB} GiB"
+    parts = [f"{nodes} machines, each" if nodes > 1 else "", f"{each.count} x" if each.count > 1 else ""]
+    parts += [each.name, "" if f"{each.memory_bytes // GIB}G" in each.name.split() else size]
+    parts += [f"({link})" if link else ""]
+    extras = [
+        f"network {plain(network)} Gbit/s" if network else "",
+        f"{host.cores} cores" if host.cores else "",
+        f"{gib(host.memory)} RAM" if host.memory else "",
+        f"{gib(host.disk)} disk" if host.disk else "",
+        f"driver {host.driver}" if host.driver else "",
+    ]
+    return ", ".join([" ".join(part for part in parts if part), *(extra for extra in extras if extra)])
+
+
+def shared_out(text: str, total: int, nodes: int) -> int:
+    """Return the devices of each node when their sum was named: `16 H100 on 2 nodes`."""
+    if total % nodes:
+        raise BadInput(
+            say(
+                "`{text}`: {total} devices do not divide evenly over {nodes} nodes.",
+                text=text,
+                total=total,
+                nodes=nodes,
+            ),
+            remedy=say("Say how many each node has: `2 nodes x 8 H100`."),
+        )
+    return total // nodes
+
+
+def check(
+    text: str, nodes: int, count: int | None, host: Host, memory: int | None, network: float | None
+) -> None:
+    """Refuse numbers that can only be slips."""
+    check_number(text, "machines", nodes, MOST_NODES)
+    check_number(text, "devices", 1 if count is None else count, MOST_DEVICES)
+    check_number(text, "cores", 1 if host.cores is None else host.cores, MOST_CORES)
+    for size in (memory, host.memory, host.disk):
+        check_number(text, "GiB", 1 if size is None else size / GIB, MOST_GIB)
+    check_number(text, "Gbit/s", 1 if network is None else network, MOST_GBIT)
+
+
+def check_number(text: str, noun: str, number: float, most: int) -> None:
+    """Refuse a number outside of 1 to `most`."""
+    if not 1 <= number <= most:
+        raise BadInput(
+            say(
+                "`{text}`: {number} {noun} cannot be meant; from 1 to {most} are planned for.",
+                text=text,
+                number=plain(number),
+                noun=noun,
+                most=most,
+            )
+        )
+
+
+def examples() -> str:
+    """Return the sentence that shows how hardware is described."""
+    return say("For example: {examples}.", examples=EXAMPLES)
+
+
+def gib(size: int) -> str:
+    """Return bytes as `80 GiB`, exactly."""
+    return f"{plain(size / GIB)} GiB"
+
+
+def plain(number: float) -> str:
+    """Return `400` or `12.5`."""
+    return str(int(number)) if number == int(number) else repr(float(number))
