@@ -79,23 +79,23 @@ def load(path: Path = CASES, core_only: bool = True) -> tuple[list[Case], list[U
             continue
         try:
             cases.append(case(row))
-        except Unmappable as why:
+        except (Unmappable, ValueError, KeyError, TypeError) as why:
             unmapped.append(Unmapped(row, str(why)))
     return cases, unmapped
 
 
 def case(row: Row) -> Case:
     """Return one row in the planner's terms; `Unmappable` says what is missing or unknown."""
+    measured = str(row.get("mem_metric")).lower()
+    if "activation" in measured or "not a peak" in measured:
+        raise Unmappable(f"no peak was measured but {row.get('mem_metric')}")
     model = models.model(str(row.get("model")))
     if model is None:
         raise Unmappable(f"unknown model {row.get('model')}")
     if row.get("seq_len") is None or row.get("micro_batch") is None:
         raise Unmappable("sequence length or micro-batch is not stated")
     model = reading.adjusted(model, row)
-    try:
-        setup = reading.setup(row, model)
-    except ValueError as why:
-        raise Unmappable(str(why)) from why
+    setup = reading.setup(row, model)
     return Case(
         row=row,
         model=model,

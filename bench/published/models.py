@@ -61,7 +61,7 @@ def model(name: str) -> ModelFacts | None:
     entry = entries().get(words(name)) or nearest(words(name))
     if entry is None:
         known = find_model(name.split("/")[-1])
-        return known.facts if known is not None and hasattr(known, "facts") else None
+        return known.facts() if known is not None else None
     stated = {
         field: int(found[1])
         for field, pattern in SHAPE_WORDS.items()

@@ -38,8 +38,8 @@ def text(row: Row, *names: str) -> str:
 
 
 def unit_bytes(row: Row) -> float:
-    """Return bytes of the row's unit: GiB, as Paddle and nvidia-smi count, except where 1e9 is stated; litgpt and
-    MindSpeed divide by 1e9."""
+    """Return bytes of the row's unit: GiB, as Paddle and nvidia-smi count, except where 1e9 is stated; litgpt
+    divides by 1e9."""
     unit = text(row, "unit")
     decimal = (
         "1e9" in unit

@@ -19,12 +19,13 @@ TORCH = Profile(
     keeps_frozen_inputs=False,
     norm_copies=3.0,
     rope_copies=1.0,
+    expand_keys=True,
     adapter_inputs=False,
     logit_copies=1.0,
     loss_copies=3.0,
     allocator=0.09,
-    allocator_floor=1 * GIB,
-    context=3 * GIB,
+    allocator_floor=2 * GIB,
+    context=2 * GIB,
     communication=1 * GIB,
 )
 """Hugging Face Trainer. Pure bf16 weights have bf16 moments and no float32 copy (torch makes states in the
@@ -60,9 +61,9 @@ MEGATRON = Profile(
     logit_copies=1.0,
     loss_copies=3.0,
     allocator=0.06,
-    allocator_floor=int(2.5 * GIB),
+    allocator_floor=3 * GIB,
     context=int(1.5 * GIB),
-    communication=500 * MIB,
+    communication=1 * GIB,
 )
 
 TORCHTUNE = replace(
@@ -93,6 +94,7 @@ PADDLE_STATIC = replace(
     late_reduce=False,
     loss_copies=2.0,
     split_vocabulary=True,
+    allocator=0.06,
 )
 
 UNCAST = ("gpt_bigcode", "gpt_neox", "falcon", "phi", "bloom", "opt", "gpt2")

@@ -114,7 +114,7 @@ PADDLENLP = Profile(
     late_reduce=True,
     allocator=0.04,
     context=int(1.5 * GIB),
-    communication=300 * MIB,
+    communication=400 * MIB,
 )
 
 PADDLEFORMERS = PADDLENLP

@@ -40,10 +40,11 @@ def pipeline_buffers(model: ModelFacts, setup: Setup) -> Real:
 
 
 def collectives(setup: Setup, profile: Profile) -> Real:
-    """Return bytes that communication libraries hold: a set of buffers for every group a process belongs to."""
+    """Return bytes that communication libraries hold: a set of buffers for every group a process belongs to; a
+    pipeline has one for the group and one for each neighbour."""
     groups = (
         (np.asarray(setup.tensor) > 1) * 1.0
-        + (np.asarray(setup.pipeline) > 1)
+        + 3.0 * (np.asarray(setup.pipeline) > 1)
         + (np.asarray(setup.replicas) > 1)
         + (np.asarray(setup.context) > 1)
         + (np.asarray(setup.expert) > 1)

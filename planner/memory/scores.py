@@ -40,6 +40,6 @@ def score_bytes(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile)
     """Return bytes of all copies of the scores at the moment of the loss, with the last hidden states."""
     width = words_at_once(model, setup, profile)
     number = tokens(setup) * width * word_bytes(setup, profile) / vocabulary_split(setup, profile)
-    ends = tokens(setup) * 2 * model.hidden_size * setup.activation_bytes
+    ends = tokens(setup) * 3 * model.hidden_size * setup.activation_bytes
     scores: Real = np.where(stage.head, number + ends, 0.0)
     return scores

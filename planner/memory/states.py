@@ -109,7 +109,8 @@ def gradient_bytes(setup: Setup, profile: Profile) -> int:
 def gradients(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
     """Return bytes of one gradient per trained weight; spread over the sharding group from stage2 on."""
     if profile.update_in_backward:
-        return weights.embedding(model) * gradient_bytes(setup, profile) / np.asarray(setup.tensor)
+        matrices = 2 if model.tie_word_embeddings else 1
+        return matrices * weights.embedding(model) * gradient_bytes(setup, profile) / np.asarray(setup.tensor)
     whole, spread = trained_weights(model, setup, stage), sharded_weights(model, setup, stage)
     number: Real = np.where(np.asarray(setup.sharding) >= 2, spread, whole) * gradient_bytes(setup, profile)
     return number
