@@ -8,18 +8,38 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from pydantic import Field
 
 from planner.errors import BadInput, NothingFeasible
 from planner.facts import DeviceFacts, HardwareFacts
+from planner.language import say
 from planner.plan import Alternative
 from planner.schema import Record
 
 TABLE = Path(__file__).resolve().parent.parent / "recipes" / "engines" / "engines.yaml"
 PREFERENCE = ("cu126", "cu118", "cu129")
 """Order of trial: the common build for Volta to Hopper, the one for older drivers and cards, Blackwell's."""
+
+
+class ByHand(NamedTuple):
+    """A build of Paddle for another maker's devices, which Steersman plans for but does not install."""
+
+    build: str
+    maker: str
+    paddle: str
+    page: str
+
+
+BY_HAND = {
+    "kunlun": ByHand("xpu", "Kunlunxin", "paddlepaddle-xpu", "Kunlunxin XPU installation"),
+    "ascend": ByHand("npu", "Huawei Ascend", "paddlepaddle and paddle-custom-npu", "Ascend NPU installation"),
+    "hygon": ByHand("dcu", "Hygon", "paddlepaddle-dcu", "Hygon DCU installation"),
+}
+"""Maker -> build. The pages stand under "hardware support" in Paddle's documentation, which names the wheels and
+Paddle's own index for each; nothing of it was tried with Steersman."""
 
 
 class EngineBuild(Record):
@@ -79,6 +99,8 @@ def pick_build(
         reason = "there is no NVIDIA GPU on this machine"
         others = tuple(Alternative(value=name, because=_sentence(reason)) for name in builds if name != "cpu")
         return "cpu", "No NVIDIA GPU, so the CPU build of Paddle is used.", others
+    if any(device.maker != "nvidia" for device in hardware.devices):
+        return _build_by_hand(hardware, builds)
     objections = {name: _objection(builds[name], hardware) for name in PREFERENCE if name in builds}
     chosen = next((name for name, objection in objections.items() if not objection), None)
     if chosen is None:
@@ -89,6 +111,39 @@ def pick_build(
             reason = objection or f"it would serve too, but {chosen} comes first in the order of trial"
             alternatives.append(Alternative(value=name, because=_sentence(reason)))
     return chosen, _because(chosen, builds[chosen], hardware), tuple(alternatives)
+
+
+def _build_by_hand(
+    hardware: HardwareFacts, builds: dict[str, EngineBuild]
+) -> tuple[str, str, tuple[Alternative, ...]]:
+    """Return the build for devices of another maker; `NothingFeasible` for a mixture of makers."""
+    makers = {device.maker for device in hardware.devices}
+    if len(makers) > 1:
+        raise NothingFeasible(
+            say("No Paddle build serves devices of several makers at once."),
+            why=say("This machine has {devices}.", devices=", ".join(d.name for d in hardware.devices)),
+            remedy=say("Plan for the devices of one maker, named with `--hardware`."),
+        )
+    found = BY_HAND[makers.pop()]
+    because = say(
+        "{device} needs Paddle for {maker} devices ({paddle}), which comes from Paddle's own index. Steersman "
+        'writes the plan and its files for it; install it by hand as the page "{page}" of Paddle\'s '
+        "documentation says. This build was not tested here.",
+        device=hardware.devices[0].name,
+        maker=found.maker,
+        paddle=found.paddle,
+        page=found.page,
+    )
+    others = [
+        Alternative(
+            value=name,
+            because=say("It would leave the {maker} devices idle.", maker=found.maker)
+            if name == "cpu"
+            else say("It is for NVIDIA GPUs."),
+        )
+        for name in builds
+    ]
+    return found.build, because, tuple(others)
 
 
 def _because(name: str, build: EngineBuild, hardware: HardwareFacts) -> str:

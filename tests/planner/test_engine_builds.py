@@ -7,6 +7,7 @@ import pytest
 from planner.engine_builds import build_of, engines, pick_build, version
 from planner.errors import BadInput, NothingFeasible
 from planner.facts import CpuFacts, DeviceFacts, HardwareFacts
+from planner.hardware_text import parse
 
 
 def machine(*capabilities: str | None, driver: str | None = "580.65.06") -> HardwareFacts:
@@ -77,6 +78,29 @@ def test_cards_that_need_different_builds_are_refused_together() -> None:
     with pytest.raises(NothingFeasible, match="all GPUs") as caught:
         pick_build(machine("6.1", "12.0"))
     assert "CUDA_VISIBLE_DEVICES" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("hardware", "build", "wheel"),
+    [
+        ("P800 x8", "xpu", "paddlepaddle-xpu"),
+        ("8x 910B", "npu", "npu"),
+        ("8x K100-AI", "dcu", "paddlepaddle-dcu"),
+    ],
+)
+def test_other_makers_get_a_build_to_install_by_hand(hardware: str, build: str, wheel: str) -> None:
+    chosen, because, alternatives = pick_build(parse(hardware))
+    assert chosen == build
+    assert wheel in because
+    assert "by hand" in because
+    assert "not tested" in because
+    assert {each.value for each in alternatives} == set(engines()["paddlenlp"].builds)
+
+
+def test_devices_of_two_makers_are_refused_together() -> None:
+    mixed = parse("a100").model_copy(update={"devices": parse("a100").devices + parse("p800").devices})
+    with pytest.raises(NothingFeasible, match="several makers"):
+        pick_build(mixed)
 
 
 def test_unknown_names_list_the_known_ones() -> None:
