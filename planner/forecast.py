@@ -1,15 +1,19 @@
-"""The forecast of a plan: memory by part, speed, time by stage, disk."""
+"""The forecast of a plan: memory by part, speed, time by stage, disk, cost."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from planner import memory, pace
+from planner import memory, pace, speed
 from planner.budget import look_seconds, start_seconds
-from planner.layout import memory_limit
-from planner.phrases import GIB, MIB, duration
-from planner.plan import Forecast
+from planner.language import say
+from planner.phrases import GIB, MIB, duration, plural
+from planner.plan import Forecast, MemoryPart
 from planner.rules.checkpoints import checkpoint_bytes
+from planner.search.base import memory_limit, profile_of
+from planner.search.ranking import memory_ratio
+from planner.setup import FULL_RECOMPUTE, Setup
 from planner.situation import Situation
 from planner.workload import kept_tokens
 
@@ -36,30 +40,75 @@ GENERATE_TOKENS_PER_SECOND = 12.7
 
 PROMPTS = 8
 
+MEASURED_RANGE = 0.5
+"""What is left of the range of a time forecast when like runs on this machine correct it; an estimate."""
+
 
 def make_forecast(s: Situation) -> Forecast:
     """Return the forecast of a complete set of decisions."""
-    setup = pace.setup_from(s.get)
-    parts = memory.peak(s.model, setup, s.device)
+    setup = pace.setup_of(s)
+    parts = peak_parts(s, setup)
     peak = memory.total(parts)
-    per_node = max(1, setup.processes // s.hardware.nodes)
+    per_node = max(1, int(setup.processes) // s.hardware.nodes)
     steps, seconds_per_step = s.whole("max_steps"), pace.step_seconds(s)
     train = steps * seconds_per_step + evaluation_seconds(s) + start_seconds(s)
+    low, high = time_range(s)
     stages = stage_seconds(s) | {"train": round(train, 1)}
     real = kept_tokens(s.data, s.whole("max_length")) / max(1e-9, pace.epoch_seconds(s))
+    host = peak * per_node if not s.on_gpu else int(memory.host_bytes(s.model, setup, per_node))
     return Forecast(
         memory_parts=parts,
         peak_memory_bytes=peak,
         memory_limit_bytes=memory_limit(s, setup),
-        host_memory_bytes=peak * per_node if not s.on_gpu else host_bytes(s, per_node),
+        host_memory_bytes=host,
         disk_bytes=disk_bytes(s),
         tokens_per_second=round(real, 1),
         step_seconds=round(seconds_per_step, 3),
         train_seconds=round(train, 1),
+        train_seconds_low=round(train * low, 1),
+        train_seconds_high=round(train * high, 1),
+        cost=cost(s, train),
+        evaluation_peak_bytes=evaluation_peak(s, setup),
+        memory_ratio=memory_ratio(s),
+        speed_ratio=pace.speed_ratio(s),
         total_seconds=round(sum(stages.values()), 1),
         stage_seconds=stages,
         assumptions=assumptions(s),
     )
+
+
+def peak_parts(s: Situation, setup: Setup) -> dict[str, MemoryPart]:
+    """Return the peak by part, corrected by what was measured on this machine."""
+    parts, ratio = memory.peak(s.model, setup, s.device, profile_of(s)), memory_ratio(s)
+    if ratio == 1.0:
+        return parts
+    return {name: part.model_copy(update={"bytes": int(part.bytes * ratio)}) for name, part in parts.items()}
+
+
+def evaluation_peak(s: Situation, setup: Setup) -> int | None:
+    """Return the peak of one process in an evaluation: states stay, gradients are gone, one block's
+    activations and the scores of a batch come and go."""
+    if s.word("evaluation_strategy") == "no":
+        return None
+    looking = replace(setup, micro_batch=s.whole("per_device_eval_batch_size"), recompute=FULL_RECOMPUTE)
+    parts = peak_parts(s, looking)
+    return memory.total({name: part for name, part in parts.items() if name != "gradients"})
+
+
+def time_range(s: Situation) -> tuple[float, float]:
+    """Return factors (low, high) on the time of training."""
+    low, high = speed.uncertainty(s.model, pace.pace_setup(s), pace.cluster(s))
+    if s.facts.calibration is not None and s.facts.calibration.runs:
+        return 1 - (1 - low) * MEASURED_RANGE, 1 + (high - 1) * MEASURED_RANGE
+    return low, high
+
+
+def cost(s: Situation, seconds: float) -> float | None:
+    """Return the money for `seconds` on all devices (or CPU machines); None when no price is known."""
+    price = s.wishes.cost_per_device_hour
+    if price is None:
+        return None
+    return round(price * (s.hardware.device_count if s.on_gpu else s.hardware.nodes) * seconds / 3600, 2)
 
 
 def evaluation_seconds(s: Situation) -> float:
@@ -73,7 +122,7 @@ def stage_seconds(s: Situation) -> dict[str, float]:
     """Return seconds per stage, except train."""
     stored = s.model.parameters * 2
     work = s.model.parameters * 4 / CONVERT_BYTES_PER_SECOND
-    pace_of_model = GENERATE_TOKENS_PER_SECOND * 135e6 / s.model.parameters * (20 if s.on_gpu else 1)
+    pace_of_model = GENERATE_TOKENS_PER_SECOND * 135e6 / s.model.active_parameters * (20 if s.on_gpu else 1)
     answers = 2 * PROMPTS * 0.5 * s.whole("max_new_tokens") / max(0.1, pace_of_model)
     grows = {
         "acquire": 0.0 if s.model.source.kind == "local" else stored / BYTES_PER_SECOND,
@@ -94,36 +143,73 @@ def disk_bytes(s: Situation) -> int:
     return int(copies + kept * checkpoint_bytes(s) + s.data.lengths.total * 8 + 50 * MIB)
 
 
-def host_bytes(s: Situation, per_node: int) -> int:
-    """Return host RAM of a node that trains on GPUs: each process loads the weights once before it moves
-    them."""
-    return int(per_node * (2 * GIB + s.model.parameters * 2))
-
-
 def assumptions(s: Situation) -> tuple[str, ...]:
     """Return what the forecast takes for granted, in sentences."""
-    lines = []
-    if s.on_gpu:
+    lines = [speed_assumption(s)]
+    calibration = s.facts.calibration
+    if calibration is not None:
         lines.append(
-            "Speed on GPUs comes from published peaks and utilisation, not from a measurement on this "
-            "machine."
-        )
-    else:
-        lines.append(
-            "Speed on the CPU is scaled from a measurement: 233 tokens/s at 135M weights on two AMD EPYC "
-            "cores."
+            calibration.because
+            or say(
+                "Corrected by {runs} on this machine: memory x {memory:.2f}, speed x {speed:.2f}.",
+                runs=plural(calibration.runs, "measured run"),
+                memory=calibration.memory_ratio,
+                speed=calibration.speed_ratio,
+            )
         )
     if not s.data.lengths.counted:
-        lines.append("Token lengths are estimated from characters.")
+        lines.append(say("Token lengths are estimated from characters."))
+    if s.data.typed:
+        lines.append(say("The data was described, not scanned: rows and lengths are taken as given."))
     if s.model.source.kind != "local":
         lines.append(
-            f"Downloads run at {BYTES_PER_SECOND // MIB} MiB/s; what is cached already takes no time."
+            say(
+                "Downloads run at {speed} MiB/s; what is cached already takes no time.",
+                speed=BYTES_PER_SECOND // MIB,
+            )
         )
     if s.hardware.origin == "typed":
         lines.append(
-            "The hardware was described, not probed: disk, host memory and driver are assumed to suffice."
+            say(
+                "The hardware was described, not probed: disk, host memory and driver are assumed to suffice."
+            )
         )
+    if s.hardware.nodes > 1 and s.hardware.network_gbit is None:
+        lines.append(
+            say(
+                "The network between machines was not named: {gbit:.0f} Gbit/s are assumed.",
+                gbit=speed.cluster(s.hardware, s.word("precision")).network * 8 / 1e9 * per_node(s),
+            )
+        )
+    low, high = time_range(s)
     lines.append(
-        f"Starting processes and loading the model takes {duration(start_seconds(s))} of the training time."
+        say("Training may take between {low:.0%} and {high:.0%} of the time named.", low=low, high=high)
+    )
+    lines.append(
+        say(
+            "Starting processes and loading the model takes {time} of the training time.",
+            time=duration(start_seconds(s)),
+        )
     )
     return tuple(lines)
+
+
+def speed_assumption(s: Situation) -> str:
+    """Return where the speed comes from."""
+    if s.on_gpu:
+        return say(
+            "Speed comes from published peaks and utilisation, not from a measurement on this machine."
+        )
+    return say(
+        "Speed on the CPU is scaled from a measurement: 233 tokens/s at 135M weights on two AMD EPYC cores."
+    )
+
+
+def per_node(s: Situation) -> int:
+    """Return accelerators of one node."""
+    return max(1, s.hardware.device_count // s.hardware.nodes)
+
+
+def fits_host(s: Situation, needed: int) -> bool:
+    """Return whether a node's host memory suffices; a described machine's is assumed to."""
+    return s.hardware.origin == "typed" or needed <= max(GIB, s.hardware.memory_bytes)

@@ -64,9 +64,34 @@ class Forecast(Record):
     tokens_per_second: float = Field(description="Non-padding training tokens per second over all processes.")
     step_seconds: float
     train_seconds: float
+    train_seconds_low: float | None = Field(
+        None, description="Four of five runs of the kind take longer; None in plans of an older version."
+    )
+    train_seconds_high: float | None = Field(None, description="Four of five runs of the kind end sooner.")
+    cost: float | None = Field(
+        None, description="Money for training, in the currency of `cost_per_device_hour`; None without it."
+    )
+    evaluation_peak_bytes: int | None = Field(
+        None, description="Peak of one process while it evaluates; None when nothing is evaluated."
+    )
+    memory_ratio: float = Field(
+        1.0, description="Correction of memory by measurements that is in the figures."
+    )
+    speed_ratio: float = Field(1.0, description="Correction of speed by measurements that is in the figures.")
     total_seconds: float = Field(description="All stages.")
     stage_seconds: dict[str, float] = Field(description="Per stage, for progress and ETA.")
     assumptions: tuple[str, ...] = ()
+
+
+class AlternativePlan(Record):
+    """Another whole plan for the same wishes: what would be set differently, and what that would cost."""
+
+    title: str = Field(description="What is different, in a few words.")
+    changes: dict[str, Value] = Field(description="Settings to fix, as `--set` takes them, to get that plan.")
+    peak_memory_bytes: int
+    train_seconds: float
+    cost: float | None = None
+    because: str = Field(description="The trade-off in one sentence, with figures.")
 
 
 class Plan(Record):
@@ -81,6 +106,9 @@ class Plan(Record):
     )
     forecast: Forecast
     stages: tuple[StageName, ...] = STAGES
+    alternatives: tuple[AlternativePlan, ...] = Field(
+        (), description="Up to three other plans, the most different first."
+    )
 
     def value(self, setting: str) -> Value:
         """Return the decided value of `setting`; KeyError if the plan does not decide it."""

@@ -5,50 +5,72 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from importlib import metadata
 
 from planner.budget import start_seconds
 from planner.errors import NothingFeasible
 from planner.facts import Facts
-from planner.families import SFT_FAMILIES
-from planner.forecast import make_forecast
-from planner.layout import HEADROOM
-from planner.phrases import duration, parameters, size
-from planner.plan import Alternative, Decision, Plan
+from planner.forecast import fits_host, make_forecast
+from planner.language import say, speaking
+from planner.phrases import duration, size
+from planner.plan import Alternative, Decision, Forecast, Plan
+from planner.refusals import checked_pins, refusal, show
 from planner.rules import RULES
 from planner.rules.constraint import Constraint
-from planner.rules.constraints import ADAPTER_SETTINGS, broken, broken_by_pins
+from planner.rules.constraints import broken, broken_by_pins
+from planner.rules.engine import RULES as ENGINE_RULES
 from planner.rules.rule import Choice, Rule
-from planner.setting_values import check_value, settings
+from planner.search import HEADROOM
+from planner.setting_values import settings
 from planner.situation import Situation
+from planner.unused import unused
 from planner.wishes import Wishes
 
+__all__ = ["make_plan", "show", "solved"]
 
-def make_plan(facts: Facts, wishes: Wishes) -> Plan:
-    """Return the plan: every setting decided once, with its reason.
 
-    Raises `BadInput` for a pin that is no setting or has no valid value, and `NothingFeasible` when the
-    facts, the wishes and the pins cannot be had together, with the smallest fix.
+def make_plan(facts: Facts, wishes: Wishes, *, alternatives: bool = True) -> Plan:
+    """Return the plan: every setting decided once, with its reason, in the language of the wishes.
+
+    `alternatives` also makes up to three other plans, for their trade-offs. Raises `BadInput` for pins that are
+    no settings or have no valid value, and `NothingFeasible` when the facts, the wishes and the pins cannot be
+    had together, with the smallest fix; both name everything at once.
     """
-    pins = {name: check_value(name, value, "Fixed setting: ") for name, value in wishes.pins.items()}
-    s = Situation(facts, wishes.model_copy(update={"pins": {name: pins[name] for name in sorted(pins)}}))
-    if facts.model.model_type in SFT_FAMILIES:
-        refuse(*broken_by_pins(s))
+    from planner.alternatives import alternative_plans
+
+    with speaking(wishes.language):
+        s = solved(facts, wishes)
+        forecast = make_forecast(s)
+        refuse_oversize(s, forecast)
+        plan = Plan(
+            steersman=metadata.version("steersman"),
+            name=plan_name(s),
+            facts=facts,
+            wishes=s.wishes,
+            decisions={name: s.decisions[name] for name in settings()},
+            forecast=forecast,
+        )
+        refuse_unaccepted(plan)
+        if not alternatives:
+            return plan
+        return plan.model_copy(update={"alternatives": alternative_plans(s, plan, make_plan)})
+
+
+def solved(facts: Facts, wishes: Wishes) -> Situation:
+    """Return the situation in which every setting is decided."""
+    pins = checked_pins(wishes.pins, say("Fixed setting: "))
+    s = Situation(facts, wishes.model_copy(update={"pins": pins}))
+    for rule in ENGINE_RULES:
+        s.decisions[rule.setting] = decide(s, rule)
+    refuse(*broken_by_pins(s))
     refuse_hurry(s)
     for rule in RULES:
-        s.decisions[rule.setting] = decide(s, rule)
+        if rule.setting not in s.decisions:
+            s.decisions[rule.setting] = decide(s, rule)
     explain_unused(s)
     refuse(broken(s), s)
-    forecast = make_forecast(s)
-    refuse_oversize(s, forecast.peak_memory_bytes, forecast.memory_limit_bytes, forecast.disk_bytes)
-    return Plan(
-        steersman=metadata.version("steersman"),
-        name=plan_name(s),
-        facts=facts,
-        wishes=s.wishes,
-        decisions={name: s.decisions[name] for name in settings()},
-        forecast=forecast,
-    )
+    return s
 
 
 def decide(s: Situation, rule: Rule) -> Decision:
@@ -65,52 +87,42 @@ def decide(s: Situation, rule: Rule) -> Decision:
         )
     own = own_choice(s, rule)
     others: tuple[Alternative, ...] = ()
-    because = "You fixed it; the planner would have chosen the same."
+    because = say("You fixed it; the planner would have chosen the same.")
     if own is None:
-        because = "You fixed it."
+        because = say("You fixed it.")
     elif own.value != pinned:
-        because = f"You fixed it; the planner would have chosen {show(own.value)}."
+        because = say("You fixed it; the planner would have chosen {value}.", value=show(own.value))
         others = (Alternative(value=own.value, because=own.because),)
     return Decision(
-        value=pinned, because=because, rule="pin", source="the person's own choice", alternatives=others
+        value=pinned, because=because, rule="pin", source=say("the person's own choice"), alternatives=others
     )
 
 
 def explain_unused(s: Situation) -> None:
-    """Say of adapter settings that they have no effect when every weight is trained."""
-    if s.word("method") != "full":
-        return
-    for name in ADAPTER_SETTINGS:
-        if name not in s.wishes.pins:
-            because = (
-                f"Not used: method full trains all {parameters(s.model.parameters)} weights, not adapters."
-            )
-            s.decisions[name] = s.decisions[name].model_copy(update={"because": because, "alternatives": ()})
+    """Say of settings that have no effect beside the others that they have none."""
+    for name in settings():
+        sentence = "" if name in s.wishes.pins else unused(s, name)
+        if sentence:
+            s.decisions[name] = s.decisions[name].model_copy(update={"because": sentence, "alternatives": ()})
 
 
 def own_choice(s: Situation, rule: Rule) -> Choice | None:
     """Return what the rule itself would choose for a pinned setting; None if it finds nothing feasible
     without the pin."""
     without = {name: value for name, value in s.wishes.pins.items() if name != rule.setting}
-    free = Situation(s.facts, s.wishes.model_copy(update={"pins": without}), dict(s.decisions))
+    free = Situation(s.facts, s.wishes.model_copy(update={"pins": without}), dict(s.decisions), s.memo)
     try:
         return rule.choose(free)
     except NothingFeasible:
         return None
 
 
-def refuse(faults: list[Constraint], s: Situation) -> None:
+def refuse(faults: Iterable[Constraint], s: Situation) -> None:
     """Raise `NothingFeasible` for everything that the engine would refuse, with the pins that are part of
     it."""
-    if not faults:
-        return
-    names = sorted({name for fault in faults for name in fault.settings if name in s.wishes.pins})
-    fixed = ", ".join(f"{name}={show(s.wishes.pins[name])}" for name in names)
-    raise NothingFeasible(
-        " ".join(fault.sentence(s) for fault in faults),
-        why=f"Fixed by you: {fixed}." if fixed else "",
-        remedy=" ".join(dict.fromkeys(fault.fix for fault in faults)),
-    )
+    found = [fault.finding(s) for fault in faults if fault.refuses]
+    if found:
+        raise refusal(found, s.wishes.pins)
 
 
 def refuse_hurry(s: Situation) -> None:
@@ -118,27 +130,61 @@ def refuse_hurry(s: Situation) -> None:
     limit, start = s.wishes.time_limit_minutes, start_seconds(s)
     if limit is not None and limit * 60 <= start:
         raise NothingFeasible(
-            f"Starting processes and loading {s.model.name} takes about {duration(start)}, and your limit "
-            f"for training "
-            f"is {limit:g} min.",
-            remedy=f"Allow at least {math.ceil(start / 60) + 1} min.",
+            say(
+                "Starting processes and loading {model} takes about {start}, and your limit for training is "
+                "{limit:g} min.",
+                model=s.model.name,
+                start=duration(start),
+                limit=limit,
+            ),
+            remedy=say("Allow at least {minutes} min.", minutes=math.ceil(start / 60) + 1),
         )
 
 
-def refuse_oversize(s: Situation, peak: int, limit: int, disk: int) -> None:
-    """Raise `NothingFeasible` when memory or disk does not suffice for the decisions as a whole."""
+def refuse_oversize(s: Situation, forecast: Forecast) -> None:
+    """Raise `NothingFeasible` when device memory, host memory or disk does not suffice for the decisions as a
+    whole."""
+    peak, limit, disk = forecast.peak_memory_bytes, forecast.memory_limit_bytes, forecast.disk_bytes
     if peak > HEADROOM * limit:
         raise NothingFeasible(
-            f"The plan needs {size(peak)} of memory per process, and {size(HEADROOM * limit)} may be used.",
-            remedy=f"Lower per_device_train_batch_size (now {s.get('per_device_train_batch_size')}) or "
-            f"max_length (now {s.get('max_length')}), or allow recompute.",
+            say(
+                "The plan needs {peak} of memory per process, and {usable} may be used.",
+                peak=size(peak),
+                usable=size(HEADROOM * limit),
+            ),
+            remedy=say(
+                "Lower per_device_train_batch_size (now {micro}) or max_length (now {length}), or allow "
+                "recompute.",
+                micro=s.get("per_device_train_batch_size"),
+                length=s.get("max_length"),
+            ),
+        )
+    if s.on_gpu and not fits_host(s, forecast.host_memory_bytes):
+        raise NothingFeasible(
+            say(
+                "Loading the model takes {needed} of host memory on a node, and it has {memory}.",
+                needed=size(forecast.host_memory_bytes),
+                memory=size(s.hardware.memory_bytes),
+            ),
+            remedy=say("Use fewer processes per node, or a node with more memory."),
         )
     free = s.hardware.disk_free_bytes
     if s.hardware.origin == "probed" and disk > free:
         raise NothingFeasible(
-            f"The run needs about {size(disk)} of disk, and {size(free)} are free.",
-            remedy="Free some space, or set STEERSMAN_HOME to a folder on a larger disk.",
+            say("The run needs about {disk} of disk, and {free} are free.", disk=size(disk), free=size(free)),
+            remedy=say("Free some space, or set STEERSMAN_HOME to a folder on a larger disk."),
         )
+
+
+def refuse_unaccepted(plan: Plan) -> None:
+    """Raise when the engine would refuse the plan's own config, fail on it or ignore part of it."""
+    try:
+        from planner.arguments.plans import faults_of_plan
+    except ImportError:
+        return
+    found = faults_of_plan(plan)
+    if found:
+        raise refusal(found, plan.wishes.pins)
 
 
 def plan_name(s: Situation) -> str:
@@ -147,8 +193,3 @@ def plan_name(s: Situation) -> str:
     model = re.split(r"[/\\]", s.model.name.rstrip("/\\"))[-1]
     words = re.sub(r"[^a-z0-9.]+", "-", f"{model}-{data}-{s.word('method')}".lower()).strip("-.")
     return words[:60].rstrip("-.") or "plan"
-
-
-def show(value: object) -> str:
-    """Return a value as it stands in a plan file."""
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)

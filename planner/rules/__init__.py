@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
-from planner.rules import batch, checkpoints, data, method, optimisation, parallel, precision, worker
+from planner.rules import (
+    after,
+    batch,
+    checkpoints,
+    data,
+    kernels,
+    method,
+    optimisation,
+    parallel,
+    precision,
+    preference,
+    worker,
+)
 from planner.rules.rule import Choice, Rule
 
-RULES: tuple[Rule, ...] = (
-    method.engine,
-    method.engine_build,
-    *precision.RULES,
-    method.lora_rank,
-    method.lora_alpha,
-    method.lora_dropout,
-    method.lora_targets,
-    *data.RULES,
-    method.method,
+BEFORE_SEARCH: tuple[Rule, ...] = (
+    *method.EARLY_RULES,
+    *precision.EARLY_RULES,
+    *kernels.EARLY_RULES,
+    *preference.EARLY_RULES,
+    *data.EARLY_RULES,
+)
+"""What the search starts from."""
+
+AFTER_SEARCH: tuple[Rule, ...] = (
+    *method.LATE_RULES,
     *parallel.RULES,
+    *kernels.LATE_RULES,
     *precision.LATE_RULES,
-    *worker.RULES,
+    *preference.LATE_RULES,
+    *data.LATE_RULES,
+    *worker.EARLY_RULES,
     *batch.RULES,
     *optimisation.RULES,
-    *checkpoints.RULES,
+    *checkpoints.EARLY_RULES,
+    *checkpoints.LATE_RULES,
     *worker.LATE_RULES,
+    *after.EARLY_RULES,
+    *after.LATE_RULES,
 )
+"""What explains the search's answer, and what follows from it."""
 
-__all__ = ["RULES", "Choice", "Rule"]
+RULES = (*BEFORE_SEARCH, *AFTER_SEARCH)
+
+__all__ = ["AFTER_SEARCH", "BEFORE_SEARCH", "RULES", "Choice", "Rule"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from planner import memory
 from planner.pace import PARTS_OF_SEARCH
 from planner.search.axes import Dropped, axes_for, recompute_choices
-from planner.search.base import family_of, setup_for
+from planner.search.base import family_of, profile_of, setup_for
 from planner.search.demand import wanted_sequences
 from planner.search.grid import accelerator_grid, processor_grid
 from planner.search.kinds import Kind, kinds
@@ -80,7 +80,7 @@ def search(s: Situation, rate: float | None) -> Outcome:
         setup=setup,
         peak=int(same.peak[index]),
         limit=int(same.limit[index]),
-        parts=memory.peak(s.model, setup, s.device),
+        parts=memory.peak(s.model, setup, s.device, profile_of(s)),
         seconds_per_step=float(same.seconds[index]),
         tokens_per_second=float(same.tokens_per_second[index]),
         rejected=tuple(alternatives(s, grids, chosen)),

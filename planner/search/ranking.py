@@ -14,7 +14,7 @@ from planner.pace import cluster, speed_ratio
 from planner.phrases import size
 from planner.plan import MemoryPart
 from planner.search.axes import Dropped
-from planner.search.base import HEADROOM, memory_limits
+from planner.search.base import HEADROOM, memory_limits, profile_of
 from planner.search.kinds import Kind
 from planner.setup import Setup
 from planner.situation import Situation
@@ -109,7 +109,7 @@ class Predicted:
 def predict(s: Situation, kind: Kind, grid: Setup) -> Predicted:
     """Return the forecasts of every way of a grid, at once."""
     number = grid.size
-    peak = _full(memory.peak_bytes(s.model, grid, s.device), number) * memory_ratio(s)
+    peak = _full(memory.peak_bytes(s.model, grid, s.device, profile_of(s)), number) * memory_ratio(s)
     limit = _full(memory_limits(s, grid.processes), number)
     machines = cluster(s)
     seconds = _full(speed.step_seconds(s.model, grid, machines), number) / speed_ratio(s)
@@ -122,7 +122,7 @@ def predict(s: Situation, kind: Kind, grid: Setup) -> Predicted:
 
 def fitting(s: Situation, grid: Setup) -> bool:
     """Return whether any way of a grid fits, without predicting its speed."""
-    peak = np.asarray(memory.peak_bytes(s.model, grid, s.device)) * memory_ratio(s)
+    peak = np.asarray(memory.peak_bytes(s.model, grid, s.device, profile_of(s))) * memory_ratio(s)
     return bool((peak <= HEADROOM * np.asarray(memory_limits(s, grid.processes))).any())
 
 

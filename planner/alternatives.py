@@ -1,0 +1,118 @@
+"""Other whole plans for the same wishes: the most different ones that fit, with what they would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from planner.errors import SteersmanError
+from planner.language import say
+from planner.pace import GRANULARITY, STAGES
+from planner.phrases import duration, size
+from planner.plan import AlternativePlan, Plan
+from planner.search import Candidate, outcome
+from planner.setup import NO_RECOMPUTE
+from planner.situation import Situation
+from planner.wishes import Value
+
+MOST = 3
+LEANER = 0.85
+"""Share of the chosen plan's memory from which a way counts as leaner."""
+
+NAMES = {
+    "tensor": "tensor_parallel_degree",
+    "pipeline": "pipeline_parallel_degree",
+    "context": "context_parallel_degree",
+    "expert": "expert_parallel_degree",
+    "micro_batch": "per_device_train_batch_size",
+    "offload": "offload_optim",
+    "processes": "num_processes",
+}
+"""What differs -> its setting, where a value can be fixed as it is."""
+
+Maker = Callable[..., Plan]
+
+
+def alternative_plans(s: Situation, plan: Plan, make: Maker) -> tuple[AlternativePlan, ...]:
+    """Return up to three other plans, each really made; `make` is `make_plan`."""
+    found: list[AlternativePlan] = []
+    seen = {figures(plan)}
+    for rival in candidates(s):
+        changes = {name: value for name, value in pins_of(rival).items() if name not in s.wishes.pins}
+        if not changes:
+            continue
+        try:
+            wishes = s.wishes.model_copy(update={"pins": s.wishes.pins | changes})
+            other = make(s.facts, wishes, alternatives=False)
+        except SteersmanError:
+            continue
+        if figures(other) in seen:
+            continue
+        seen.add(figures(other))
+        found.append(described(plan, other, changes))
+        if len(found) == MOST:
+            break
+    return tuple(found)
+
+
+def candidates(s: Situation) -> Iterator[Candidate]:
+    """Yield rejected ways that fit: other methods, then the leanest, then the fastest of the rest."""
+    rivals = [one for one in outcome(s).rejected if one.fits]
+    peak = outcome(s).peak
+    yield from (one for one in rivals if one.kind == "method")
+    rest = [one for one in rivals if one.kind != "method"]
+    lean = sorted(
+        (one for one in rest if one.peak <= LEANER * peak), key=lambda one: (one.peak, -one.tokens_per_second)
+    )
+    if lean:
+        yield lean[0]
+    yield from sorted(
+        (one for one in rest if one not in lean[:1]), key=lambda one: (-one.tokens_per_second, one.peak)
+    )
+
+
+def pins_of(rival: Candidate) -> dict[str, Value]:
+    """Return the settings to fix to get a way."""
+    setup = rival.setup
+    if rival.kind == "method":
+        fixed: dict[str, Value] = {"method": setup.method}
+        return fixed | ({"weight_quantize_algo": setup.weight_format} if setup.method == "qlora" else {})
+    if rival.kind == "recompute":
+        if setup.recompute == NO_RECOMPUTE:
+            return {"recompute": False}
+        word = next(name for name, value in GRANULARITY.items() if value == setup.recompute)
+        return {"recompute": True, "recompute_granularity": word}
+    if rival.kind == "sharding":
+        return {"sharding": STAGES[int(setup.sharding)]}
+    return {NAMES[rival.kind]: getattr(setup, rival.kind)}
+
+
+def figures(plan: Plan) -> tuple[object, ...]:
+    """Return what tells two plans apart for a person."""
+    ahead = plan.forecast
+    return ahead.peak_memory_bytes, ahead.train_seconds, plan.value("method")
+
+
+def described(plan: Plan, other: Plan, changes: dict[str, Value]) -> AlternativePlan:
+    """Return another plan in figures, with the trade-off in a sentence."""
+    here, there = plan.forecast, other.forecast
+    title = ", ".join(f"{name}={word(value)}" for name, value in changes.items())
+    because = say(
+        "{memory} instead of {memory_now} per process, and {time} instead of {time_now} of training.",
+        memory=size(there.peak_memory_bytes),
+        memory_now=size(here.peak_memory_bytes),
+        time=duration(there.train_seconds),
+        time_now=duration(here.train_seconds),
+    )
+    return AlternativePlan(
+        title=title,
+        changes=changes,
+        peak_memory_bytes=there.peak_memory_bytes,
+        train_seconds=there.train_seconds,
+        cost=there.cost,
+        because=because,
+    )
+
+
+def word(value: Value) -> str:
+    """Return a value as it stands on a command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
