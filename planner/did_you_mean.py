@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from planner.language import say
+
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name most like `name`, ignoring case and treating `-` and space as `_`; None if none
@@ -17,7 +19,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 def hint(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean `x`?`` or an empty string."""
     match = closest(name, known)
-    return f"Did you mean `{match}`?" if match else ""
+    return say("Did you mean `{match}`?", match=match) if match else ""
 
 
 def _key(name: str) -> str:

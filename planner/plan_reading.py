@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from planner.did_you_mean import hint
 from planner.errors import BadInput
+from planner.language import join, say, template
 from planner.plan import Plan
 from planner.schema import Record
 from planner.setting_values import check_value, find, settings
@@ -23,7 +24,7 @@ DEEPEST = 20
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The safe loader, in C where PyYAML was built with it: six times as fast."""
 
-MAKE_ANEW = "Make a new one with `steersman plan`."
+MAKE_ANEW = template("Make a new one with `steersman plan`.")
 Path = tuple[str | int, ...]
 
 
@@ -39,7 +40,7 @@ def parse(text: str, where: str, version: str) -> tuple[Plan, dict[str, Value], 
     decisions = flatten(tree, top["decisions"])
     planned = top.pop("as_planned")
     if not isinstance(planned, dict) or set(planned.get("values", ())) != set(settings()):
-        raise tree.error(("as_planned",), "`as_planned` is damaged", remedy=MAKE_ANEW)
+        raise tree.error(("as_planned",), say("`as_planned` is damaged."), remedy=say(MAKE_ANEW))
     values = {
         name: check_value(name, value, tree.at(("as_planned",))) for name, value in planned["values"].items()
     }
@@ -67,7 +68,13 @@ def flatten(tree: Tree, grouped: Any) -> dict[str, Any]:
             setting = find(str(name), tree.at((*path, name)))
             if setting.group != group:
                 raise tree.error(
-                    (*path, name), f"`{name}` belongs under `{setting.group}`, not under `{group}`"
+                    (*path, name),
+                    say(
+                        "`{name}` belongs under `{right}`, not under `{wrong}`.",
+                        name=name,
+                        right=setting.group,
+                        wrong=group,
+                    ),
                 )
         tree.none_missing(path, entries, list(record.model_fields))
         for name, decision in entries.items():
@@ -83,8 +90,8 @@ def refuse_newer(made_by: str, ours: str, tree: Tree) -> None:
     if numbers(made_by) > numbers(ours):
         raise tree.error(
             ("steersman",),
-            f"it was made by Steersman {made_by}, and this is {ours}",
-            remedy="Update Steersman.",
+            say("it was made by Steersman {theirs}, and this is {ours}.", theirs=made_by, ours=ours),
+            remedy=say("Update Steersman."),
         )
 
 
@@ -105,24 +112,33 @@ class Tree:
         """Return `plan.yaml, line 12: ` for the field, or for the nearest one above it."""
         while path and path not in self.lines:
             path = path[:-1]
-        return f"{self.where}, line {self.lines[path]}: " if path in self.lines else f"{self.where}: "
+        return self.line(self.lines[path]) if path in self.lines else f"{self.where}: "
+
+    def line(self, number: int) -> str:
+        """Return the place before a sentence."""
+        return say("{file}, line {line}: ", file=self.where, line=number)
 
     def error(self, path: Path, what: str, remedy: str = "") -> BadInput:
-        """Return a `BadInput` that names the place."""
-        return BadInput(f"{self.at(path)}{what}.", remedy=remedy)
+        """Return a `BadInput` that names the place before the sentence `what`."""
+        return BadInput(self.at(path) + what, remedy=remedy)
 
     def mapping(self) -> dict[str, Any]:
         """Return the whole document as a dictionary."""
         if self.value is None:
-            raise BadInput(f"{self.where} is empty.", remedy=MAKE_ANEW)
+            raise BadInput(say("{file} is empty.", file=self.where), remedy=say(MAKE_ANEW))
         if not isinstance(self.value, dict):
-            raise BadInput(f"{self.where} is not a plan: it has no fields.", remedy=MAKE_ANEW)
+            raise BadInput(
+                say("{file} is not a plan: it has no fields.", file=self.where), remedy=say(MAKE_ANEW)
+            )
         return self.value
 
     def as_mapping(self, path: Path, value: Any) -> dict[str, Any]:
         """Return `value` if it has fields of its own."""
         if not isinstance(value, dict):
-            raise self.error(path, f"`{path[-1]}` must have fields below it, not {value!r}")
+            raise self.error(
+                path,
+                say("`{name}` must have fields below it, not {value}.", name=path[-1], value=repr(value)),
+            )
         return value
 
     def no_unknown(self, path: Path, value: dict[str, Any], known: list[str]) -> None:
@@ -130,15 +146,20 @@ class Tree:
         for name in value:
             if name not in known:
                 raise self.error(
-                    (*path, name), f"there is no field `{name}` here", remedy=hint(str(name), known)
+                    (*path, name),
+                    say("there is no field `{name}` here.", name=name),
+                    remedy=hint(str(name), known),
                 )
 
     def none_missing(self, path: Path, value: dict[str, Any], needed: list[str]) -> None:
         """Refuse a file in which a field is missing."""
         for name in needed:
             if name not in value:
-                inside = f" under `{'.'.join(map(str, path))}`" if path else ""
-                raise self.error(path, f"`{name}` is missing{inside}", remedy=f"Put it back. {MAKE_ANEW}")
+                above = ".".join(map(str, path))
+                what = say("`{name}` is missing under `{above}`.", name=name, above=above)
+                if not path:
+                    what = say("`{name}` is missing.", name=name)
+                raise self.error(path, what, remedy=join((say("Put it back."), say(MAKE_ANEW))))
 
     def explained(self, error: ValidationError) -> BadInput:
         """Return the first fault that pydantic found, in a sentence."""
@@ -154,20 +175,28 @@ class Tree:
         field = ".".join(map(str, path))
         if fault["type"] == "extra_forbidden":
             return self.error(
-                path, f"there is no field `{path[-1]}` here", remedy=hint(str(path[-1]), fields_at(loc[:-1]))
+                path,
+                say("there is no field `{name}` here.", name=path[-1]),
+                remedy=hint(str(path[-1]), fields_at(loc[:-1])),
             )
         if fault["type"] == "missing":
-            return self.error(path[:-1], f"`{field}` is missing", remedy=MAKE_ANEW)
+            return self.error(path[:-1], say("`{name}` is missing.", name=field), remedy=say(MAKE_ANEW))
         message = fault["msg"][:1].lower() + fault["msg"][1:]
         shown = repr(fault["input"])
+        short = shown if len(shown) <= 60 else shown[:57] + "..."
         return self.error(
-            path, f"`{field}`: {message}, not {shown if len(shown) <= 60 else shown[:57] + '...'}"
+            path, say("`{name}`: {message}, not {value}.", name=field, message=message, value=short)
         )
 
     def _load(self, text: str) -> Any:
         if len(text) > LARGEST:
             raise BadInput(
-                f"{self.where} is too large for a plan ({len(text):,} characters).", remedy=MAKE_ANEW
+                say(
+                    "{file} is too large for a plan ({number:,} characters).",
+                    file=self.where,
+                    number=len(text),
+                ),
+                remedy=say(MAKE_ANEW),
             )
         try:
             self._refuse_anchors(text)
@@ -178,14 +207,16 @@ class Tree:
             return yaml.load(text, Loader=LOADER)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
-            place = f", line {mark.line + 1}" if mark is not None else ""
+            place = self.line(mark.line + 1) if mark is not None else f"{self.where}: "
             raise BadInput(
-                f"{self.where}{place}: this is not YAML: {error.problem or error.context}.",
-                remedy="Check indentation, colons and quotes.",
+                place + say("this is not YAML: {problem}.", problem=error.problem or error.context),
+                remedy=say("Check indentation, colons and quotes."),
             ) from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             reason = str(error).splitlines()[0]
-            raise BadInput(f"{self.where} is not YAML: {reason}.", remedy=MAKE_ANEW) from error
+            raise BadInput(
+                say("{file} is not YAML: {problem}.", file=self.where, problem=reason), remedy=say(MAKE_ANEW)
+            ) from error
 
     def _refuse_anchors(self, text: str) -> None:
         """Refuse what can make a small file grow without bound; a plan never needs it."""
@@ -195,11 +226,11 @@ class Tree:
             line = event.start_mark.line + 1 if event.start_mark else 1
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise BadInput(
-                    f"{self.where}, line {line}: a plan has no YAML anchors or aliases.",
-                    remedy="Quote the text if it begins with & or *.",
+                    self.line(line) + say("a plan has no YAML anchors or aliases."),
+                    remedy=say("Quote the text if it begins with & or *."),
                 )
             if depth > DEEPEST:
-                raise BadInput(f"{self.where}, line {line}: nothing in a plan is nested this deep.")
+                raise BadInput(self.line(line) + say("nothing in a plan is nested this deep."))
 
     @staticmethod
     def _below(path: Path, part: str | int) -> Path:
@@ -213,7 +244,7 @@ class Tree:
                 name = str(key.value)
                 self.lines[self._below(path, name)] = key.start_mark.line + 1
                 if name in seen:
-                    raise self.error((*path, name), f"`{name}` is given twice")
+                    raise self.error((*path, name), say("`{name}` is given twice.", name=name))
                 seen.add(name)
                 self._note(value, (*path, name))
         elif isinstance(node, yaml.SequenceNode):

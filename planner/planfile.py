@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from planner.errors import SteersmanError
+from planner.language import join, say, speaking
 from planner.plan import Plan
 from planner.plan_reading import parse
 from planner.setting_values import settings
@@ -88,14 +89,19 @@ def replanned(plan: Plan, edited: dict[str, Value], before: dict[str, Value], wh
         again = make_plan(plan.facts, Wishes.model_validate({**plan.wishes.model_dump(), "pins": pins}))
     except SteersmanError as error:
         changed = ", ".join(f"{name}={show(value)}" for name, value in sorted(edited.items()))
-        why = f"It was edited: {changed}. {error.why}".strip() if changed else error.why
+        why = join((say("It was edited: {changes}.", changes=changed) if changed else "", error.why))
         raise type(error)(f"{where}: {error.what}", why=why, remedy=error.remedy) from error
     decisions = dict(again.decisions)
+    with speaking(again.wishes.language):
+        because = {
+            name: say("You changed it in the plan file; it was {value}.", value=show(before[name]))
+            for name in edited
+        }
     for name in edited:
         decisions[name] = decisions[name].model_copy(
             update={
                 "rule": "edited",
-                "because": f"You changed it in the plan file; it was {show(before[name])}.",
+                "because": because[name],
                 "source": "the person's own choice",
             }
         )

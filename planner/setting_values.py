@@ -13,14 +13,15 @@ from pydantic.fields import FieldInfo
 
 from planner.did_you_mean import closest, hint
 from planner.errors import BadInput
+from planner.language import say, template
 from planner.settings import GROUPS
 from planner.wishes import Value
 
 BOUNDS = {
-    "ge": ("at least", operator.ge),
-    "gt": ("greater than", operator.gt),
-    "le": ("at most", operator.le),
-    "lt": ("less than", operator.lt),
+    "ge": (template("at least {limit:g}"), operator.ge),
+    "gt": (template("greater than {limit:g}"), operator.gt),
+    "le": (template("at most {limit:g}"), operator.le),
+    "lt": (template("less than {limit:g}"), operator.lt),
 }
 WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -47,12 +48,19 @@ class Setting(NamedTuple):
     def expected(self) -> str:
         """What a value must be: `true or false`, `one of cpu, cu118`, `a whole number, at least 1`."""
         if self.choices:
-            return f"one of {', '.join(self.choices)}" if len(self.choices) > 1 else self.choices[0]
+            words = ", ".join(self.choices)
+            return say("one of {words}", words=words) if len(self.choices) > 1 else words
         if self.field.annotation is bool:
-            return "true or false"
-        noun = "a whole number" if self.field.annotation is int else "a number"
-        bounds = [f"{words} {limit:g}" for words, _, limit in self.limits()]
-        return f"{noun}, {' and '.join(bounds)}" if bounds else noun
+            return say("true or false")
+        if self.field.annotation is str:
+            return say("a text")
+        noun = say("a whole number") if self.field.annotation is int else say("a number")
+        bounds = [say(words, limit=limit) for words, _, limit in self.limits()]
+        if not bounds:
+            return noun
+        if len(bounds) == 1:
+            return say("{noun}, {bound}", noun=noun, bound=bounds[0])
+        return say("{noun}, {low} and {high}", noun=noun, low=bounds[0], high=bounds[1])
 
     def limits(self) -> list[tuple[str, typing.Callable[[float, float], bool], float]]:
         """Return the range as (words, comparison, limit)."""
@@ -78,8 +86,10 @@ def find(name: str, where: str = "") -> Setting:
     """Return the setting `name`; `BadInput` with the nearest name when there is none."""
     if name not in settings():
         raise BadInput(
-            f"{where}there is no setting `{name}`." if where else f"There is no setting `{name}`.",
-            remedy=hint(name, settings()) or "`steersman plan --list-settings` lists them all.",
+            where + say("there is no setting `{name}`.", name=name)
+            if where
+            else say("There is no setting `{name}`.", name=name),
+            remedy=hint(name, settings()) or say("`steersman plan --list-settings` lists them all."),
         )
     return settings()[name]
 
@@ -94,8 +104,14 @@ def check_value(name: str, value: object, where: str = "") -> Value:
     if converted is None:
         word = closest(value, setting.choices) if isinstance(value, str) and setting.choices else None
         raise BadInput(
-            f"{where}`{name}` must be {setting.expected}, not {_show(value)}.",
-            remedy=f"Did you mean `{word}`?" if word else "",
+            where
+            + say(
+                "`{name}` must be {expected}, not {value}.",
+                name=name,
+                expected=setting.expected,
+                value=_show(value),
+            ),
+            remedy=say("Did you mean `{match}`?", match=word) if word else "",
         )
     return converted
 
@@ -105,7 +121,8 @@ def read_pin(text: str) -> tuple[str, Value]:
     name, separator, value = text.partition("=")
     if not separator or not name.strip():
         raise BadInput(
-            f"--set {text!r} is not of the form name=value.", remedy="For example: --set learning_rate=1e-4."
+            say("--set {text} is not of the form name=value.", text=repr(text)),
+            remedy=say("For example: {command}.", command="--set learning_rate=1e-4"),
         )
     return name.strip(), check_value(name.strip(), value.strip(), "--set: ")
 
@@ -116,6 +133,8 @@ def _convert(setting: Setting, value: object) -> Value | None:
         # YAML reads an unquoted `no` as false, and `no` is a choice of evaluation_strategy.
         word = "no" if value is False else value
         return word if isinstance(word, str) and word in setting.choices else None
+    if setting.field.annotation is str:
+        return value.strip() if isinstance(value, str) else None
     if isinstance(value, str):
         value = _from_text(value.strip())
     if setting.field.annotation is bool:
