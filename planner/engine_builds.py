@@ -38,8 +38,8 @@ BY_HAND = {
     "ascend": ByHand("npu", "Huawei Ascend", "paddlepaddle and paddle-custom-npu", "Ascend NPU installation"),
     "hygon": ByHand("dcu", "Hygon", "paddlepaddle-dcu", "Hygon DCU installation"),
 }
-"""Maker -> build. The pages stand under "hardware support" in Paddle's documentation, which names the wheels and
-Paddle's own index for each; nothing of it was tried with Steersman."""
+"""Maker -> build. The pages stand under "hardware support" in Paddle's documentation, which names the wheels
+and Paddle's own index for each; nothing of it was tried with Steersman."""
 
 
 class EngineBuild(Record):
@@ -126,9 +126,9 @@ def _build_by_hand(
         )
     found = BY_HAND[makers.pop()]
     because = say(
-        "{device} needs Paddle for {maker} devices ({paddle}), which comes from Paddle's own index. Steersman "
-        'writes the plan and its files for it; install it by hand as the page "{page}" of Paddle\'s '
-        "documentation says. This build was not tested here.",
+        "{device} needs Paddle for {maker} devices ({paddle}), which comes from Paddle's own index. "
+        'Steersman writes the plan and its files for it; install it by hand as the page "{page}" of '
+        "Paddle's documentation says. This build was not tested here.",
         device=hardware.devices[0].name,
         maker=found.maker,
         paddle=found.paddle,

@@ -1,4 +1,4 @@
-"""What this machine offers to this process: processor, memory, disk, NVIDIA devices.
+"""What this machine offers to this process: processor, memory, disk, accelerators.
 
 A probe that fails is told, never swallowed.
 """
@@ -17,6 +17,7 @@ import psutil
 from planner.facts import CpuFacts, DeviceFacts, HardwareFacts
 from runtime.probe_cpu import probe_cpu
 from runtime.probe_limits import memory_limit
+from runtime.probe_makers import Found, probe_makers
 from runtime.probe_nvidia import Nvidia, probe_nvidia
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -53,15 +54,18 @@ def probe(where: Path) -> Probe:
     shared = attempt(str(SHARED_MEMORY), lambda: shutil.disk_usage(SHARED_MEMORY).total, 0)
     nvidia = attempt("NVIDIA devices", probe_nvidia, Nvidia())
     failures.extend(nvidia.failures)
+    others = Found() if nvidia.devices else attempt("Accelerators", probe_makers, Found())
+    failures.extend(others.failures)
+    devices = nvidia.devices or others.devices
     hardware = HardwareFacts(
-        description=describe(cpu, memory, nvidia.devices),
+        description=describe(cpu, memory, devices),
         origin="probed",
         cpu=cpu,
-        devices=nvidia.devices,
+        devices=devices,
         memory_bytes=memory,
         disk_free_bytes=disk,
         shm_bytes=shared,
-        interconnect=nvidia.interconnect,
+        interconnect=nvidia.interconnect or others.interconnect,
         driver_version=nvidia.driver_version,
     )
     return Probe(hardware, tuple(failures))

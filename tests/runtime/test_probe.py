@@ -145,7 +145,9 @@ def test_control_group_limits(
     assert cpu_quota(root) == cpus
 
 
-def nvml(cards: list[dict[str, Any]], links: int = 0) -> Any:
+def nvml(
+    cards: list[dict[str, Any]], links: int = 0, joined: tuple[tuple[int, int], ...] | None = None
+) -> Any:
     """The calls that the probe makes, answered from a list: the tests must also run where there is no GPU."""
 
     def link_state(_: int, link: int) -> int:
@@ -153,18 +155,36 @@ def nvml(cards: list[dict[str, Any]], links: int = 0) -> Any:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_INVALID_ARGUMENT)
         return 1
 
+    def p2p(one: int, other: int, _: int) -> int:
+        if joined is None:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return pynvml.NVML_P2P_STATUS_OK if (one, other) in joined else 4
+
+    def mig_mode(index: int) -> list[int]:
+        if "mig" not in cards[index]:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return [cards[index]["mig"], cards[index]["mig"]]
+
+    def memory(index: int) -> SimpleNamespace:
+        total = 10 * GIB if index >= 100 else 80 * GIB
+        return SimpleNamespace(total=total, free=cards[index % 100].get("free", total - GIB))
+
     return SimpleNamespace(
         NVMLError=pynvml.NVMLError,
         NVML_NVLINK_MAX_LINKS=18,
+        NVML_P2P_CAPS_INDEX_NVLINK=pynvml.NVML_P2P_CAPS_INDEX_NVLINK,
+        NVML_P2P_STATUS_OK=pynvml.NVML_P2P_STATUS_OK,
+        nvmlDeviceGetP2PStatus=p2p,
+        nvmlDeviceGetMigMode=mig_mode,
+        nvmlDeviceGetMigDeviceHandleByIndex=lambda index, _: index + 100,
+        nvmlDeviceGetComputeRunningProcesses=lambda index: cards[index % 100].get("processes", []),
         nvmlInit=lambda: None,
         nvmlShutdown=lambda: None,
         nvmlDeviceGetCount=lambda: len(cards),
         nvmlDeviceGetHandleByIndex=lambda index: index,
         nvmlDeviceGetName=lambda index: cards[index].get("name", "NVIDIA A100"),
         nvmlDeviceGetUUID=lambda index: f"GPU-{index}abc-def",
-        nvmlDeviceGetMemoryInfo=lambda index: SimpleNamespace(
-            total=80 * GIB, free=cards[index].get("free", 79 * GIB)
-        ),
+        nvmlDeviceGetMemoryInfo=memory,
         nvmlDeviceGetCudaComputeCapability=lambda index: cards[index].get("capability", (8, 0)),
         nvmlDeviceGetNvLinkState=link_state,
         nvmlSystemGetDriverVersion=lambda: "550.54.14",
@@ -187,6 +207,30 @@ def test_different_cards_are_entries_of_their_own_on_pcie() -> None:
     found = probe_nvidia(nvml([{}, {"name": b"NVIDIA RTX 5090", "capability": (12, 0)}]))
     assert [device.name for device in found.devices] == ["NVIDIA A100", "NVIDIA RTX 5090"]
     assert found.interconnect == "pcie"
+
+
+def test_nvlink_must_join_every_two_cards() -> None:
+    assert probe_nvidia(nvml([{}, {}], joined=((0, 1),))).interconnect == "nvlink"
+    bridged = probe_nvidia(nvml([{}, {}, {}, {}], joined=((0, 1), (2, 3))))
+    assert bridged.interconnect == "pcie"
+    assert any("2 of 6 pairs" in failure for failure in bridged.failures)
+
+
+def test_other_processes_on_a_card_are_named() -> None:
+    mine = SimpleNamespace(pid=os.getpid(), usedGpuMemory=GIB)
+    parent = SimpleNamespace(pid=os.getppid(), usedGpuMemory=12 * GIB)
+    hidden = SimpleNamespace(pid=2**30, usedGpuMemory=None)
+    (device,) = probe_nvidia(nvml([{"processes": [mine, parent, hidden]}])).devices
+    assert device.used_by == (
+        f"{psutil.Process(os.getppid()).name()} (12.0 GiB)",
+        "a process outside of this container",
+    )
+
+
+def test_a_divided_card_counts_as_one_slice_of_it() -> None:
+    found = probe_nvidia(nvml([{"mig": 1}, {"mig": 0}]))
+    assert [device.memory_bytes for device in found.devices] == [10 * GIB, 80 * GIB]
+    assert any("MIG" in failure for failure in found.failures)
 
 
 @pytest.mark.parametrize(
