@@ -16,6 +16,7 @@ from runtime.data.duplicates import SeenRows, row_hash
 from runtime.data.findings import Finding, FindingLog, Note
 from runtime.data.formats import Format, detect
 from runtime.data.json_rows import RawRow
+from runtime.data.language import SAMPLED_CHARACTERS, SAMPLED_ROWS
 from runtime.data.lengths import LengthCounter
 from runtime.data.rows import messages_of, type_name
 from runtime.data.sources import DataFile, Source
@@ -75,6 +76,8 @@ class RowPass:
     has_system: bool = False
     format: Format | None = None
     samples: list[Sample] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """Beginnings of the first rows, by which the language is told."""
 
     def read(self, role: str, file_number: int, file: DataFile, progress: ProgressCall) -> None:
         """Scan one file."""
@@ -160,6 +163,8 @@ class RowPass:
                 self.lengths.add(tokens, answer_tokens)
                 self.split.offer(row.value, tokens, answer_tokens)
                 self.max_turns = max(self.max_turns, len(fitted.conversation.pairs))
+                if len(self.texts) < SAMPLED_ROWS:
+                    self.texts.append(" ".join(map(" ".join, fitted.conversation.pairs))[:SAMPLED_CHARACTERS])
                 if len(self.samples) < self.samples_wanted:
                     uncut = fitted.conversation == row.conversation
                     kept = parts if uncut else self.counter.parts(fitted.conversation)

@@ -11,6 +11,7 @@ from planner.errors import BadInput
 from planner.facts import DataFacts
 from runtime.data.bundled import resolve_data
 from runtime.data.findings import Finding, FindingLog
+from runtime.data.language import main_language
 from runtime.data.lengths import LengthCounter
 from runtime.data.row_pass import ProgressCall, RowPass, Sample, Sink
 from runtime.data.sources import Source, fingerprint, open_source
@@ -119,6 +120,8 @@ def _result(state: RowPass, path: str, print_of_bytes: str) -> Scan:
         dev_given=bool(state.source.dev),
         unusable_rows=state.rows_read - sum(state.usable.values()),
         max_turns=state.max_turns,
+        language=main_language(state.texts) if state.sink is None else None,
+        duplicate_rows=state.log.counts["row.duplicate"],
         lengths=state.lengths.facts(state.counter.exact),
         fingerprint=print_of_bytes,
     )
