@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from planner.did_you_mean import hint
+from planner.architectures import architecture
 from planner.errors import BadInput
 from planner.facts import ModelFacts, ModelSource, SourceKind
-from planner.model_catalogue import find_model, models
-from planner.model_facts import from_config
+from planner.language import say
+from planner.model_facts import findings, from_config, text_part
+from planner.model_names import Weights, interpret, unknown
 from runtime.acquire.fetch import cached_folders, slug
 from runtime.acquire.hubs import UnreachableError, client, hub_errors_in_words, list_files
 from runtime.acquire.listing import Listing, wanted_files
-from runtime.acquire.local import check_complete, count_parameters, read_json
+from runtime.acquire.local import INDEX, check_complete, count_parameters, read_json
 from runtime.paths import models_folder, write_atomically
 
 PREFIXES: dict[str, SourceKind] = {
@@ -30,48 +32,110 @@ PREFIXES: dict[str, SourceKind] = {
 
 HUB_NAME = re.compile(r"(?:(?P<hub>\w+):)?(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 
-COMPUTED_EXACTLY = ("llama", "qwen2", "mistral")
-"""Architectures whose weights `from_config` counts exactly from their shapes."""
+Report = Callable[[str], None]
+"""Takes a sentence about what was assumed or is worth knowing."""
+
+NUMBER_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8, "float8_e4m3fn": 1}
+"""Bytes of one stored weight by `torch_dtype` of config.json."""
 
 
-def resolve_model(name: str) -> ModelFacts:
+def resolve_model(name: str, report: Report = lambda sentence: None, prefer: Weights = "chat") -> ModelFacts:
     """Return the facts of the model that `name` means.
 
-    `name` is a catalogue name (case and separators do not matter), a local Hugging Face folder, or
+    `name` is a catalogue name (`qwen2.5 7b` is enough), a local Hugging Face folder, a config.json, or
     `owner/name` on a hub, optionally with `hf:`, `modelscope:` or `aistudio:` before it and `@revision`
-    behind it. Weights are never fetched. Raises BadInput, in one sentence, when nothing is found or the hub
-    cannot be reached.
+    behind it. Where a name leaves open whether chat or base weights are meant, `prefer` decides; `report`
+    gets one sentence about whatever was assumed. Weights are never fetched. Raises BadInput, in one sentence,
+    when nothing is found, several models fit, or the hub cannot be reached.
     """
     name = name.strip()
     if not name:
-        raise BadInput("No model was named.", remedy="Try smollm2-135m-instruct.")
+        raise BadInput(say("No model was named."), remedy=say("Try smollm2-135m-instruct."))
     folder = Path(name).expanduser()
-    if name.startswith(("/", ".", "~")) or (folder / "config.json").is_file():
-        return from_folder(folder.resolve(), name)
-    if entry := find_model(name):
-        return entry.facts()
-    if match := HUB_NAME.fullmatch(name):
-        kind = PREFIXES.get((match["hub"] or "hf").lower())
+    if folder.name.endswith(".json") and _is_file(folder):
+        return from_config_file(folder.resolve(), name, report)
+    if name.startswith(("/", ".", "~")) or _is_file(folder / "config.json"):
+        return from_folder(folder.resolve(), name, report)
+    if match := interpret(name, prefer):
+        for sentence in (match.because, match.entry.notes and f"{match.entry.name}: {match.entry.notes}."):
+            if sentence:
+                report(sentence)
+        return match.entry.facts()
+    if hub := HUB_NAME.fullmatch(name):
+        kind = PREFIXES.get((hub["hub"] or "hf").lower())
         if kind is None:
             raise BadInput(
-                f"There is no hub called {match['hub']!r}.", remedy=f"Use one of {', '.join(PREFIXES)}."
+                say("There is no hub called {hub}.", hub=repr(hub["hub"])),
+                remedy=say("Use one of {hubs}.", hubs=", ".join(PREFIXES)),
             )
-        return from_hub(ModelSource(kind=kind, id=match["id"], revision=match["revision"]), name)
+        return from_hub(ModelSource(kind=kind, id=hub["id"], revision=hub["revision"]), name, report)
     if folder.is_dir():
         check_complete(folder.resolve())
-    raise BadInput(
-        f"There is no model called {name!r}.",
-        why=hint(name, [known for entry in models().values() for known in (entry.name, *entry.aliases)]),
-        remedy="Give a catalogue name, a Hugging Face model folder, or owner/name on a hub.",
-    )
+    raise unknown(name)
 
 
-def from_folder(folder: Path, name: str) -> ModelFacts:
+def from_folder(folder: Path, name: str, report: Report = lambda sentence: None) -> ModelFacts:
     """Return the facts of a complete local folder; weights are counted from the files' headers."""
     check_complete(folder)
     config = read_json(folder / "config.json", "the model's architecture")
+    say_findings(config, name, report)
     source = ModelSource(kind="local", id=str(folder))
-    return from_config(config, name, source, count_parameters(folder), has_chat_template(folder))
+    parameters = None if _extra_blocks(config) else count_parameters(folder)
+    return from_config(config, name, source, parameters, has_chat_template(folder))
+
+
+def from_config_file(path: Path, name: str, report: Report = lambda sentence: None) -> ModelFacts:
+    """Return the facts that a config.json alone gives; enough to plan with, the weights may be elsewhere.
+
+    Beside it, a safetensors index counts the weights of an architecture that the table does not know.
+    """
+    config = read_json(path, "the model's architecture")
+    say_findings(config, name, report)
+    source = ModelSource(kind="local", id=str(path.parent))
+    index = path.parent / INDEX
+    known = is_counted(config)
+    parameters = None if known or not index.is_file() else count_index(read_json(index, "weights"), config)
+    return from_config(config, name, source, parameters, has_chat_template(path.parent))
+
+
+def is_counted(config: Mapping[str, Any]) -> bool:
+    """Return whether the weights that `config` describes are counted exactly from its shapes."""
+    row = architecture(text_part(config))
+    return row is not None and row.exact
+
+
+def count_index(index: Mapping[str, Any], config: Mapping[str, Any]) -> int | None:
+    """Return the number of weights that a safetensors index says, or None if it does not say it.
+
+    `total_parameters` of its metadata, else `total_size` over the bytes of config.json's `torch_dtype`.
+    """
+    metadata = index.get("metadata") or {}
+    if isinstance(total := metadata.get("total_parameters"), int) and total > 0:
+        return total
+    width = NUMBER_BYTES.get(str(config.get("torch_dtype") or config.get("dtype")))
+    size = metadata.get("total_size")
+    return int(size) // width if width and isinstance(size, (int, float)) and size >= width else None
+
+
+def say_findings(config: Mapping[str, Any], name: str, report: Report) -> None:
+    """Report what is worth saying about a config.json; raise BadInput if its weights cannot be trained."""
+    for finding in findings(config, name):
+        if finding.severity == "fails":
+            raise BadInput(finding.because, remedy=finding.fix)
+        report(finding.because)
+
+
+def _extra_blocks(config: Mapping[str, Any]) -> bool:
+    """Return whether the files hold more than the language model that is trained (MTP, a picture encoder)."""
+    text = text_part(config)
+    return is_counted(config) and bool(text.get("num_nextn_predict_layers") or text != dict(config))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def has_chat_template(folder: Path) -> bool:
@@ -82,7 +146,7 @@ def has_chat_template(folder: Path) -> bool:
     return path.is_file() and bool(read_json(path, "the tokenizer's settings").get("chat_template"))
 
 
-def from_hub(source: ModelSource, name: str) -> ModelFacts:
+def from_hub(source: ModelSource, name: str, report: Report = lambda sentence: None) -> ModelFacts:
     """Return the facts of a hub's model, its revision pinned to a commit; only a few small files are fetched.
 
     They are kept, so that the same model can be planned for again without a network.
@@ -94,9 +158,9 @@ def from_hub(source: ModelSource, name: str) -> ModelFacts:
     wanted = wanted_files(source.id, listing)
     pinned = source.model_copy(update={"revision": listing.revision})
     config, template = _small_files(pinned, listing)
-    known = config.get("model_type") in COMPUTED_EXACTLY
+    say_findings(config, name, report)
     weights = sum(file.size for file_name, file in wanted.items() if file_name.endswith(".safetensors"))
-    parameters = None if known else listing.parameters or max(1, weights // 2)
+    parameters = None if is_counted(config) else listing.parameters or max(1, weights // 2)
     facts = from_config(config, name, pinned, parameters, template)
     write_atomically(_facts_path(pinned), facts.model_dump_json(indent=2))
     return facts
