@@ -120,7 +120,7 @@ def _result(state: RowPass, path: str, print_of_bytes: str) -> Scan:
         dev_given=bool(state.source.dev),
         unusable_rows=state.rows_read - sum(state.usable.values()),
         max_turns=state.max_turns,
-        language=main_language(state.texts) if state.sink is None else None,
+        language=main_language(state.texts),
         duplicate_rows=state.log.counts["row.duplicate"],
         lengths=state.lengths.facts(state.counter.exact),
         fingerprint=print_of_bytes,
