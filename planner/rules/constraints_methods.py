@@ -174,6 +174,20 @@ METHODS: tuple[Constraint, ...] = (
         severity="fails",
     ),
     Constraint(
+        "method.reft-llama",
+        ("method",),
+        lambda s: training(s) and s.word("method") == "reft" and s.model.model_type != "llama",
+        lambda s: say(
+            "ReFT of this version looks for a model named llama, and {model} is of type {kind}.",
+            model=s.model.name,
+            kind=s.model.model_type,
+        ),
+        template("Set method=lora."),
+        "measured: AttributeError 'Qwen2ForCausalLM' object has no attribute 'llama'",
+        early=True,
+        severity="fails",
+    ),
+    Constraint(
         "method.fixed-upstream",
         FIXED_UPSTREAM,
         lambda s: adapts(s) and not own_worker(s) and bool(fixed_upstream(s)),
