@@ -77,11 +77,15 @@ def engines() -> dict[str, Engine]:
 def build_of(engine: str, build: str) -> EngineBuild:
     """Return one row of the table; `BadInput` that lists the known names when there is none."""
     if engine not in engines():
-        raise BadInput(f"There is no engine {engine!r}.", remedy=f"Known engines: {', '.join(engines())}.")
+        raise BadInput(
+            say("There is no engine `{engine}`.", engine=engine),
+            remedy=say("Known engines: {names}.", names=", ".join(engines())),
+        )
     builds = engines()[engine].builds
     if build not in builds:
         raise BadInput(
-            f"Engine {engine} has no build {build!r}.", remedy=f"Known builds: {', '.join(builds)}."
+            say("Engine {engine} has no build `{build}`.", engine=engine, build=build),
+            remedy=say("Known builds: {names}.", names=", ".join(builds)),
         )
     return builds[build]
 
@@ -96,20 +100,22 @@ def pick_build(
     """
     builds = engines()[engine].builds
     if not hardware.devices:
-        reason = "there is no NVIDIA GPU on this machine"
-        others = tuple(Alternative(value=name, because=_sentence(reason)) for name in builds if name != "cpu")
-        return "cpu", "No NVIDIA GPU, so the CPU build of Paddle is used.", others
+        reason = say("There is no NVIDIA GPU on this machine.")
+        others = tuple(Alternative(value=name, because=reason) for name in builds if name != "cpu")
+        return "cpu", say("No NVIDIA GPU, so the CPU build of Paddle is used."), others
     if any(device.maker != "nvidia" for device in hardware.devices):
         return _build_by_hand(hardware, builds)
     objections = {name: _objection(builds[name], hardware) for name in PREFERENCE if name in builds}
     chosen = next((name for name, objection in objections.items() if not objection), None)
     if chosen is None:
         raise _nothing_fits(hardware, builds)
-    alternatives = [Alternative(value="cpu", because="It would leave the GPU idle.")]
+    alternatives = [Alternative(value="cpu", because=say("It would leave the GPU idle."))]
     for name, objection in objections.items():
         if name != chosen:
-            reason = objection or f"it would serve too, but {chosen} comes first in the order of trial"
-            alternatives.append(Alternative(value=name, because=_sentence(reason)))
+            reason = objection or say(
+                "It would serve too, but {chosen} comes first in the order of trial.", chosen=chosen
+            )
+            alternatives.append(Alternative(value=name, because=reason))
     return chosen, _because(chosen, builds[chosen], hardware), tuple(alternatives)
 
 
@@ -148,10 +154,20 @@ def _build_by_hand(
 
 def _because(name: str, build: EngineBuild, hardware: HardwareFacts) -> str:
     cards = ", ".join(_card(device) for device in hardware.devices)
-    kernels = f"has kernels for {cards}"
     if hardware.driver_version is None:
-        return f"{name} {kernels}; it needs NVIDIA driver {build.min_driver} or newer (unknown here)."
-    return f"{name} {kernels}, and driver {hardware.driver_version} is new enough ({build.min_driver})."
+        return say(
+            "{build} has kernels for {cards}; it needs NVIDIA driver {needed} or newer (unknown here).",
+            build=name,
+            cards=cards,
+            needed=build.min_driver,
+        )
+    return say(
+        "{build} has kernels for {cards}, and driver {driver} is new enough ({needed}).",
+        build=name,
+        cards=cards,
+        driver=hardware.driver_version,
+        needed=build.min_driver,
+    )
 
 
 def _objection(build: EngineBuild, hardware: HardwareFacts) -> str:
@@ -160,16 +176,25 @@ def _objection(build: EngineBuild, hardware: HardwareFacts) -> str:
     for device in hardware.devices:
         capability = device.compute_capability
         if capability and not version(lowest) <= version(capability) <= version(highest):
-            return f"its kernels are for compute capability {lowest} to {highest}, not for {_card(device)}"
+            return say(
+                "Its kernels are for compute capability {lowest} to {highest}, not for {card}.",
+                lowest=lowest,
+                highest=highest,
+                card=_card(device),
+            )
     driver, needed = hardware.driver_version, build.min_driver
     if driver and needed and version(driver) < version(needed):
-        return f"it needs NVIDIA driver {needed} or newer; this machine has {driver}"
+        return say(
+            "It needs NVIDIA driver {needed} or newer; this machine has {driver}.",
+            needed=needed,
+            driver=driver,
+        )
     return ""
 
 
 def _nothing_fits(hardware: HardwareFacts, builds: dict[str, EngineBuild]) -> NothingFeasible:
     """Say whether it is the card, the mix of cards or the driver, and what to do about it."""
-    on_cpu = (
+    on_cpu = say(
         "Or use the CPU: add `--build cpu` to `steersman engines install`, and plan with a CPU `--hardware`."
     )
     without_driver = hardware.model_copy(update={"driver_version": None})
@@ -179,9 +204,15 @@ def _nothing_fits(hardware: HardwareFacts, builds: dict[str, EngineBuild]) -> No
     if fitting:
         needed = min((build.min_driver or "" for build in fitting), key=version)
         return NothingFeasible(
-            f"NVIDIA driver {hardware.driver_version} is too old for {_card(hardware.devices[0])}.",
-            why=f"The oldest driver with which a Paddle build for this card works is {needed}.",
-            remedy=f"Update the driver to {needed} or newer. {on_cpu}",
+            say(
+                "NVIDIA driver {driver} is too old for {card}.",
+                driver=hardware.driver_version,
+                card=_card(hardware.devices[0]),
+            ),
+            why=say(
+                "The oldest driver with which a Paddle build for this card works is {needed}.", needed=needed
+            ),
+            remedy=say("Update the driver to {needed} or newer.", needed=needed) + f" {on_cpu}",
         )
     for device in hardware.devices:
         alone = without_driver.model_copy(update={"devices": (device,)})
@@ -190,28 +221,24 @@ def _nothing_fits(hardware: HardwareFacts, builds: dict[str, EngineBuild]) -> No
             lowest = min((low for low, _ in ranges), key=version)
             highest = max((high for _, high in ranges), key=version)
             return NothingFeasible(
-                f"No Paddle build has kernels for {_card(device)}.",
-                why=f"They cover compute capability {lowest} to {highest}.",
-                remedy=f"Choose another card with CUDA_VISIBLE_DEVICES. {on_cpu}",
+                say("No Paddle build has kernels for {card}.", card=_card(device)),
+                why=say(
+                    "They cover compute capability {lowest} to {highest}.", lowest=lowest, highest=highest
+                ),
+                remedy=say("Choose another card with CUDA_VISIBLE_DEVICES.") + f" {on_cpu}",
             )
     return NothingFeasible(
-        "No single Paddle build has kernels for all GPUs of this machine.",
-        why=f"It has {', '.join(_card(device) for device in hardware.devices)}.",
-        remedy=f"Choose cards of one kind with CUDA_VISIBLE_DEVICES. {on_cpu}",
+        say("No single Paddle build has kernels for all GPUs of this machine."),
+        why=say("It has {cards}.", cards=", ".join(_card(device) for device in hardware.devices)),
+        remedy=say("Choose cards of one kind with CUDA_VISIBLE_DEVICES.") + f" {on_cpu}",
     )
 
 
 def _card(device: DeviceFacts) -> str:
     known = device.compute_capability
-    return (
-        f"{device.name} (compute capability {known})"
-        if known
-        else f"{device.name} (compute capability unknown)"
-    )
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+    if not known:
+        return say("{device} (compute capability unknown)", device=device.name)
+    return say("{device} (compute capability {known})", device=device.name, known=known)
 
 
 def version(text: str) -> tuple[int, ...]:

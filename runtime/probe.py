@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 import psutil
 
 from planner.facts import CpuFacts, DeviceFacts, HardwareFacts
+from planner.language import say
 from runtime.probe_cpu import probe_cpu
 from runtime.probe_limits import memory_limit
 from runtime.probe_makers import Found, probe_makers
@@ -44,17 +45,19 @@ def probe(where: Path) -> Probe:
         try:
             return read()
         except (OSError, ValueError, psutil.Error) as error:
-            failures.append(f"{what} could not be read: {error}.")
+            failures.append(say("{what} could not be read: {error}.", what=what, error=error))
             return otherwise
 
     unknown_cpu = CpuFacts(name=platform.machine() or "unknown", cores=os.cpu_count() or 1, vendor="other")
-    cpu = attempt("The processor", probe_cpu, unknown_cpu)
-    memory = attempt("The memory size", _memory_bytes, 1 << 30)
-    disk = attempt(f"Free space of {where}", lambda: shutil.disk_usage(existing(where)).free, 0)
+    cpu = attempt(say("The processor"), probe_cpu, unknown_cpu)
+    memory = attempt(say("The memory size"), _memory_bytes, 1 << 30)
+    disk = attempt(
+        say("Free space of {folder}", folder=where), lambda: shutil.disk_usage(existing(where)).free, 0
+    )
     shared = attempt(str(SHARED_MEMORY), lambda: shutil.disk_usage(SHARED_MEMORY).total, 0)
-    nvidia = attempt("NVIDIA devices", probe_nvidia, Nvidia())
+    nvidia = attempt(say("NVIDIA devices"), probe_nvidia, Nvidia())
     failures.extend(nvidia.failures)
-    others = Found() if nvidia.devices else attempt("Accelerators", probe_makers, Found())
+    others = Found() if nvidia.devices else attempt(say("Accelerators"), probe_makers, Found())
     failures.extend(others.failures)
     devices = nvidia.devices or others.devices
     hardware = HardwareFacts(

@@ -19,7 +19,7 @@ from planner.language import say
 
 MIB = 1 << 20
 PATIENCE_S = 5.0
-"""Seconds that a tool may take: asking eight devices takes a second or two, and a driver that hangs is told."""
+"""Seconds that a tool may take: eight devices take a second or two, and a driver that hangs is told."""
 
 Maker = Literal["kunlun", "ascend", "hygon"]
 Run = Callable[[Sequence[str]], str]
@@ -75,7 +75,7 @@ def parse_npu_smi(text: str) -> tuple[Chip, ...]:
 
     A device is two rows: `| 0  910B3 | OK | ... |` and `| 0 | 0000:C1:00.0 | 0  0 / 0  3318 / 65536 |`; a
     table of processes follows. Chips of the third generation are all called `Ascend910`, have a second number
-    in their second row, and show 64 GiB: vllm-project/vllm-ascend#1130 (24.1), #2534, #12980 (with processes).
+    in their second row, and show 64 GiB: vllm-project/vllm-ascend#1130, #2534, #12980 (with processes).
     """
     chips: list[Chip] = []
     places: list[tuple[str, str]] = []

@@ -36,7 +36,9 @@ def probe_nvidia(nvml: Any = pynvml, root: Path = Path("/")) -> Nvidia:
     try:
         return _read(nvml)
     except nvml.NVMLError as error:
-        return Nvidia(failures=(f"NVIDIA's driver answered a query with an error: {error}.",))
+        return Nvidia(
+            failures=(say("NVIDIA's driver answered a query with an error: {error}.", error=error),)
+        )
     finally:
         nvml.nvmlShutdown()
 
@@ -53,7 +55,10 @@ def _why_no_nvml(error: Exception, root: Path) -> tuple[str, ...]:
     if not cards and not (root / "proc/driver/nvidia/version").exists():
         return ()
     return (
-        f"There is an NVIDIA card, but its driver cannot be reached ({error}); training would use the CPU.",
+        say(
+            "An NVIDIA card is here, but its driver cannot be reached ({error}); training would use the CPU.",
+            error=error,
+        ),
     )
 
 
@@ -155,7 +160,10 @@ def _visible(nvml: Any, handles: list[Any], wanted: str | None, failures: list[s
         if not matching or (not name.isdigit() and len(name) < 5):
             if name != "-1":
                 failures.append(
-                    f"CUDA_VISIBLE_DEVICES names {name!r}, which is not a device of this machine."
+                    say(
+                        "CUDA_VISIBLE_DEVICES names `{name}`, which is not a device of this machine.",
+                        name=name,
+                    )
                 )
             break
         chosen.append(handles[matching[0]])
@@ -167,7 +175,11 @@ def _capability(nvml: Any, handle: Any, failures: list[str]) -> str | None:
         major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
     except nvml.NVMLError as error:
         failures.append(
-            f"The compute capability of {_text(nvml.nvmlDeviceGetName(handle))} is unknown: {error}."
+            say(
+                "The compute capability of {device} is unknown: {error}.",
+                device=_text(nvml.nvmlDeviceGetName(handle)),
+                error=error,
+            )
         )
         return None
     return f"{major}.{minor}"

@@ -140,7 +140,7 @@ def test_hygon_devices_are_read_after_any_warning() -> None:
     assert parse_hy_smi("WARNING: low power\n" + HY_SMI) == (Chip("K100_AI", 65520 * MIB, 65500 * MIB),) * 2
 
 
-def tools(answers: dict[str, str | Exception]) -> tuple[DeviceFacts, str | None, tuple[str, ...]]:
+def tools(answers: dict[str, str | Exception]) -> tuple[DeviceFacts | None, str | None, tuple[str, ...]]:
     """Probe a machine on which the named tools answer like this."""
 
     def run(command: Sequence[str]) -> str:
@@ -150,7 +150,7 @@ def tools(answers: dict[str, str | Exception]) -> tuple[DeviceFacts, str | None,
         return answer
 
     found = probe_makers(which=lambda name: name if name in answers else None, run=run)
-    return found.devices[0] if found.devices else None, found.interconnect, found.failures  # type: ignore[return-value]
+    return found.devices[0] if found.devices else None, found.interconnect, found.failures
 
 
 @pytest.mark.parametrize(
@@ -166,6 +166,7 @@ def test_each_maker_is_found_by_its_tool(
     command: str, answer: str, maker: str, name: str, link: str | None
 ) -> None:
     device, interconnect, failures = tools({command: answer})
+    assert device is not None
     assert (device.maker, device.name, device.count) == (maker, name, 2)
     assert (interconnect, failures) == (link, ())
 
