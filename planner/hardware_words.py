@@ -48,7 +48,7 @@ HAN_WORDS = {
 }
 
 FILLER = re.compile(
-    r"\b(nvidia|geforce|tesla|with|each|of|per|node|and|gpus?|cards?|x|a|an|the|my|our|in|at|having|server|"
+    r"\b(nvidia|geforce|tesla|i|we|have|got|use|using|with|each|of|per|node|and|gpus?|cards?|x|a|an|the|my|our|in|at|having|server|"
     r"workstation|machine|box|pc|desktop|computer|devices?|npus?|xpus?|dcus?|gpu|kunlunxin|huawei|hygon)\b|[,;:×*()|/+]"
 )
 
