@@ -1,7 +1,8 @@
 """Predicted training speed against published measurements, source by source.
 
-`python -m bench.planner_speed [FILE] [--rows]` reads the rows with tokens/s of `../shared/facts/memory_cases.json`, or
-of FILE, and prints for each source Spearman's rank correlation and the median absolute error; with `--rows`, each row.
+`python -m bench.planner_speed [FILE] [--rows]` reads the rows with tokens/s of
+`../shared/facts/memory_cases.json`, or of FILE, and prints for each source Spearman's rank correlation and
+the median absolute error; with `--rows`, each row.
 """
 
 from __future__ import annotations
@@ -39,9 +40,16 @@ class Prediction:
 
     @property
     def group(self) -> str:
-        """Where it was published and with what, without the case's name: rows of a group are comparable."""
+        """Where it was published and with what, without the case's name: rows of a group are comparable.
+
+        Speeds without padding depend on whether rows were packed, and on the checkpoints of a whole run.
+        """
         source = re.sub(r", case .*|@\S+|\(.*?\)", "", str(self.row["source"])).strip()
-        return f"{source} [{self.row['framework']}]"
+        kind = ""
+        if "padding not counted" in str(self.row.get("tokens_per_s_scope")):
+            kind = ", all weights" if "full" in str(self.row["method"]) else ", adapters"
+            kind += ", packed" if self.row.get("packing") else ""
+        return f"{source} [{self.row['framework']}{kind}]"
 
     @property
     def source(self) -> str:
@@ -56,12 +64,14 @@ def predictions(rows: list[Row]) -> Iterator[Prediction | str]:
             continue
         try:
             yield Prediction(row, float(row["tokens_per_s"]), predicted(row))
-        except (Unmappable, BadInput) as why:
+        except (Unmappable, BadInput, ValueError) as why:
             yield f"{row['source'][:60]}: {row['model']}: {why}"
 
 
 def predicted(row: Row) -> float:
     """Return the predicted tokens/s of a row, in its scope."""
+    if "fp8" in str(row.get("precision")):
+        raise Unmappable("products in fp8 are not among the planner's precisions")
     mapped = case(completed(row))
     setup = with_kernels(mapped.setup, row)
     hardware = machine(row, setup)
@@ -70,7 +80,8 @@ def predicted(row: Row) -> float:
 
 
 def completed(row: Row) -> Row:
-    """Return the row with what it states elsewhere: the micro-batch of PaddleNLP's table of batch sizes per step."""
+    """Return the row with what it states elsewhere: the micro-batch of PaddleNLP's table of batch sizes per
+    step."""
     extra = row.get("extra") or {}
     filled = dict(row)
     gpus = int(row.get("gpus") or 1)
@@ -81,18 +92,28 @@ def completed(row: Row) -> Row:
     if row.get("grad_accum") is None and extra.get("global_batch_size") and row.get("micro_batch"):
         replicas = max(1, gpus // (tensor * pipeline))
         filled["grad_accum"] = max(1, int(extra["global_batch_size"]) // (replicas * int(row["micro_batch"])))
+    if "LLaMA-Factory" in row["framework"] and row.get("recompute_mode") is None:
+        filled["recompute_mode"] = "full"  # unless disable_gradient_checkpointing is set
+    if row["framework"] == "torchtune" and gpus > 1:
+        filled["sharding"] = "FSDP FULL_SHARD"  # all of its distributed recipes
+    experts = re.search(r"\bep(\d)\b", str(extra.get("framework_config")).replace("-", " "))
+    if experts:
+        filled["extra"] = {**extra, "ep": int(experts[1])}
+    samples = (row.get("extra") or {}).get("train_samples_per_second")
+    if row.get("packing") is False and samples and "as HF" in str(row.get("tokens_per_s_scope")):
+        # Rows were not packed: `seq_len` is a limit, and the speeds say how long they are.
+        filled["seq_len"] = max(16, round(float(row["tokens_per_s"]) * gpus / float(samples)))
     return filled
 
 
 def with_kernels(setup: Setup, row: Row) -> Setup:
     """Return the set-up with the fused kernels that a row's toolkit or switches bring."""
     text = f"{row.get('framework')} {row.get('source')} {row.get('extra')} {row.get('model')}".lower()
-    if (
-        "foak" in text
-        or "fast-kernels" in text
-        or "liger" in text
-        or "unsloth" in str(row["framework"]).lower()
-    ):
+    if re.search(r"\bstatic\b|dy2st|auto parallel", text):
+        setup = replace(setup, static_graph=True)
+    if "pagedadamw" in str(row.get("optimizer")).lower():
+        setup = replace(setup, offload=True)
+    if re.search(r"foak|fast-kernels|liger", text) or "unsloth" in str(row["framework"]).lower():
         return replace(setup, fused_norm=True, fused_rope=True, fused_loss=True)
     if "megatron" in text or "flagscale" in text or "'compile': true" in text:
         return replace(setup, fused_norm=True, fused_rope=True)
@@ -106,8 +127,10 @@ def machine(row: Row, setup: Setup) -> HardwareFacts:
     name = str(row.get("gpu") or "A100").split("(")[0].strip().replace("Hopper", "H800")
     gpus = int(row.get("gpus") or 1)
     nodes, per_node = (1, gpus) if gpus <= 8 else (-(-gpus // 8), 8)
-    network = " ib 400" if nodes > 1 else ""
-    return parse(f"{nodes} nodes x {per_node} {name}{network}" if nodes > 1 else f"{per_node}x {name}")
+    found = parse(f"{nodes} nodes x {per_node} {name}" if nodes > 1 else f"{per_node}x {name}")
+    # Eight network cards of 400 Gbit/s per machine of H100, as in NVIDIA's reference design, 200 for A100.
+    network = 3200.0 if "H" in name else 1600.0
+    return found.model_copy(update={"network_gbit": network}) if nodes > 1 else found
 
 
 def shares(row: Row, setup: Setup) -> float:

@@ -70,6 +70,8 @@ class Setup:
     expert: Whole = 1
     micro_batch: Whole = 1
     accumulation: Whole = 1
+    static_graph: bool = False
+    """`enable_auto_parallel` with a static graph: no host work per operation."""
     threads: Whole = 1
     fast_matmul: bool = True
 

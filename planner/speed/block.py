@@ -38,24 +38,31 @@ FLASH_FILL = 512
 DENSE_REACHED = 0.5
 """Share of the achievable rate that the batched products of unfused attention reach; an estimate."""
 
-DENSE_SCORE_BYTES = 26
-"""Bytes moved per score in the forward pass of unfused attention: written, scaled and masked, cast,
-exponentiated and normalised in float32, cast back, read. Counted from the operations of PaddleNLP's
-scaled_dot_product_attention."""
+DENSE_SCORE_BYTES = {2: 16, 4: 20}
+"""Bytes moved per score in the forward pass of unfused attention, by bytes of an activation: written, masked,
+normalised (in float32), read. Counted from PaddleNLP's scaled_dot_product_attention and its fused softmax
+with a mask; between the two."""
 
-NORM_BYTES = {True: 4, False: 36}
-"""Bytes moved per element of one RMSNorm in 16 bit, fused or as separate operations (casts to float32
-included)."""
+NORM_BYTES = {2: 36, 4: 28}
+"""Bytes moved per element of one RMSNorm made of separate operations, casts to float32 included; a fused one
+reads and writes once."""
 
-ROPE_BYTES = {True: 4, False: 20}
-"""The same of the rotary embedding, per element of queries and keys."""
+ROPE_VALUES = {True: 2, False: 10}
+"""Values read and written per element of queries and keys by the rotary embedding, fused or not."""
 
-RESIDUAL_BYTES = 6
-GATE_BYTES = 8
+RESIDUAL_VALUES = 3
+GATE_VALUES = 4
 """SiLU and product, per element of the inner width."""
 
-COPY_BYTES = 8
+COPY_VALUES = 4
 """Transposes and reshapes around attention, per element of the queries."""
+
+DROPOUT_VALUES = 6
+
+
+GROUPED_TAIL = 0.25
+"""Share of a product's tail that each expert keeps: toolkits differ between one kernel after the other and
+one for all."""
 
 
 class BlockSeconds(NamedTuple):
@@ -108,7 +115,7 @@ def expert_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Am
     here = np.maximum(1, experts.count // np.asarray(setup.expert))
     rows = tokens * experts.per_token * setup.expert / experts.count
     per_expert = sum(
-        product_seconds(p, rows, setup.tensor, cluster, setup.activation_bytes)
+        product_seconds(p, rows, setup.tensor, cluster, setup.activation_bytes, GROUPED_TAIL)
         for p in mlp_products(model, experts.intermediate_size)
     )
     # Gathering and scattering the rows of each expert moves them twice.
@@ -127,7 +134,7 @@ def attention_forward(model: ModelFacts, setup: Setup, cluster: Cluster, tokens:
         return operations / 2.0 / (cluster.flops * reached)
     computing = operations / (cluster.flops * cluster.achievable * DENSE_REACHED)
     scores = tokens * setup.sequence_length * heads
-    bytes_moved = DENSE_SCORE_BYTES * scores * setup.activation_bytes / 2.0
+    bytes_moved = DENSE_SCORE_BYTES[setup.activation_bytes] * scores
     return computing + bytes_moved / (cluster.memory_bandwidth * MEMORY_REACHED)
 
 
@@ -147,26 +154,21 @@ def head_width(model: ModelFacts) -> float:
 def moving_forward(model: ModelFacts, setup: Setup, cluster: Cluster, tokens: Amount) -> Amount:
     """Return seconds of what only moves memory in one block: norms, residuals, rotary embedding,
     activation."""
-    hidden, tensor = model.hidden_size, setup.tensor
-    norm = NORM_BYTES[setup.fused_norm or model.norm == "layer"]
-    dropout = 12 if model.dropout else 0
+    hidden, tensor, width = model.hidden_size, setup.tensor, setup.activation_bytes
+    norm = 2 * width if setup.fused_norm or model.norm == "layer" else NORM_BYTES[width]
+    values = 2 * RESIDUAL_VALUES + (DROPOUT_VALUES if model.dropout else 0)
     # Without sequence parallelism every tensor-parallel process norms all tokens.
-    whole_rows = (
-        (2 * norm + 2 * RESIDUAL_BYTES + dropout) * hidden / np.where(setup.sequence_parallel, tensor, 1)
-    )
+    whole_rows = (2 * norm + values * width) * hidden / np.where(setup.sequence_parallel, tensor, 1)
     queries = model.num_attention_heads * head_width(model)
     keys = model.num_key_value_heads * head_width(model)
-    rope = ROPE_BYTES[setup.fused_rope] if model.position == "rotary" else 0
+    rope = ROPE_VALUES[setup.fused_rope] if model.position == "rotary" else 0
     inner: float = model.intermediate_size
     if model.experts is not None:
-        chosen = (
-            model.experts.per_token * model.experts.intermediate_size + model.experts.shared_intermediate_size
-        )
+        routed = model.experts.per_token * model.experts.intermediate_size
         share = model.expert_blocks / model.num_hidden_layers
-        inner = share * chosen + (1 - share) * inner
-    cut = (rope * (queries + keys) + COPY_BYTES * queries + GATE_BYTES * inner) / tensor
-    bytes_moved = tokens * (whole_rows + cut) * setup.activation_bytes / 2.0
-    return bytes_moved / (cluster.memory_bandwidth * MEMORY_REACHED)
+        inner = share * (routed + model.experts.shared_intermediate_size) + (1 - share) * inner
+    cut = (rope * (queries + keys) + COPY_VALUES * queries + GATE_VALUES * inner) * width / tensor
+    return tokens * (whole_rows + cut) / (cluster.memory_bandwidth * MEMORY_REACHED)
 
 
 def adapters_forward(

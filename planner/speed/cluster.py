@@ -12,7 +12,7 @@ GB = 1e9
 ACHIEVABLE = {
     "9.0": 0.80,
     "10.0": 0.78,
-    "8.0": 0.87,
+    "8.0": 0.85,
     "8.9": 0.80,
     "8.6": 0.75,
     "7.0": 0.75,
@@ -20,10 +20,14 @@ ACHIEVABLE = {
 }
 """Share of the dense 16-bit peak that the best large matrix product reaches, by compute capability.
 
-H100 and H200 794.5 of 989, B200 1745 of 2250, A100 SXM 271.2 of 312 TFLOP/s: table "Maximum Achievable Matmul
-FLOPS" of stas00/ml-engineering, compute/accelerator/README.md. The consumer and older generations are
-estimates.
+H100 and H200 794.5 of 989, B200 1745 of 2250, A100 SXM 271.2 and PCIe 252.9 of 312 TFLOP/s (between them
+here): table "Maximum Achievable Matmul FLOPS" of stas00/ml-engineering, compute/accelerator/README.md. The
+consumer and older generations are estimates.
 """
+
+PLAIN_ACHIEVABLE = 0.93
+"""The same share of float32 products outside tensor cores, which are far from any limit of power or memory;
+an estimate."""
 
 OTHER_ACHIEVABLE = 0.65
 """The same share for accelerators of other makers; an estimate."""
@@ -62,8 +66,9 @@ HOST_LINK = 20 * GB
 """Bytes/s between a device and its host: PCIe 4.0 x16 carries 31.5 GB/s, pinned copies reach about two
 thirds."""
 
-DEFAULT_NETWORK_GBIT = 25.0
-"""Network of a node where nobody said: what cloud machines without a training network have. An estimate."""
+DEFAULT_NETWORK_GBIT = {"nvlink": 800.0, "other": 25.0}
+"""Network of a node where nobody said: machines with NVLink usually have a training network (eight cards of
+200 or 400 Gbit/s in NVIDIA's reference designs), others none. Cautious estimates."""
 
 NETWORK_REACHED = 0.8
 """Share of the network that collectives between nodes reach; an estimate."""
@@ -106,12 +111,12 @@ def cluster(hardware: HardwareFacts, precision: str) -> Cluster:
     return Cluster(
         on_gpu=True,
         flops=_peak(device, precision),
-        achievable=_achievable(device, capability),
+        achievable=_achievable(device, capability, precision),
         processors=PROCESSORS.get(capability, 100),
         memory_bandwidth=_named(device, "memory_bandwidth_gb_s", MEMORY_BANDWIDTH.get(capability, 1000.0))
         * GB,
         link=_link(hardware, device),
-        network=(hardware.network_gbit or DEFAULT_NETWORK_GBIT) / 8 * GB * NETWORK_REACHED / per_node,
+        network=_network_gbit(hardware, device) / 8 * GB * NETWORK_REACHED / per_node,
         host_link=HOST_LINK,
         per_node=per_node,
         nodes=hardware.nodes,
@@ -138,8 +143,10 @@ def _peak(device: Device | None, precision: str) -> float:
     return found * 1e12
 
 
-def _achievable(device: Device | None, capability: str) -> float:
+def _achievable(device: Device | None, capability: str, precision: str) -> float:
     """Return the share of the peak that a large product reaches on this card."""
+    if precision == "fp32" and capability < "8.0":
+        return PLAIN_ACHIEVABLE
     if device is not None and device.name in POWER_LIMITED:
         return POWER_LIMITED[device.name]
     return ACHIEVABLE.get(capability, OTHER_ACHIEVABLE)
@@ -147,11 +154,22 @@ def _achievable(device: Device | None, capability: str) -> float:
 
 def _link(hardware: HardwareFacts, device: Device | None) -> float:
     """Return bytes/s of one direction inside a node that collectives reach."""
-    kind = (hardware.interconnect or (device.link if device else "pcie") or "pcie").lower()
-    kind = "pcie" if "pcie" in kind else "nvlink" if "nvlink" in kind or "nvswitch" in kind else kind
+    kind = _link_kind(hardware, device)
     named = device is not None and kind == device.link.lower()
     speed = _named(device if named else None, "link_gb_s", LINK.get(kind, LINK["pcie"]))
     return speed * GB * LINK_REACHED.get(kind, OTHER_LINK_REACHED)
+
+
+def _network_gbit(hardware: HardwareFacts, device: Device | None) -> float:
+    """Return Gbit/s of one node in one direction."""
+    kind = _link_kind(hardware, device)
+    return hardware.network_gbit or DEFAULT_NETWORK_GBIT.get(kind, DEFAULT_NETWORK_GBIT["other"])
+
+
+def _link_kind(hardware: HardwareFacts, device: Device | None) -> str:
+    """Return what joins the devices of a node."""
+    kind = (hardware.interconnect or (device.link if device else "pcie") or "pcie").lower()
+    return "pcie" if "pcie" in kind else "nvlink" if "nvlink" in kind or "nvswitch" in kind else kind
 
 
 def _named(device: Device | None, field: str, otherwise: float) -> float:

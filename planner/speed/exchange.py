@@ -8,6 +8,7 @@ from planner.facts import ModelFacts
 from planner.setup import FULL_RECOMPUTE, Setup
 from planner.speed.amounts import Amount
 from planner.speed.cluster import Cluster
+from planner.speed.host import STATIC_SHARE
 from planner.speed.links import (
     all_reduce_seconds,
     exchange_seconds,
@@ -15,6 +16,16 @@ from planner.speed.links import (
     strides,
 )
 from planner.speed.update import gradient_bytes, local_weights, trained_weights
+
+REDUCE_TO_OWNER = 2.0
+"""How much longer stage 2 takes to reduce each gradient to its owner, tensor after tensor, than one
+reduce-scatter of all: 69 ms more per micro-batch than stage 1 for 7 GB (LLaMA-7B, TP2 x 4) and 106 ms for 13
+GB (GPT3-13B), FlagPerf's llama1_7B-paddle and gpt3_6.7B-paddle, 3888 against 3650 and 1648 against 1518
+tokens/s."""
+
+UNIT_SECONDS = 0.3e-3
+"""Seconds that stage 3 loses per sharded layer and pass, beyond the volume: memory, copies, synchronisation.
+One GPU against two with FSDP in foundation-model-stack/fms-acceleration: 3 to 10 ms per block."""
 
 OVERLAPPED = 0.6
 """Share of the gathering of stage 3 that hides behind computing, no more than the computing itself; an
@@ -90,9 +101,16 @@ def gathering_seconds(model: ModelFacts, setup: Setup, cluster: Cluster, computi
     weights = local_weights(model, setup) * stored_bytes(setup)
     gathering = passes(setup) * pass_seconds(cluster, degree, stride, weights)
     gathering = gathering - np.minimum(OVERLAPPED * gathering, computing)
+    units = (9.0 if setup.trains_all else 13.0) * model.num_hidden_layers / np.asarray(setup.pipeline)
+    unit = UNIT_SECONDS * (STATIC_SHARE if setup.static_graph else 1.0)
+    gathering = gathering + np.where(degree > 1, passes(setup) * units * unit, 0.0)
     gradients = trained_weights(model, setup) * gradient_bytes(setup)
-    reducing = pass_seconds(cluster, degree, stride, gradients)
-    return np.where(stage >= 3, gathering, 0.0) + np.where(stage >= 2, reducing, 0.0)
+    reducing = REDUCE_TO_OWNER * pass_seconds(cluster, degree, stride, gradients)
+    return (
+        np.where(stage >= 3, gathering, 0.0)
+        + np.where(stage == 2, reducing, 0.0)
+        + np.where(stage >= 3, 0.5 * reducing, 0.0)
+    )
 
 
 def stored_bytes(setup: Setup) -> float:

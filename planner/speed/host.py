@@ -17,10 +17,13 @@ ROPE_OPERATIONS = 12
 DENSE_OPERATIONS = 8
 ADAPTER_OPERATIONS = 5
 TENSOR_OPERATIONS = 4
-EXPERT_OPERATIONS = 8
+EXPERT_OPERATIONS = 5
 """Operations of one block's forward pass, and what comes on top: unfused norms, unfused rotary embedding,
 unfused attention, one adapter, tensor parallelism, one expert. Counted in
 paddlenlp/transformers/llama/modeling.py and qwen2_moe/modeling.py."""
+
+STATIC_SHARE = 0.2
+"""Share of that time which the executor of a static graph needs; an estimate."""
 
 MICRO_BATCH = 3e-3
 """Seconds of a micro-batch outside the blocks: data, loss, the trainer's loop; an estimate."""
@@ -40,4 +43,5 @@ def host_seconds(model: ModelFacts, setup: Setup, blocks: Amount) -> Amount:
         operations = operations + share * EXPERT_OPERATIONS * model.experts.count / np.asarray(setup.expert)
     # The backward pass starts about as many operations, from C++.
     passes = 1.7 + (np.asarray(setup.recompute) == FULL_RECOMPUTE)
-    return MICRO_BATCH + blocks * operations * passes * OPERATION
+    each = OPERATION * (STATIC_SHARE if setup.static_graph else 1.0)
+    return MICRO_BATCH + blocks * operations * passes * each

@@ -22,7 +22,7 @@ NETWORK_LATENCY = 60e-6
 
 def strides(setup: Setup) -> dict[str, Amount]:
     """Return for each kind of group the distance of neighbouring members in the order of processes."""
-    sharding = np.maximum(1, setup.sharding_degree)
+    sharding = np.where(np.asarray(setup.sharding) > 0, np.maximum(1, setup.sharding_degree), 1)
     inner = setup.tensor * setup.context
     return {
         "tensor": 1,

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from planner.facts import ModelFacts
 from planner.setup import Setup
 from planner.speed.amounts import Amount
@@ -77,34 +75,30 @@ def product_seconds(
     tensor: Amount,
     cluster: Cluster,
     number_bytes: float,
-    times: float = 1.0,
+    tail: float = 1.0,
 ) -> Amount:
-    """Return seconds of `times` products of `tokens` rows each, cut over `tensor` processes.
+    """Return seconds of a product of `tokens` rows, cut over `tensor` processes.
 
-    `number_bytes` is the width of one operand in bytes.
+    `number_bytes` is the width of one number; `tail` how much of a half-filled last wave counts.
     """
     inputs = product.inputs / tensor if product.split == "in" else product.inputs
     outputs = product.outputs / tensor if product.split == "out" else product.outputs
     rate = cluster.flops * cluster.achievable
-    computing = (2.0 * tokens * inputs * outputs + cluster.processors * TILE * inputs) / rate
+    computing = (2.0 * tokens * inputs * outputs + tail * cluster.processors * TILE * inputs) / rate
     # One of the inputs stays in the cache of the device, so that only part of the traffic is seen.
     moving = number_bytes * (tokens * inputs + inputs * outputs + tokens * outputs)
-    return times * (computing + moving / (cluster.memory_bandwidth * MEMORY_REACHED))
+    return computing + moving / (cluster.memory_bandwidth * MEMORY_REACHED)
 
 
 def adapter_seconds(product: Product, tokens: Amount, setup: Setup, cluster: Cluster) -> Amount:
     """Return seconds of the forward pass of one LoRA adapter.
 
-    Its rank is far too small to occupy a device, so that its products and the sum with the layer's own output
-    cost what moving the layer's input and (three times) output costs.
+    Its rank is far too small to occupy a device, so that it costs what it moves: the layer's input is read;
+    its own output is written, scaled, and added to the layer's (paddlenlp/peft/lora/lora_layers.py,
+    LoRALinear.forward).
     """
     tensor = setup.tensor
     inputs = product.inputs / tensor if product.split == "in" else product.inputs
     outputs = product.outputs / tensor if product.split == "out" else product.outputs
-    moved = 2.0 * tokens * (inputs + 3.0 * outputs + 2.0 * setup.lora_rank)
+    moved = setup.activation_bytes * tokens * (inputs + 6.0 * outputs + 2.0 * setup.lora_rank)
     return moved / (cluster.memory_bandwidth * MEMORY_REACHED)
-
-
-def whole(value: Amount) -> Amount:
-    """Return the number rounded up."""
-    return np.ceil(value)
