@@ -25,6 +25,9 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The safe loader, in C where PyYAML was built with it: six times as fast."""
 
 MAKE_ANEW = template("Make a new one with `steersman plan`.")
+OPTIONAL = ("alternatives",)
+"""What an older version's plan lacks."""
+
 Path = tuple[str | int, ...]
 
 
@@ -35,7 +38,7 @@ def parse(text: str, where: str, version: str) -> tuple[Plan, dict[str, Value], 
     top = tree.mapping()
     known = [*Plan.model_fields, "as_planned"]
     tree.no_unknown((), top, known)
-    tree.none_missing((), top, known)
+    tree.none_missing((), top, [name for name in known if name not in OPTIONAL])
     refuse_newer(str(top["steersman"]), version, tree)
     decisions = flatten(tree, top["decisions"])
     planned = top.pop("as_planned")

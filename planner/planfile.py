@@ -15,14 +15,15 @@ from typing import Any
 import yaml
 
 from planner.errors import SteersmanError
-from planner.language import join, say, speaking
+from planner.language import join, say, speaking, template
 from planner.plan import Plan
 from planner.plan_reading import parse
 from planner.setting_values import settings
 from planner.solve import make_plan, show
 from planner.wishes import Value, Wishes
 
-HEADER = """\
+HEADER = template(
+    """\
 # A fine-tune, planned by Steersman. Run it:
 #
 #     steersman run {file}
@@ -31,14 +32,16 @@ HEADER = """\
 # (and nothing else): the next command that reads this file plans the rest around it, and says so if that
 # cannot work. The same holds for `wishes`. `steersman plan --list-settings` explains every setting.
 """
+)
 
 SECTIONS = {
-    "wishes": "What you asked for.",
-    "decisions": "What was decided, by subject.",
-    "stages": "What a run does, in order.",
-    "forecast": "What it is predicted to need: bytes and seconds.",
-    "facts": "What was known: the model, the data, the machine. Not for editing.",
-    "as_planned": "How an edit is noticed. Not for editing.",
+    "wishes": template("What you asked for."),
+    "decisions": template("What was decided, by subject."),
+    "stages": template("What a run does, in order."),
+    "forecast": template("What it is predicted to need: bytes and seconds."),
+    "alternatives": template("Other plans for the same wishes. Not for editing."),
+    "facts": template("What was known: the model, the data, the machine. Not for editing."),
+    "as_planned": template("How an edit is noticed. Not for editing."),
 }
 
 
@@ -60,8 +63,9 @@ def dumps(plan: Plan, file: str = "plan.yaml") -> str:
         "facts_and_wishes": fingerprint(plan),
         "values": {name: _plain(plan.value(name)) for name in settings()},
     }
-    parts = [HEADER.format(file=file), _yaml({"steersman": plan.steersman, "name": plan.name})]
-    parts += [f"# {words}\n{_yaml({section: body[section]})}" for section, words in SECTIONS.items()]
+    with speaking(plan.wishes.language):
+        parts = [say(HEADER, file=file), _yaml({"steersman": plan.steersman, "name": plan.name})]
+        parts += [f"# {say(words)}\n{_yaml({section: body[section]})}" for section, words in SECTIONS.items()]
     return "\n".join(parts)
 
 
@@ -93,6 +97,7 @@ def replanned(plan: Plan, edited: dict[str, Value], before: dict[str, Value], wh
         raise type(error)(f"{where}: {error.what}", why=why, remedy=error.remedy) from error
     decisions = dict(again.decisions)
     with speaking(again.wishes.language):
+        source = say("the person's own choice")
         because = {
             name: say("You changed it in the plan file; it was {value}.", value=show(before[name]))
             for name in edited
@@ -102,7 +107,7 @@ def replanned(plan: Plan, edited: dict[str, Value], before: dict[str, Value], wh
             update={
                 "rule": "edited",
                 "because": because[name],
-                "source": "the person's own choice",
+                "source": source,
             }
         )
     return again.model_copy(update={"decisions": decisions, "name": plan.name})

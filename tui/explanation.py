@@ -89,10 +89,10 @@ def page(plan: Plan, asked: tuple[str, ...], console: Console) -> Iterator[Rende
     for topic in asked:
         if topic in FORECASTS:
             yield from forecast(plan, topic, console)
-        elif topic in settings():
+        if topic in settings():
             yield in_full(plan, topic)
             yield from concerned(plan, topic)
-        else:
+        if topic in GROUPS:
             yield from subject(plan, topic, console)
     if set(asked) & set(FORECASTS):
         yield indented(assumptions(plan), below=0)
@@ -150,7 +150,7 @@ def as_data(plan: Plan, asked: tuple[str, ...]) -> dict[str, Any]:
         if topic in FORECASTS:
             answers[topic] = forecast_data(plan, topic)
             continue
-        names = [topic] if topic in settings() else list(GROUPS[topic].model_fields)
+        names = list(GROUPS[topic].model_fields) if topic in GROUPS else [topic]
         answers |= {name: plan.decisions[name].model_dump(mode="json") for name in names}
     return answers
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from planner.planfile import loads
 from planner.setting_values import settings
+from planner.wishes import Wishes
 from tui.command_line import main
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
 
 
 @pytest.fixture
@@ -74,13 +78,7 @@ def test_json_is_the_whole_plan_and_nothing_else(
     arguments = ("--hardware", "8x A100-80G", "--set", "lora_rank=4", "--goal", "quality")
     assert run("plan", "--model", tiny_hf_model, "--data", chats, "--json", *arguments) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert plan["wishes"] == {
-        "stage": "sft",
-        "goal": "quality",
-        "time_limit_minutes": None,
-        "test_prompts": None,
-        "pins": {"lora_rank": 4},
-    }
+    assert plan["wishes"] == Wishes(goal="quality", pins={"lora_rank": 4}).model_dump(mode="json")
     assert plan["decisions"]["lora_rank"]["value"] == 4
     assert plan["facts"]["hardware"]["devices"][0]["name"] == "A100"
 
@@ -94,11 +92,91 @@ def test_a_pinned_setting_is_marked(
     assert "* fixed by you" in out
 
 
+def test_data_that_is_elsewhere_is_described(
+    tiny_hf_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "plan.yaml"
+    size = ("--data-rows", 50_000, "--data-tokens", "350:2048")
+    assert run("plan", "--model", tiny_hf_model, *size, "--hardware", "8x A100-80G", "-o", file) == 0
+    data = loads(file.read_text(encoding="utf-8")).facts.data
+    assert (data.typed, data.train_rows + data.dev_rows, data.lengths.max) == (True, 50_000, 2048)
+    assert "(described by you)" in capsys.readouterr().out
+
+
+def test_wishes_reach_the_plan(tiny_hf_model: Path, chats: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = ("plan", "--model", tiny_hf_model, "--data", chats, "--hardware", "2x A100-80G")
+    wishes = ("--cost-per-hour", "2.5", "--context-length", "128", "--engine", "paddlenlp")
+    assert run(*base, *wishes, "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["wishes"]["cost_per_device_hour"] == 2.5
+    assert plan["wishes"]["context_length"] == 128
+    assert plan["wishes"]["pins"] == {"engine": "paddlenlp"}
+    assert run(*base, *wishes) == 0
+    assert "at 2.5 x 2 devices per hour" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("way", ["option", "group", "locale"])
+def test_the_page_speaks_chinese(
+    way: str,
+    tiny_hf_model: Path,
+    chats: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = ["plan", "--model", tiny_hf_model, "--data", chats]
+    if way == "locale":
+        monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    elif way == "option":
+        arguments += ["--lang", "zh"]
+    else:
+        arguments = ["--lang", "zh", *arguments]
+    assert run(*arguments) == 0
+    out = capsys.readouterr().out
+    assert "预测" in out
+    assert "lora_rank" in out
+    assert "Forecast" not in out
+    assert max(cell_len(line) for line in out.splitlines()) <= 100
+    assert run("plan", "--lang", "en") == 2
+    assert "A plan needs --model" in capsys.readouterr().err
+
+
+def test_a_terminal_without_unicode_gets_plain_bars(tiny_hf_model: Path, chats: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "COLUMNS": "80"}
+    command = [sys.executable, "-m", "tui.command_line", "plan", "--model", tiny_hf_model, "--data", chats]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "#" in done.stdout
+    assert "|" in done.stdout
+    assert done.stdout.isascii()
+
+
+def test_nothing_fits_is_said_with_changes_that_would(
+    tiny_hf_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    size = ("--data-rows", 50_000, "--data-tokens", "350:2048")
+    pins = ("--set", "method=full", "--set", "weight_quantize_algo=none")
+    assert run("plan", "--model", "qwen2.5-72b-instruct", *size, "--hardware", "4090", *pins) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    sentence, *changes = err[err.index("steersman:") :].splitlines()
+    assert sentence.startswith("steersman: ")
+    assert len(changes) == 3
+    assert all("GiB" in change or "min" in change for change in changes)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
         ((), 2, "A plan needs --model and --data. For example: steersman plan --model smollm2-135m-instruct"),
         (("--model", "x"), 2, "A plan needs --data."),
+        (("--model", "x", "--data-rows", "9"), 2, "A plan needs --data-tokens."),
+        (("--model", "x", "--data", "y", "--data-rows", "9"), 2, "--data names the data and --data-rows"),
+        (
+            ("--model", "smollm2-135m", "--data-rows", "9", "--data-tokens", "lots"),
+            2,
+            "Tokens per row cannot be read from 'lots'. Give the mean, or the mean and the longest",
+        ),
+        (("--recipes", "nowhere"), 2, "There is no recipe folder nowhere."),
         (("--model", "smollm2", "--data", "nowhere.jsonl"), 2, "There is no data set nowhere.jsonl"),
         (
             ("--model", "smolm2-135m", "--data", "steersman-demo"),

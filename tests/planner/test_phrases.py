@@ -1,0 +1,63 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from planner.language import speaking
+from planner.phrases import GIB, MIB, count, duration, parameters, plural, size, span
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "0 MiB"),
+        (512 * MIB, "512 MiB"),
+        (0.96 * GIB, "1.0 GiB"),
+        (3.44 * GIB, "3.4 GiB"),
+        (640 * GIB, "640 GiB"),
+        (1331 * GIB, "1.3 TiB"),
+    ],
+)
+def test_bytes(number: float, words: str) -> None:
+    assert size(number) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(2, "2 s"), (179, "179 s"), (180, "3 min"), (5399, "90 min"), (5400, "1.5 h"), (72 * 3600, "3.0 days")],
+)
+def test_seconds(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (300, 480, "5 to 8 min"),
+        (120, 480, "120 s to 8 min"),
+        (300, 301, "5 min"),
+        (5400, 9000, "1.5 to 2.5 h"),
+    ],
+)
+def test_a_range_names_its_unit_once(low: float, high: float, words: str) -> None:
+    assert span(low, high) == words
+
+
+def test_counts_and_weights() -> None:
+    assert count(11_024.4) == "11,024"
+    assert [parameters(number) for number in (9_500, 2_400_000, 135_000_000, 7_600_000_000)] == [
+        "10K",
+        "2.4M",
+        "135M",
+        "7.6B",
+    ]
+
+
+def test_nouns_in_english_and_chinese() -> None:
+    assert (plural(1, "row"), plural(2_000, "row")) == ("1 row", "2,000 rows")
+    assert plural(2, "process", "processes") == "2 processes"
+    with speaking("zh"):
+        assert plural(2_000, "row") == "2,000 行"
+        assert plural(2, "process", "processes") == plural(2, "process")
+        assert duration(400) == "7 分钟"
