@@ -15,7 +15,8 @@ from planner.model_facts import from_config
 from planner.schema import Record
 
 SMALL_FILES_BYTES = 12_000_000
-"""Tokenizer, configs and readme of a model, about: 11.4 MB in Qwen/Qwen2.5-7B-Instruct."""
+"""Tokenizer, configs and readme of a model, about: Qwen/Qwen2.5-7B-Instruct has 11.5 MB besides two bytes
+a weight."""
 
 TELLS_BASE = re.compile(r"[-_](base|hf|pt)\b", re.IGNORECASE)
 """What in a hub's name tells pretrained weights apart without their owner's name."""
@@ -44,6 +45,8 @@ class Row(Record):
     license: str
     base: str = ""
     chat: str = ""
+    base_ids: tuple[str, ...] = ()
+    chat_ids: tuple[str, ...] = ()
     chat_name: str = ""
     aliases: tuple[str, ...] = ()
     download_bytes: int = 0
@@ -110,14 +113,16 @@ def _entries(name: str, row: Row) -> Iterator[ModelEntry]:
         tail = row.chat.rpartition("/")[2]
         source = row.source or ModelSource(kind="huggingface", id=row.chat)
         own_name = row.chat_name or tail.lower()
-        aliases = [alias for alias in (row.chat, tail) if alias and key(alias) != key(own_name)]
+        aliases = [
+            alias for alias in (row.chat, tail, *row.chat_ids) if alias and key(alias) != key(own_name)
+        ]
         yield _entry(own_name, name, row, source, tuple(aliases), chat=True)
     if row.base:
         tail = row.base.rpartition("/")[2]
         aliases = [row.base, tail] if TELLS_BASE.search(tail) else [row.base]
         source = ModelSource(kind="huggingface", id=row.base)
         own_name = f"{name}-base" if has_chat else name
-        yield _entry(own_name, name, row, source, tuple(aliases), chat=False)
+        yield _entry(own_name, name, row, source, (*aliases, *row.base_ids), chat=False)
 
 
 def _entry(

@@ -50,10 +50,17 @@ def interpret(name: str, prefer: Weights = "chat") -> Match | None:
     if not parts or "/" in name:
         return None
     found = {row: set(tokens(row)) - parts for row in rows() if parts <= set(tokens(row))}
-    if not found:
+    if not found or not any(part.isalpha() for part in parts):
         return None
     row, because = _newest(name, parts, found)
     return _weights(row, name, asked, prefer, because)
+
+
+def named_in(path: str) -> ModelEntry | None:
+    """Return the catalogue's model that the last parts of a path name, such as
+    `/models/Qwen/Qwen3-30B-A3B/`; None if they name none exactly. For configs written on another machine."""
+    parts = [part for part in re.split(r"[/\\]", path.strip()) if part not in ("", ".", "..")]
+    return find_model("/".join(parts[-2:])) or find_model(parts[-1]) if parts else None
 
 
 def unknown(name: str) -> BadInput:

@@ -6,7 +6,7 @@ import pytest
 
 from planner.errors import BadInput
 from planner.model_catalogue import find_model, models, rows
-from planner.model_names import interpret, unknown
+from planner.model_names import interpret, named_in, unknown
 
 TYPED = [
     ("qwen2.5 7b", "qwen2.5-7b-instruct"),
@@ -17,6 +17,14 @@ TYPED = [
     ("qwen 7b", "qwen2.5-7b-instruct"),
     ("Qwen 7B chat", "qwen1-7b-chat"),
     ("Qwen/Qwen-7B", "qwen1-7b-base"),
+    ("qwen 1.8b", "qwen1-1.8b-chat"),
+    ("meta-llama/Llama-2-7b", "llama-2-7b-base"),
+    ("meta-llama/Meta-Llama-3.1-8B-Instruct", "llama-3.1-8b-instruct"),
+    ("facebook/llama-7b", "llama-1-7b"),
+    ("codellama 34b", "codellama-34b-instruct-hf"),
+    ("yi 6b chat", "yi-6b-chat"),
+    ("gpt oss 20b", "gpt-oss-20b"),
+    ("mistral 24b", "mistral-small-24b-instruct-2501"),
     ("Qwen-7B-Chat", "qwen1-7b-chat"),
     ("qwen 14b", "qwen3-14b"),
     ("qwen 32b", "qwen3-32b"),
@@ -139,6 +147,25 @@ def test_an_ambiguous_name_lists_the_candidates(typed: str, candidates: list[str
 def test_a_near_miss_is_answered_with_the_nearest_name(typed: str, meant: str) -> None:
     assert interpret(typed) is None
     assert f"Did you mean `{meant}`?" in unknown(typed).sentence()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/root/models/Qwen/Qwen3-30B-A3B/", "qwen3-30b-a3b"),
+        ("./zai-org/GLM-4.5-Air", "glm-4.5-air"),
+        ("C:\\models\\DeepSeek-V3", "deepseek-v3"),
+        ("./checkpoints/sft_ckpts", None),
+        ("/", None),
+    ],
+)
+def test_a_path_of_another_machine_may_name_a_model(path: str, expected: str | None) -> None:
+    found = named_in(path)
+    assert (found.name if found else None) == expected
+
+
+def test_a_size_alone_names_nothing() -> None:
+    assert interpret("7b") is None and interpret("14B") is None
 
 
 def test_a_hub_name_that_is_not_in_the_catalogue_is_left_to_the_hub() -> None:
