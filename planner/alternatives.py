@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from planner.errors import SteersmanError
 from planner.language import say
@@ -15,8 +16,16 @@ from planner.situation import Situation
 from planner.wishes import Value
 
 MOST = 3
+MOST_TRIED = 5
 LEANER = 0.85
 """Share of the chosen plan's memory from which a way counts as leaner."""
+
+GAIN = 0.97
+"""Share of memory or time from which another plan gains something."""
+
+METHODS = ("reft", "vera", "lokr", "prefix_tuning", "qlora", "lora", "full")
+"""From those that can learn least to those that can learn most: by the weights that they train, and by how
+exact the frozen ones are."""
 
 NAMES = {
     "tensor": "tensor_parallel_degree",
@@ -36,7 +45,7 @@ def alternative_plans(s: Situation, plan: Plan, make: Maker) -> tuple[Alternativ
     """Return up to three other plans, each really made; `make` is `make_plan`."""
     found: list[AlternativePlan] = []
     seen = {figures(plan)}
-    for rival in candidates(s):
+    for rival in islice(candidates(s), MOST_TRIED):
         changes = {name: value for name, value in pins_of(rival).items() if name not in s.wishes.pins}
         if not changes:
             continue
@@ -45,7 +54,7 @@ def alternative_plans(s: Situation, plan: Plan, make: Maker) -> tuple[Alternativ
             other = make(s.facts, wishes, alternatives=False)
         except SteersmanError:
             continue
-        if figures(other) in seen:
+        if figures(other) in seen or not worth_showing(plan, other):
             continue
         seen.add(figures(other))
         found.append(described(plan, other, changes))
@@ -56,9 +65,23 @@ def alternative_plans(s: Situation, plan: Plan, make: Maker) -> tuple[Alternativ
 
 def candidates(s: Situation) -> Iterator[Candidate]:
     """Yield rejected ways that fit: other methods, then the leanest, then the fastest of the rest."""
-    rivals = [one for one in outcome(s).rejected if one.fits]
-    peak = outcome(s).peak
-    yield from (one for one in rivals if one.kind == "method")
+    best = outcome(s)
+    peak = best.peak
+    rivals = [
+        one
+        for one in best.rejected
+        if one.fits
+        and (
+            one.kind == "method"
+            or one.peak < GAIN * peak
+            or one.tokens_per_second * GAIN > best.tokens_per_second
+        )
+    ]
+    names: set[str] = set()
+    for one in rivals:
+        if one.kind == "method" and one.setup.method not in names:
+            names.add(one.setup.method)
+            yield one
     rest = [one for one in rivals if one.kind != "method"]
     lean = sorted(
         (one for one in rest if one.peak <= LEANER * peak), key=lambda one: (one.peak, -one.tokens_per_second)
@@ -90,6 +113,17 @@ def figures(plan: Plan) -> tuple[object, ...]:
     """Return what tells two plans apart for a person."""
     ahead = plan.forecast
     return ahead.peak_memory_bytes, ahead.train_seconds, plan.value("method")
+
+
+def worth_showing(plan: Plan, other: Plan) -> bool:
+    """Return whether another plan gains anything: memory, time, or a method that learns more."""
+    here, there = plan.forecast, other.forecast
+    more = METHODS.index(str(other.value("method"))) > METHODS.index(str(plan.value("method")))
+    return (
+        more
+        or there.peak_memory_bytes < GAIN * here.peak_memory_bytes
+        or there.train_seconds < GAIN * here.train_seconds
+    )
 
 
 def described(plan: Plan, other: Plan, changes: dict[str, Value]) -> AlternativePlan:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from planner.facts import ModelFacts
 from planner.families import Family
 from planner.language import say
-from planner.methods import LOW_BIT, Method, methods, variants
+from planner.methods import LOW_BIT, Method, blocked, methods, variants
 from planner.pace import GRANULARITY, STAGES
-from planner.search.kinds import Kind
+from planner.search.kinds import FULL_ONLY, Kind
 from planner.setup import FULL_RECOMPUTE, NO_RECOMPUTE
 from planner.situation import Situation
 from planner.wishes import Value
@@ -175,11 +175,17 @@ def sequence_parallel(s: Situation, kind: Kind, found: Family) -> bool:
 
 
 def offload_choices(s: Situation, kind: Kind) -> tuple[bool, ...]:
-    """Return whether optimizer states may live in host memory; an adapter's are too small to matter."""
+    """Return whether optimizer states may live in host memory.
+
+    An adapter's states are too small to matter; and where adapters are an option, they are the better answer
+    to full training that does not fit on the devices.
+    """
     pinned = s.pin("offload_optim")
     if pinned is not None:
         return (bool(pinned),)
-    return (False, True) if kind.method == "full" and s.word("engine") == "paddlenlp" else (False,)
+    needed = s.pin("method") == "full" or s.wishes.stage in FULL_ONLY or bool(blocked(s, "lora"))
+    able = kind.method == "full" and s.word("engine") == "paddlenlp"
+    return (False, True) if able and needed else (False,)
 
 
 def sharding_choices(s: Situation) -> tuple[tuple[int, int], ...]:

@@ -48,7 +48,7 @@ def layouts(s: Situation, axes: Axes, kind_master_grad: bool) -> dict[str, Ints]
     if kind_master_grad:
         keep &= (stage < 2) | (degree == replicas)
     keep &= (virtual == 1) | ((pipeline > 1) & (layers % (pipeline * virtual) == 0))
-    keep &= (expert == 1) | ((stage > 0) & (degree == replicas) & (degree % expert == 0))
+    keep &= (expert == 1) | ((stage > 0) & (stage < 3) & (degree == replicas) & (degree % expert == 0))
     data = s.pinned_whole("data_parallel_degree")
     if data is not None:
         keep &= replicas // np.maximum(1, degree) == data
