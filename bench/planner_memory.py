@@ -1,7 +1,7 @@
 """How far the memory forecast is from published measurements: `python -m bench.planner_memory [-v] [FILE]`.
 
-Like metric with like. Aims: median absolute error 8 % or less, 90th percentile 20 % or less, 5 % or less of the
-rows under-predicted by more than 5 %, and the right answer on every row that ran out of memory.
+Like metric with like. Aims: median absolute error 8 % or less, 90th percentile 20 % or less, 5 % or less
+of the rows under-predicted by more than 5 %, and the right answer on every row that ran out of memory.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.published.cases import CASES, Case, load
+from planner.phrases import GIB
 
 
 def errors(cases: list[Case]) -> np.ndarray:
@@ -53,9 +54,7 @@ def out_of_memory(cases: list[Case]) -> list[str]:
             limit = case.limit or 0
             needed = case.device_forecast()
             verdict = "card unknown" if not limit else "right" if needed > 0.95 * limit else "WRONG"
-            lines.append(
-                f"{verdict:6} {case.row['model']} needs {needed / 2**30:.1f} of {limit / 2**30:.0f} GiB"
-            )
+            lines.append(f"{verdict:6} {case.row['model']} needs {needed / GIB:.1f} of {limit / GIB:.0f} GiB")
     return lines
 
 
@@ -65,12 +64,15 @@ def details(cases: list[Case]) -> list[str]:
     for case in sorted(
         (case for case in cases if case.peak), key=lambda case: case.forecast() / (case.peak or 1)
     ):
-        row, setup = case.row, case.setup
+        row, setup, peak = case.row, case.setup, case.peak or 1.0
+        switches = (row.get("extra") or {}).get("framework_config", "")
+        degrees = f"n{setup.processes} t{setup.tensor} p{setup.pipeline}"
+        name = str(row["model"]).split("/")[-1][:18]
+        zero = f"s{setup.sharding}/{setup.sharding_degree}"
         lines.append(
-            f"{case.forecast() / (case.peak or 1) - 1:+6.1%} {(case.peak or 0) / 2**30:6.2f} "
-            f"{str(row['model']).split('/')[-1][:18]:18} {setup.method:6} n{setup.processes} t{setup.tensor} "
-            f"p{setup.pipeline} s{setup.sharding}/{setup.sharding_degree} r{setup.recompute} b{setup.micro_batch} "
-            f"L{setup.sequence_length} {case.profile.name} {case.metric} {(row['extra'] or {}).get('framework_config', '')}"
+            f"{case.forecast() / peak - 1:+6.1%} {peak / GIB:6.2f} {name:18} {setup.method:6} {degrees} "
+            f"{zero} r{setup.recompute} b{setup.micro_batch} L{setup.sequence_length} {case.profile.name} "
+            f"{case.metric} {switches}"
         )
     return lines
 

@@ -1,5 +1,5 @@
-"""Published measurements as the planner sees them: each row as model, set-up, profile and metric, or the reason
-why it cannot be mapped. No row is dropped silently."""
+"""Published measurements as the planner sees them: each row as model, set-up, profile and metric, or the
+reason why it cannot be mapped. No row is dropped silently."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from planner.setup import Setup
 
 Row = dict[str, Any]
 Metric = Literal["allocated", "reserved", "device"]
-"""What was measured: tensors alone (max_memory_allocated), with the allocator's gaps (max_memory_reserved), or all
-memory in use on the device (nvidia-smi)."""
+"""What was measured: tensors alone (max_memory_allocated), with the allocator's gaps
+(max_memory_reserved), or all memory in use on the device (nvidia-smi)."""
 
 CASES = Path(__file__).parents[3] / "shared" / "facts" / "memory_cases.json"
 
@@ -42,7 +42,8 @@ class Case:
 
     @property
     def peak(self) -> float | None:
-        """Measured peak of one device in bytes; None where nothing was measured (out of memory, speed alone)."""
+        """Measured peak of one device in bytes; None where nothing was measured (out of memory, speed
+        alone)."""
         peak = self.row.get("peak_mem_gb")
         return None if peak is None else float(peak) * reading.unit_bytes(self.row)
 
@@ -108,8 +109,8 @@ def case(row: Row) -> Case:
 
 
 def metric(row: Row) -> Metric:
-    """Return what was measured. Where nothing is named, everything on the device: the careful reading; logs of
-    ms-swift report reserved memory (swift/trainers/mixin.py)."""
+    """Return what was measured. Where nothing is named, everything on the device: the careful reading;
+    logs of ms-swift report reserved memory (swift/trainers/mixin.py)."""
     text = str(row.get("mem_metric")).lower()
     if "allocated" in text or "active" in text:
         return "allocated"

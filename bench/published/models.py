@@ -71,7 +71,8 @@ def model(name: str) -> ModelFacts | None:
 
 
 def nearest(name: str) -> dict[str, Any] | None:
-    """Return the entry with the longest name that this one starts with or ends with; None if there is none."""
+    """Return the entry with the longest name that this one starts with or ends with; None if there is
+    none."""
     found = [
         known for known in entries() if len(known) >= 6 and (name.startswith(known) or name.endswith(known))
     ]

@@ -1,4 +1,5 @@
-"""Reads the loosely written fields of a published measurement: precision, sharding, degrees, method, quantisation."""
+"""Reads the loosely written fields of a published measurement: precision, sharding, degrees, method,
+quantisation."""
 
 from __future__ import annotations
 
@@ -82,6 +83,8 @@ def setup(row: Row, model: ModelFacts) -> Setup:
     precision, level = read_precision(row)
     gpus = int(row.get("gpus") or 1)
     tensor, pipeline = int(row.get("tp") or 1), int(row.get("pp") or 1)
+    if "device_map" in text(row, "sharding"):
+        pipeline = gpus
     context = int(extra.get("cp") or extra.get("context_parallel_size") or 1)
     expert = int(extra.get("ep") or extra.get("expert_model_parallel_size") or 1)
     stage, degree = read_sharding(row, max(1, gpus // (tensor * pipeline * context)))
@@ -106,6 +109,7 @@ def setup(row: Row, model: ModelFacts) -> Setup:
         fused_qkv=fused(row, "fuse_attention_qkv", "qkv"),
         fused_ffn=fused(row, "fuse_attention_ffn", "ffn"),
         fused_loss=bool(extra.get("use_liger_kernel") in (True, "true")),
+        tensor_parallel_output=is_paddle(row),
         reference_model=reference,
         sequence_length=int(row["seq_len"]),
         recompute=read_recompute(row),
@@ -136,7 +140,8 @@ def read_method(row: Row) -> tuple[str, bool]:
 
 
 def read_precision(row: Row) -> tuple[str, str]:
-    """Return (precision, O1 or O2): anything 16-bit keeps 16-bit weights, unless O1 or fp32 weights are named."""
+    """Return (precision, O1 or O2): anything 16-bit keeps 16-bit weights, unless O1 or fp32 weights are
+    named."""
     given = text(row, "precision")
     if "fp32" in given and "adapter" not in given:
         return "fp32", "O1"
@@ -173,8 +178,8 @@ def read_quantisation(row: Row, method: str) -> tuple[str, bool]:
 
 
 def read_targets(row: Row) -> str:
-    """Return which layers have adapters: all linear ones where an MLP's is named or nothing is, except in toolkits
-    whose default is attention alone (litgpt, peft)."""
+    """Return which layers have adapters: all linear ones where an MLP's is named or nothing is, except in
+    toolkits whose default is attention alone (litgpt, peft)."""
     extra = row.get("extra") or {}
     names = ("target_modules", "lora_targets", "lora_target_modules", "lora_target_linear")
     modules = " ".join(str(extra[name]) for name in names if extra.get(name)).lower()

@@ -1,4 +1,5 @@
-"""How other toolkits spend memory, as profiles of the planner's forecast: one per toolkit, none per model or row."""
+"""How other toolkits spend memory, as profiles of the planner's forecast: one per toolkit, none per model
+or row."""
 
 from __future__ import annotations
 
@@ -30,13 +31,15 @@ TORCH = Profile(
 )
 """Hugging Face Trainer. Pure bf16 weights have bf16 moments and no float32 copy (torch makes states in the
 weight's format); foreach AdamW copies what it updates once; peft keeps adapters in float32
-(autocast_adapter_dtype); causal-LM models cast scores to float32 and shift them by copying. nvidia-smi above max_memory_allocated: 4.0 GiB
-and 9 % in one process, one GiB more beside others (least squares over fms-acceleration's pairs, a100_80gb.csv)."""
+(autocast_adapter_dtype); causal-LM models cast scores to float32 and shift them by copying. nvidia-smi
+above max_memory_allocated: 4.0 GiB and 9 % in one process, one GiB more beside others (least squares over
+fms-acceleration's pairs, a100_80gb.csv)."""
 
 FSDP = replace(
     TORCH,
     name="PyTorch FSDP",
-    source="torch 2.3 distributed/fsdp: _runtime_utils.py (multi-grad hooks keep gradients of frozen blocks' inputs)",
+    source="torch 2.3 distributed/fsdp/_runtime_utils.py (multi-grad hooks keep gradients of frozen "
+    "blocks' inputs)",
     gathers="block",
     frozen_block_gradients=True,
 )
@@ -44,23 +47,26 @@ FSDP = replace(
 DEEPSPEED = replace(
     TORCH,
     name="DeepSpeed",
-    source="deepspeed runtime/bf16_optimizer.py and runtime/zero/stage3.py: float32 partitions of weights and gradients",
+    source="deepspeed runtime/zero/stage3.py: float32 partitions of weights; zero/config.py: up to 10^9 "
+    "gathered weights",
     master_weights=True,
     moment_bytes=8.0,
     gradients_persist=True,
     step_copies=0.0,
     gathers="billion",
+    allocator=0.12,
 )
 
 MEGATRON = Profile(
     name="Megatron",
-    source="Megatron-LM: float32 gradient buffer, distributed optimizer; fused norm, rotation and SwiGLU kernels",
+    source="Megatron-LM: float32 gradient buffer, distributed optimizer (docs: 6 + 12/d bytes per weight); "
+    "fused norm, rotation and SwiGLU kernels. Reserve and communication fit FlagPerf's figures",
     buffered_gradients=True,
     gated_copies=3,
     adapter_inputs=False,
     logit_copies=1.0,
     loss_copies=3.0,
-    allocator=0.06,
+    allocator=0.07,
     allocator_floor=3 * GIB,
     context=int(1.5 * GIB),
     communication=1 * GIB,
@@ -69,7 +75,7 @@ MEGATRON = Profile(
 TORCHTUNE = replace(
     TORCH,
     name="torchtune",
-    source="torchtune recipes/full_finetune_single_device.py and lora_finetune_single_device.py: adapters in bf16",
+    source="torchtune recipes/full_finetune_single_device.py and the LoRA one: bf16 throughout",
     adapter_bytes=None,
     step_copies=0.0,
 )
@@ -77,8 +83,8 @@ TORCHTUNE = replace(
 LITGPT = replace(
     TORCH,
     name="litgpt",
-    source="litgpt finetune/lora.py: bf16-true weights and adapters; output layer and loss in 16 bits, in pieces of "
-    "128 tokens",
+    source="litgpt finetune/lora.py: bf16-true weights and adapters; output layer and loss in 16 bits, in "
+    "pieces of 128 tokens",
     adapter_bytes=None,
     step_copies=0.0,
     logit_copies=3.0,
@@ -88,18 +94,20 @@ LITGPT = replace(
 PADDLE_STATIC = replace(
     PADDLENLP,
     name="Paddle static graph",
-    source="PaddleFleetX auto engine and PaddleNLP run_pretrain_auto.py: passes free tensors after their last use",
+    source="PaddleFleetX auto engine, PaddleNLP run_pretrain_auto.py: tensors end with their last use",
     column_copies=False,
     gradients_persist=False,
     late_reduce=False,
     loss_copies=2.0,
     split_vocabulary=True,
     allocator=0.06,
+    allocator_floor=40 * MIB,
 )
 
 UNCAST = ("gpt_bigcode", "gpt_neox", "falcon", "phi", "bloom", "opt", "gpt2")
-"""Model types whose transformers code leaves scores in 16 bits for the loss (modeling_gpt_bigcode.py and the like,
-up to transformers 4.44); under autocast the loss casts them itself, after accelerate has cast them once."""
+"""Model types whose transformers code leaves scores in 16 bits for the loss (modeling_gpt_bigcode.py and
+the like, up to transformers 4.44); under autocast the loss casts them itself, after accelerate has cast
+them once."""
 
 
 def without_cast(profile: Profile, autocast: bool) -> Profile:
@@ -119,8 +127,8 @@ def fused_loss_kernel(profile: Profile) -> Profile:
 
 
 def wide_residual(profile: Profile) -> Profile:
-    """Return the profile with a float32 residual stream: peft's prepare_model_for_kbit_training casts what is not
-    quantised to float32."""
+    """Return the profile with a float32 residual stream: peft's prepare_model_for_kbit_training casts what
+    is not quantised to float32."""
     return replace(profile, residual_bytes=4)
 
 
@@ -135,8 +143,8 @@ def float8(profile: Profile) -> Profile:
 
 
 def torchtune_switches(profile: Profile, extra: dict[str, Any]) -> Profile:
-    """Return the profile with torchtune's options: loss in eight pieces (`num_output_chunks`), optimizer in the
-    backward pass, activations on the host."""
+    """Return the profile with torchtune's options: loss in eight pieces (`num_output_chunks`), optimizer
+    in the backward pass, activations on the host."""
     return replace(
         profile,
         loss_chunks=8 if extra.get("chunked_ce") else 0,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from planner.memory.forecast import PARTS, TENSORS, peak_bytes, terms
 from planner.memory.host import host_bytes
+from planner.memory.other_moments import cache_bytes, evaluation_bytes, generation_bytes
 from planner.memory.profile import PADDLEFORMERS, PADDLENLP, Profile
 from planner.memory.reasons import peak, total
 
@@ -17,6 +18,9 @@ __all__ = [
     "PARTS",
     "TENSORS",
     "Profile",
+    "cache_bytes",
+    "evaluation_bytes",
+    "generation_bytes",
     "host_bytes",
     "peak",
     "peak_bytes",

@@ -64,7 +64,7 @@ def count(model: ModelFacts, setup: Setup, profile: Profile) -> Block:
     hidden = model.hidden_size
     query, key, value = attention_widths(model)
     idle = idle_inputs(setup, profile)
-    norm = 0.0 if setup.fused_norm else hidden * max(0.0, profile.norm_copies - idle)
+    norm = hidden * norm_numbers(model, setup, profile, idle)
     drop = 0.5 * hidden * (model.dropout > 0) * setup.trains_all
     columns, mlp_columns = column_inputs(model, setup, profile)
     rope = 0.0 if setup.fused_rope or model.position != "rotary" else profile.rope_copies
@@ -75,9 +75,18 @@ def count(model: ModelFacts, setup: Setup, profile: Profile) -> Block:
         attention_gathered=columns[1],
         scores=score_numbers(model, setup, profile),
         mlp_whole=hidden + norm + drop + mlp_columns[0] * (1 - idle),
-        mlp_split=mlp_width(model, profile, idle) + adapter_width(model, setup, profile),
+        mlp_split=mlp_width(model, profile, idle + setup.fused_ffn) + adapter_width(model, setup, profile),
         mlp_gathered=mlp_columns[1] + routed_inputs(model),
     )
+
+
+def norm_numbers(model: ModelFacts, setup: Setup, profile: Profile, idle: int) -> float:
+    """Return numbers per hidden channel that an RMSNorm made of several operations keeps beside its input and
+    output; none when it is one kernel, as LayerNorm is."""
+    if setup.fused_norm or model.norm == "layer":
+        return 0.0
+    copies = profile.norm_copies if setup.activation_bytes < 4 else min(1.0, profile.norm_copies)
+    return max(0.0, copies - idle)
 
 
 def attention_widths(model: ModelFacts) -> tuple[int, int, int]:
@@ -103,8 +112,8 @@ def column_inputs(
 ) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
     """Return (whole, gathered) numbers of the inputs of attention and of MLP: the norms' outputs.
 
-    Paddle's column-parallel layers each keep a copy of their own, not split by sequence parallelism: query, key
-    and value, gate and up (fleet/layers/mpu/mp_ops.py, `_c_identity` returns a new tensor).
+    Paddle's column-parallel layers each keep a copy of their own, not split by sequence parallelism:
+    query, key and value, gate and up (fleet/layers/mpu/mp_ops.py, `_c_identity` returns a new tensor).
     """
     hidden = float(model.hidden_size)
     if not profile.column_copies:
@@ -137,10 +146,10 @@ def idle_inputs(setup: Setup, profile: Profile) -> int:
     return int(frozen and not profile.keeps_frozen_inputs)
 
 
-def mlp_width(model: ModelFacts, profile: Profile, idle: int = 0) -> float:
-    """Return numbers per token inside the MLP of an average block: gate, up, activated gate and product; without
-    a gate the layer and its activation."""
-    tensors = (profile.gated_copies if model.gated_mlp else 2) - idle
+def mlp_width(model: ModelFacts, profile: Profile, absent: int = 0) -> float:
+    """Return numbers per token inside the MLP of an average block: gate, up, activated gate and product;
+    without a gate the layer and its activation; `absent` of them are not kept."""
+    tensors = max(1, (profile.gated_copies if model.gated_mlp else 2) - absent)
     if model.experts is None:
         return float(tensors * model.intermediate_size)
     share = model.expert_blocks / model.num_hidden_layers

@@ -88,7 +88,7 @@ def tensors(model: ModelFacts, setup: Setup, here: Stage, profile: Profile) -> d
     gradients = states.gradients(model, setup, here, profile)
     step = states.step_copies(model, setup, here, profile)
     accumulates = np.any(np.asarray(setup.accumulation) > 1)
-    if profile.gradients_persist or accumulates:
+    if profile.gradients_persist or profile.update_in_backward or accumulates:
         late = states.late_gradients(model, setup, here, profile)
         gradients = gradients + np.maximum(0.0, late - passing - excess)
         step = np.maximum(0.0, step - passing - excess)

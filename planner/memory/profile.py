@@ -6,7 +6,7 @@ same fields, so that measurements of all of them test the same formulas.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from planner.phrases import GIB, MIB
@@ -19,9 +19,9 @@ QUANTISED_BITS = {
     "weight_only_int8": 8.0,
     "weight_only_int4": 4.0,
 }
-"""Bits of one stored weight with its scales: 4-bit blocks of 64 with a float32 scale (arXiv:2305.14314, section
-3); GPTQ groups of 128 with a 16-bit scale and a 4-bit zero (arXiv:2210.17323: 4 + 16/128 + 4/128); Paddle's weight-only formats
-have one scale per channel, which is nothing beside the weights."""
+"""Bits of one stored weight with its scales: 4-bit blocks of 64 with a float32 scale (arXiv:2305.14314,
+section 3); GPTQ groups of 128 with a 16-bit scale and a 4-bit zero (arXiv:2210.17323: 4 + 16/128 + 4/128);
+Paddle's weight-only formats have one scale per channel, which is nothing beside the weights."""
 
 DOUBLE_QUANT_BITS = 4.127
 """The same with scales stored in 8 bits (arXiv:2305.14314, section 3: 0.127 bits per weight)."""
@@ -49,7 +49,9 @@ class Profile:
     column_copies: bool = False
     """Whether each column-parallel layer keeps a copy of its own input under tensor parallelism."""
     norm_copies: float = 0.0
-    """Numbers per hidden channel and norm kept beside its input and output, where the norm is not fused."""
+    """Numbers per hidden channel and RMSNorm kept beside its input and output, where it is not fused and
+    numbers have 16 bits: float32 ones count twice. In float32 one is kept, the normalised one. LayerNorm is
+    one kernel."""
     rope_copies: float = 0.0
     """Copies of queries and keys kept beside the rotated ones, where rotation is not fused."""
     keeps_frozen_inputs: bool = True
@@ -74,6 +76,8 @@ class Profile:
     """Whether tensor parallelism also splits those copies (parallel cross entropy)."""
     residual_bytes: int | None = None
     """Bytes of one number of the residual stream; None: those of an activation."""
+    whole_tensors: bool = False
+    """Whether sharding deals out whole tensors, so that no share is smaller than the largest one."""
     late_reduce: bool = False
     """Whether whole gradients exist at the end of the backward pass even where stage2 spreads them."""
     update_in_backward: bool = False
@@ -83,8 +87,8 @@ class Profile:
     loss_chunks: int = 0
     """Pieces of a loss computed in pieces; 0: as many as vocabulary / hidden size (arXiv:2410.10989)."""
     gathers: Literal["none", "block", "billion"] = "none"
-    """What sharding stage3 gathers at a time: nothing is counted; one block, embedding and head; or up to 10^9
-    weights (DeepSpeed's stage3_max_live_parameters)."""
+    """What sharding stage3 gathers at a time: nothing is counted; one block, embedding and head; or up to
+    10^9 weights (DeepSpeed's stage3_max_live_parameters)."""
     frozen_block_gradients: bool = False
     """Whether gradients of every block's input stay until the backward pass ends (sharded frozen blocks)."""
     autocast_weights: bool = False
@@ -101,9 +105,11 @@ class Profile:
 
 PADDLENLP = Profile(
     name="PaddleNLP",
-    source="paddlenlp 3.0.0b4 with Paddle 3.3, read in the installed wheels",
+    source="paddlenlp 3.0.0b4: transformers/llama/modeling.py (LlamaRMSNorm: float32 copy of the input "
+    "twice, and its 16-bit product), mistral/modeling.py:197 (activated gate kept apart); Paddle 3.3: "
+    "fleet/layers/mpu/mp_ops.py:79 (each column-parallel layer copies its input)",
     column_copies=True,
-    norm_copies=3.0,
+    norm_copies=5.0,
     rope_copies=1.0,
     gated_copies=4,
     adapter_inputs=False,
@@ -113,8 +119,13 @@ PADDLENLP = Profile(
     gathers="block",
     late_reduce=True,
     allocator=0.04,
-    context=int(1.5 * GIB),
+    whole_tensors=True,
+    context=2 * GIB,
     communication=400 * MIB,
 )
 
-PADDLEFORMERS = PADDLENLP
+"""Context and reserve: nvidia-smi is 2 to 3 GB above max_memory_allocated (PaddleNLP
+llm/docs/pretrain.rst), of which the allocator's gaps were 1.4 % in a small run
+(llm/docs/pretrain_tutorial.md: 12.307 allocated, 12.483 reserved)."""
+
+PADDLEFORMERS = replace(PADDLENLP, name="PaddleFormers", source="paddleformers 1.x trains PaddleNLP's layers")

@@ -1,4 +1,5 @@
-"""What a process holds besides its tensors: gathered weights, collectives, the allocator's gaps, the context."""
+"""What a process holds besides its tensors: gathered weights, collectives, the allocator's gaps, the
+context."""
 
 from __future__ import annotations
 
@@ -40,8 +41,8 @@ def pipeline_buffers(model: ModelFacts, setup: Setup) -> Real:
 
 
 def collectives(setup: Setup, profile: Profile) -> Real:
-    """Return bytes that communication libraries hold: a set of buffers for every group a process belongs to; a
-    pipeline has one for the group and one for each neighbour."""
+    """Return bytes that communication libraries hold: a set of buffers for every group a process belongs
+    to; a pipeline has one for the group and one for each neighbour."""
     groups = (
         (np.asarray(setup.tensor) > 1) * 1.0
         + 3.0 * (np.asarray(setup.pipeline) > 1)

@@ -12,7 +12,8 @@ from planner.setup import Real, Setup
 
 
 def word_bytes(setup: Setup, profile: Profile) -> float:
-    """Return bytes kept per token and word: copies in the activations' format, and float32 ones of the loss."""
+    """Return bytes kept per token and word: copies in the activations' format, and float32 ones of the
+    loss."""
     copies = profile.logit_copies if setup.activation_bytes < 4 else 0.0
     return copies * setup.activation_bytes + 4.0 * profile.loss_copies
 

@@ -36,15 +36,16 @@ def first(model: ModelFacts, setup: Setup) -> Stage:
     pipeline, virtual = np.asarray(setup.pipeline), np.asarray(setup.virtual)
     waiting = np.minimum(setup.accumulation, pipeline) if _limited(setup) else pipeline
     interleaved = waiting + np.where(virtual > 1, (pipeline - 1) / virtual, 0.0)
-    return Stage(layers, layers * interleaved, np.True_, pipeline == 1)
+    return Stage(layers, layers * interleaved, True, pipeline == 1)
 
 
 def last(model: ModelFacts, setup: Setup) -> Stage:
-    """Return the last stage: one micro-batch in flight; with virtual stages one of each chunk but the last."""
+    """Return the last stage: one micro-batch in flight; with virtual stages one of each chunk but the
+    last."""
     layers = stage_layers(model, setup)
     pipeline, virtual = np.asarray(setup.pipeline), np.asarray(setup.virtual)
     waiting = np.where(virtual > 1, 1 + (virtual - 1) * (pipeline - 1) / virtual, 1.0)
-    return Stage(layers, layers * waiting, pipeline == 1, np.True_)
+    return Stage(layers, layers * waiting, pipeline == 1, True)
 
 
 def stage_layers(model: ModelFacts, setup: Setup) -> Real:

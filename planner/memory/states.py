@@ -24,8 +24,8 @@ def held_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
 
 
 def dense_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
-    """Return how many of them are no routed experts. The first stage has the embedding, the last one the head;
-    a tied head on a later stage is a second copy."""
+    """Return how many of them are no routed experts. The first stage has the embedding, the last one the
+    head; a tied head on a later stage is a second copy."""
     layers = model.num_hidden_layers + model.next_token_layers
     body = (weights.blocks(model) - weights.experts(model)) * stage.layers / layers
     matrix = weights.embedding(model)
@@ -111,7 +111,8 @@ def gradients(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -
     if profile.update_in_backward:
         matrices = 2 if model.tie_word_embeddings else 1
         return matrices * weights.embedding(model) * gradient_bytes(setup, profile) / np.asarray(setup.tensor)
-    whole, spread = trained_weights(model, setup, stage), sharded_weights(model, setup, stage)
+    whole = trained_weights(model, setup, stage)
+    spread = sharded_weights(model, setup, stage, profile)
     number: Real = np.where(np.asarray(setup.sharding) >= 2, spread, whole) * gradient_bytes(setup, profile)
     return number
 
@@ -132,13 +133,13 @@ def master_weights(model: ModelFacts, setup: Setup, stage: Stage, profile: Profi
     """Return bytes of the float32 copy of trained 16-bit weights; spread from stage1 on."""
     if trained_bytes(setup, profile) > 2 or not profile.master_weights:
         return 0.0
-    return 4 * sharded_weights(model, setup, stage) * _on_device(setup)
+    return 4 * sharded_weights(model, setup, stage, profile) * _on_device(setup)
 
 
 def optimizer(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
     """Return bytes of the optimizer's states; spread from stage1 on, in host memory under offload."""
     each = min(OPTIMIZER_BYTES[setup.optimizer], moment_bytes(setup, profile))
-    return each * sharded_weights(model, setup, stage) * _on_device(setup)
+    return each * sharded_weights(model, setup, stage, profile) * _on_device(setup)
 
 
 def moment_bytes(setup: Setup, profile: Profile) -> float:
@@ -148,12 +149,15 @@ def moment_bytes(setup: Setup, profile: Profile) -> float:
 
 def step_copies(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
     """Return bytes of temporary copies that the optimizer step makes of what it updates."""
-    number: Real = profile.step_copies * sharded_weights(model, setup, stage) * gradient_bytes(setup, profile)
+    number: Real = (
+        profile.step_copies * sharded_weights(model, setup, stage, profile) * gradient_bytes(setup, profile)
+    )
     return number
 
 
-def sharded_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
-    """Return how many trained weights' states a process keeps: its share of the sharding group from stage1 on.
+def sharded_weights(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+    """Return how many trained weights' states a process keeps: its share of the sharding group from stage1
+    on.
 
     Expert parallelism lies inside the sharding group, so experts are spread by what it leaves of the degree.
     """
@@ -163,6 +167,16 @@ def sharded_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
         return adapters
     left = np.maximum(1.0, degree / np.asarray(setup.expert))
     number: Real = dense_weights(model, setup, stage) / degree + expert_weights(model, setup, stage) / left
+    return np.maximum(number, largest_tensor(model, setup, stage)) if profile.whole_tensors else number
+
+
+def largest_tensor(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
+    """Return the weights of the largest single tensor of a process: below it no share of whole tensors goes
+    (Paddle's dygraph_sharding_optimizer.py deals out parameters); stage3 cuts tensors."""
+    linear = max(shape.inputs * shape.outputs for shape in weights.all_shapes(model).values())
+    end = np.logical_or(stage.embedding, stage.head)
+    largest = np.where(end, max(linear, weights.embedding(model)), linear) / np.asarray(setup.tensor)
+    number: Real = np.where(np.asarray(setup.sharding) == 3, 0.0, largest)
     return number
 
 
