@@ -47,7 +47,7 @@ def from_config(
     read = _Reader(text, row, name, model_type)
     hidden, heads = read.whole("hidden_size"), read.whole("num_attention_heads")
     latent = _latent(read) if row.latent else None
-    head_dim = read.optional("head_dim") or max(1, hidden // heads)
+    head_dim = read.optional("head_dim") or (1 if latent else _even_share(read, hidden, heads))
     facts = ModelFacts(
         name=name,
         source=source,
@@ -68,7 +68,7 @@ def from_config(
         attention_bias=row.is_on(row.bias_query_key_value, text),
         norm=row.norm,
         position="alibi" if text.get("alibi") is True else row.position,
-        dropout=max((float(row.value(text, key) or 0.0) for key in row.dropout), default=0.0),
+        dropout=max((read.share(key) for key in row.dropout), default=0.0),
         experts=_experts(read),
         latent_attention=latent,
         next_token_layers=read.count(row.next_token_layers) if row.next_token_layers else 0,
@@ -172,14 +172,13 @@ class _Reader:
         """Return a figure that must be there and positive, or raise BadInput naming its key."""
         key, value = self.row.figure(self.config, figure)
         if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-            raise BadInput(
-                say("The config.json of {name} has no usable {key} (found {value}).", name=self.name, key=key,
-                    value=repr(value)),
-                why=say(
+            raise self.refusal(
+                key,
+                say(
                     "Steersman plans for models with one transformer stack; this one is {model_type}.",
                     model_type=self.model_type,
                 ),
-            )  # fmt: skip
+            )
         return value
 
     def optional(self, figure: str) -> int | None:
@@ -192,17 +191,36 @@ class _Reader:
         value = self.row.value(self.config, key)
         if isinstance(value, (list, tuple)):  # ERNIE writes one figure per modality
             value = next(iter(value), None)
-        return value if isinstance(value, int) and value >= 0 else otherwise
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        return otherwise
+
+    def share(self, key: str) -> float:
+        """Return the share of 0 to 1 under a key, 0.0 when it is absent; BadInput for anything else."""
+        value = self.row.value(self.config, key) or 0.0
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+            raise self.refusal(key, say("It must be a number from 0 up to 1."))
+        return float(value)
 
     def positive(self, key: str) -> int:
         """Return the positive number under a key, or raise BadInput naming it."""
         if not (value := self.count(key)):
-            raise BadInput(
-                say("The config.json of {name} has no usable {key} (found {value}).", name=self.name, key=key,
-                    value=repr(self.config.get(key))),
-                why=say("The architecture {model_type} needs it.", model_type=self.model_type),
-            )  # fmt: skip
+            raise self.refusal(
+                key, say("The architecture {model_type} needs it.", model_type=self.model_type)
+            )
         return value
+
+    def refusal(self, key: str, why: str) -> BadInput:
+        """Return the refusal of what the config says under `key`."""
+        return BadInput(
+            say(
+                "The config.json of {name} has no usable {key} (found {value}).",
+                name=self.name,
+                key=key,
+                value=repr(self.row.value(self.config, key)),
+            ),
+            why=why,
+        )
 
 
 def _intermediate_size(read: _Reader, hidden: int) -> int:
@@ -218,17 +236,36 @@ def _key_value_heads(read: _Reader, heads: int) -> int:
         return read.positive(row.grouped_by.count) if config.get(row.grouped_by.switch) else heads
     if row.is_on(row.single_key_value, config):
         return 1
-    return read.optional("num_key_value_heads") or heads
+    key, _ = row.figure(config, "num_key_value_heads")
+    groups = read.optional("num_key_value_heads") or heads
+    if heads % groups:
+        raise read.refusal(key, say("It must divide the {heads} query heads.", heads=heads))
+    return groups
+
+
+def _even_share(read: _Reader, hidden: int, heads: int) -> int:
+    """Return the width of one head where it is not written: an equal share of the blocks' width."""
+    if hidden % heads:
+        key, _ = read.row.figure(read.config, "num_attention_heads")
+        raise read.refusal(key, say("It must divide the width of {hidden}.", hidden=hidden))
+    return hidden // heads
 
 
 def _experts(read: _Reader) -> ExpertFacts | None:
     keys = read.row.experts
     if keys is None or not read.count(keys.count):
         return None
-    width, step = read.positive(keys.width), read.count(keys.sparse_step, 1) if keys.sparse_step else 1
+    width, step = (
+        read.positive(keys.width),
+        max(1, read.count(keys.sparse_step, 1)) if keys.sparse_step else 1,
+    )
     shared = read.count(keys.shared_width) if keys.shared_width else 0
     if keys.shared_count:
         shared = width * read.count(keys.shared_count)
+    if read.positive(keys.per_token) > read.count(keys.count):
+        raise read.refusal(
+            keys.per_token, say("There are only {count} experts.", count=read.count(keys.count))
+        )
     first = read.count(keys.first_block) if keys.first_block else step - 1
     return ExpertFacts(
         count=read.count(keys.count),

@@ -78,7 +78,8 @@ def _experts(facts: ModelFacts, row: Architecture) -> int:
 def _ends(facts: ModelFacts, row: Architecture, config: Mapping[str, Any]) -> int:
     """Return what lies before and after the blocks: embeddings, positions, last norm, output head."""
     hidden, rows = facts.hidden_size, facts.vocab_size
-    width = int(row.value(config, row.embedding_width) or hidden) if row.embedding_width else hidden
+    narrow = row.value(config, row.embedding_width) if row.embedding_width else None
+    width = narrow if isinstance(narrow, int) and narrow > 0 else hidden
     total = rows * width * (1 if facts.tie_word_embeddings else 2)
     if width != hidden:
         total += 2 * width * hidden

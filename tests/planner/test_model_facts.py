@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from planner.architectures import architecture, architectures
 from planner.errors import BadInput
 from planner.facts import ExpertFacts, LatentAttentionFacts, ModelFacts, ModelSource
-from planner.model_catalogue import config_of
+from planner.model_catalogue import config_of, rows
 from planner.model_facts import findings, from_config
 
 HERE = ModelSource(kind="local", id="/mine")
@@ -229,13 +231,34 @@ def test_a_nested_text_model_is_said() -> None:
         ({"num_attention_heads": True}, "no usable num_attention_heads"),
         ({"intermediate_size": -1}, "no usable intermediate_size"),
         ({"model_type": None}, "no model_type"),
+        ({"num_attention_heads": 3}, "no usable num_attention_heads"),
+        ({"num_key_value_heads": 3}, "no usable num_key_value_heads"),
+        ({"attention_dropout": 2}, "no usable attention_dropout"),
         ({"model_type": "deepseek_v3"}, "no usable kv_lora_rank"),
+        ({"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 9}, "only 8 experts"),
         ({"model_type": "mixtral", "num_local_experts": 8}, "no usable num_experts_per_tok"),
     ],
 )
 def test_a_config_that_cannot_be_planned_for_names_the_field(change: dict[str, Any], expected: str) -> None:
     with pytest.raises(BadInput, match=expected):
         read({**LLAMA, **change})
+
+
+GARBAGE: st.SearchStrategy[Any] = st.sampled_from([None, 0, -1, 1, "x", True, [], {}, 1.5, [1], 10**9])
+
+
+@given(st.sampled_from(sorted(rows())), st.data())
+def test_a_garbled_config_is_read_or_refused(row: str, data: st.DataObject) -> None:
+    config = config_of(row)
+    for key in data.draw(st.lists(st.sampled_from(sorted(config)), max_size=3)):
+        config[key] = data.draw(GARBAGE)
+    try:
+        facts = read(config)
+    except BadInput as refusal:
+        assert "config.json of mine" in refusal.sentence()
+    else:
+        assert 0 < facts.active_parameters <= facts.parameters
+        findings(config, "mine")
 
 
 def test_every_row_of_the_table_says_where_it_is_read() -> None:
