@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from typing import Any
 
@@ -77,7 +78,7 @@ def fail(error: Exception) -> int:
     from planner.errors import SteersmanError
 
     if isinstance(error, SteersmanError):
-        click.echo(f"steersman: {error.sentence()}", err=True)
+        click.echo(f"steersman: {one_per_line(error.sentence())}", err=True)
         return int(error.exit_code)
     sentence = say(
         "Something unforeseen went wrong: {kind}: {error}. The details are in {place}; please report them.",
@@ -87,6 +88,11 @@ def fail(error: Exception) -> int:
     )
     click.echo(f"steersman: {sentence}", err=True)
     return 4
+
+
+def one_per_line(sentence: str) -> str:
+    """Return a sentence with numbered choices, `(1) ... (2) ...`, each on a line of its own."""
+    return re.sub(r"\s+(?=\(\d\) )", "\n  ", sentence) if "(2) " in sentence else sentence
 
 
 def _write_traceback(error: Exception) -> str:

@@ -108,7 +108,10 @@ def needs(plan: Plan) -> RenderableType:
     return rows(
         (
             (say("Time"), training),
-            (say("Whole run"), f"{total_time(plan).seconds()}: {stage_times(plan)}"),
+            (
+                say("Whole run"),
+                say("{span}: {stages}", span=total_time(plan).seconds(), stages=stage_times(plan)),
+            ),
             (say("Cost"), price(plan)),
             (say("Disk"), size(ahead.disk_bytes)),
             (say("Host RAM"), host_memory(plan)),

@@ -150,18 +150,15 @@ def test_a_terminal_without_unicode_gets_plain_bars(tiny_hf_model: Path, chats: 
     assert done.stdout.isascii()
 
 
-def test_nothing_fits_is_said_with_changes_that_would(
-    tiny_hf_model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_fits_is_said_with_changes_that_would(capsys: pytest.CaptureFixture[str]) -> None:
     size = ("--data-rows", 50_000, "--data-tokens", "350:2048")
-    pins = ("--set", "method=full", "--set", "weight_quantize_algo=none")
-    assert run("plan", "--model", "qwen2.5-72b-instruct", *size, "--hardware", "4090", *pins) == 3
+    assert run("plan", "--model", "qwen2.5-72b-instruct", *size, "--hardware", "4090") == 3
     out, err = capsys.readouterr()
     assert out == ""
     sentence, *changes = err[err.index("steersman:") :].splitlines()
     assert sentence.startswith("steersman: ")
     assert len(changes) == 3
-    assert all("GiB" in change or "min" in change for change in changes)
+    assert all("GiB" in change for change in changes)
 
 
 @pytest.mark.parametrize(
