@@ -114,9 +114,9 @@ def of_training(plan: Plan, name: str, train: StageView) -> Measurement | None:
 
 def plain_forecast(plan: Plan) -> tuple[int, float]:
     """Return peak bytes and tokens per second as the plan would forecast them without any correction."""
-    applied = plan.facts.calibration or Calibration()
-    peak = plan.forecast.peak_memory_bytes / applied.memory_ratio
-    return round(peak), round(plan.forecast.tokens_per_second / applied.speed_ratio, 3)
+    forecast = plan.forecast
+    peak = forecast.peak_memory_bytes / forecast.memory_ratio
+    return round(peak), round(forecast.tokens_per_second / forecast.speed_ratio, 3)
 
 
 def beside_forecast(plan: Plan, name: str, kind: str, when: float, peak: int) -> Measurement:

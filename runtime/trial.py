@@ -74,7 +74,7 @@ def of_preflight(plan: Plan, stage: StageView) -> Measurement:
     peak = int(figures.get("peak_memory_bytes") or 0)
     measurement = beside_forecast(plan, plan.name, "trial", stage.ended or time.time(), peak)
     seconds = float(figures.get("step_seconds") or 0.0)
-    planned = setup_from(plan.value)
+    planned = setup_from(plan.value, plan.wishes.stage)
     if seconds <= 0 or planned.tensor * planned.pipeline * planned.context > 1:
         return measurement
     setup = alone(planned, int(figures.get("longest_row_tokens") or planned.sequence_length))

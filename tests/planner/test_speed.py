@@ -1,4 +1,4 @@
-"""The time model: published speeds, what must be slower than what, grids, and measured steps on a processor."""
+"""The time model: published speeds, what must be slower than what, grids, measured steps on a processor."""
 
 from __future__ import annotations
 
