@@ -11,10 +11,10 @@ import yaml
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader in C where PyYAML was built with it: the models load in 17 ms instead of 96 ms (2 cores)."""
+"""The safe loader in C where PyYAML was built with it: the models load in 17 ms instead of 96 ms."""
 
 
 @cache
 def read(name: str) -> dict[str, Any]:
-    """Return `recipes/<name>.yaml` (folders in the name are fine) as a dictionary. Do not change it: the result is shared."""
+    """Return `recipes/<name>.yaml` (folders in the name are fine). Do not change it: the result is shared."""
     return dict(yaml.load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"), Loader=LOADER))
