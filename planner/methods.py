@@ -32,7 +32,7 @@ class Method(Record):
     needs: str = Field("", description="Ability that the model's family must have.")
     needs_in_pipeline: str = Field("", description="The same with pipeline parallelism.")
     adapter: bool = Field(False, description="Whether it trains LoRA adapters.")
-    accelerator: bool = Field(False, description="Whether it has no CPU kernels.")
+    accelerator: bool = Field(False, description="Whether it needs an NVIDIA card.")
     tensor: bool = Field(True, description="Whether tensor parallelism works with it.")
     pipeline: bool = Field(True, description="Whether pipeline parallelism works with it.")
     unified: bool = Field(True, description="Whether unified checkpoints can hold it.")
@@ -79,6 +79,8 @@ def blocked(s: Situation, method: str) -> str:
         )
     if row.accelerator and not s.on_gpu:
         return say("{method} has no CPU kernels.", method=row.title)
+    if row.accelerator and s.hardware.devices[0].maker != "nvidia":
+        return say("{method} has kernels for NVIDIA cards only.", method=row.title)
     return ""
 
 

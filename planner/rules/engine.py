@@ -33,20 +33,18 @@ def engine(s: Situation) -> Choice:
     others = tuple(
         not_(name, _why_not(s, name, able)) for name in ("paddlenlp", "paddleformers") if name != chosen
     )
+    found = family(chosen, kind)
     if chosen == "paddlenlp":
-        return Choice(
-            chosen,
-            say(
-                "PaddleNLP trains {kind} models in stage {stage}, and what it saves is merged, reloaded "
-                "and proven.",
+        if stage == "sft" and found is not None and found.conversion_proven:
+            because = say(
+                "PaddleNLP trains {kind} models in stage {stage}, and what it saves is merged, reloaded and "
+                "proven.",
                 kind=kind,
                 stage=stage,
             )
-            if stage in TRAINING_STAGES
-            else say("PaddleNLP has the scripts of stage {stage} for {kind} models.", kind=kind, stage=stage),
-            others,
-        )
-    found = family(chosen, kind)
+        else:
+            because = say("PaddleNLP has stage {stage} for {kind} models.", kind=kind, stage=stage)
+        return Choice(chosen, because, others)
     because = say(
         "PaddleNLP does not train {kind} models in stage {stage}; PaddleFormers does.", kind=kind, stage=stage
     )

@@ -306,7 +306,9 @@ def granularity(s: Situation) -> Choice:
     why = {
         "full": say("Recomputes whole blocks: least memory, most time."),
         "full_attn": say("Recomputes attention with its projections: keeps the activations of the MLP."),
-        "core_attn": say("Recomputes attention scores only, which FlashAttention never stores anyway."),
+        "core_attn": say("Recomputes attention scores only, which FlashAttention never stores anyway.")
+        if s.flag("use_flash_attention")
+        else say("Recomputes attention scores only: least time, least saved."),
     }
     others = tuple(
         not_(

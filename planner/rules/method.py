@@ -145,7 +145,14 @@ def _format_reason(s: Situation, name: str, chosen: str) -> str:
     why = blocked(s, "qlora")
     if name != "none" and why:
         return why
-    rival = next((one for one in outcome(s).rejected if one.setup.weight_format == name), None)
+    rival = next(
+        (
+            one
+            for one in outcome(s).rejected
+            if one.setup.weight_format == name and one.setup.method != "full"
+        ),
+        None,
+    )
     if name == "none":
         if rival is None or rival.fits:
             return say("16 bits for every frozen weight.")

@@ -90,7 +90,9 @@ def tracker(s: Situation) -> Choice:
     if not own_worker(s):
         return Choice(
             "none",
-            say("Upstream's scripts cannot report to it: this version refuses report_to swanlab."),
+            say("Upstream's scripts cannot report to it: this version refuses report_to swanlab.")
+            if s.word("engine") == "paddlenlp"
+            else say("The toolkit's own command trains, and Steersman's tracker is not part of it."),
             (
                 not_(
                     "swanlab-offline",

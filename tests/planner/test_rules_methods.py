@@ -40,6 +40,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
         ({**BIG, "stage": "dpo"}, "lora"),
         ({**BIG, "goal": "memory"}, "qlora"),
         ({**BIG, "goal": "memory", "stage": "dpo"}, "lora"),
+        ({**BIG, "goal": "memory", "hardware": "8x 910B"}, "lora"),
     ],
     "method.weight_format": [
         ({}, "none"),
