@@ -80,8 +80,11 @@ def float8_copies(model: ModelFacts, setup: Setup, stage: Stage, profile: Profil
 
 
 def reference_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
-    """Return bytes of the frozen reference model of preference learning, split as the trained one."""
-    return base_weights(model, setup, stage) if setup.reference_model else 0.0
+    """Return bytes of the frozen reference model of preference learning: split by tensor and pipeline
+    parallelism as the trained one, but never sharded (paddlenlp trl/dpo_trainer.py:200)."""
+    if not setup.reference_model:
+        return 0.0
+    return held_weights(model, setup, stage) * stored_bytes(model, setup)
 
 
 def adapter_weights(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:

@@ -89,7 +89,7 @@ def test_each_term_follows_its_setting(changes: dict[str, Any], name: str, small
 
 
 def test_more_recompute_keeps_less() -> None:
-    dense = {"attention": "dense", "micro_batch": 4}
+    dense: dict[str, Any] = {"attention": "dense", "micro_batch": 4}
     levels = (NO_RECOMPUTE, CORE_ATTENTION, FULL_ATTENTION, FULL_RECOMPUTE)
     needed = [whole(recompute=level, **dense) for level in levels]
     assert needed == sorted(needed, reverse=True)
@@ -122,10 +122,12 @@ def test_fused_loss_never_holds_the_vocabulary() -> None:
 def test_a_reference_model_costs_its_weights() -> None:
     assert part("reference model", reference_model=True) == part("weights")
     assert part("reference model") == 0
+    sharded = part("reference model", reference_model=True, sharding=3, sharding_degree=8)
+    assert sharded == part("weights"), "the engine does not shard it"
 
 
 def test_quantised_weights_take_their_bits() -> None:
-    qlora = {"method": "qlora", "weight_format": "nf4"}
+    qlora: dict[str, Any] = {"method": "qlora", "weight_format": "nf4"}
     half = 2 * LLAMA.vocab_size * LLAMA.hidden_size * 2
     linear = LLAMA.parameters - 2 * LLAMA.vocab_size * LLAMA.hidden_size
     assert part("weights", **qlora) == pytest.approx(linear * 4.5 / 8 + half, rel=0.001)
@@ -150,7 +152,7 @@ def test_the_first_stage_holds_as_many_micro_batches_as_there_are_stages() -> No
 
 
 def test_virtual_stages_hold_more_in_flight() -> None:
-    pipeline = {"pipeline": 4, "accumulation": 16}
+    pipeline: dict[str, Any] = {"pipeline": 4, "accumulation": 16}
     assert part("activations", virtual=2, **pipeline) > part("activations", **pipeline)
 
 
@@ -173,7 +175,7 @@ def test_expert_parallelism_does_not_spread_states_twice() -> None:
 def test_deepseek_v3_on_2048_devices_fits_where_it_was_trained() -> None:
     # arXiv:2412.19437, section 3.1: 2048 H800 with 80 GB, pipeline 16, expert parallel 64, ZeRO-1, no tensor
     # parallelism, 4096 tokens.
-    way = {
+    way: dict[str, Any] = {
         "processes": 2048,
         "pipeline": 16,
         "expert": 64,
@@ -259,7 +261,12 @@ def test_a_grid_gives_what_its_ways_give_one_by_one() -> None:
 
 def test_parts_say_how_they_were_computed_and_add_up() -> None:
     for device in ("cpu", "gpu"):
-        for changes in ({}, {"method": "lora"}, {"offload": True, "pipeline": 2, "reference_model": True}):
+        ways: tuple[dict[str, Any], ...] = (
+            {},
+            {"method": "lora"},
+            {"offload": True, "pipeline": 2, "reference_model": True},
+        )
+        for changes in ways:
             setup = replace(BASE, **changes)
             parts = memory.peak(LLAMA, setup, device)
             assert all(entry.because for entry in parts.values())
