@@ -244,14 +244,14 @@ PINNED: dict[str, tuple[Scene, dict[str, Value], str]] = {
 def base(scene: Scene) -> Situation:
     """Return a scene with every setting decided by the rules."""
     model, hardware, stage = scene
-    return solved(facts(model, DEMO if not hardware else SHORT, hardware), Wishes(stage=stage))  # type: ignore[arg-type]
+    return solved(facts(model, DEMO if not hardware else SHORT, hardware), Wishes(stage=stage))
 
 
 def wished(scene: Scene, pins: dict[str, Value], found: Any = None) -> None:
     """Make a plan with pins."""
     model, hardware, stage = scene
     rows = found or (DEMO if not hardware else SHORT)
-    make_plan(facts(model, rows, hardware), Wishes(stage=stage, pins=pins))  # type: ignore[arg-type]
+    make_plan(facts(model, rows, hardware), Wishes(stage=stage, pins=pins))
 
 
 def codes(s: Situation) -> dict[str, Finding]:
