@@ -93,8 +93,9 @@ def replanned(plan: Plan, edited: dict[str, Value], before: dict[str, Value], wh
         again = make_plan(plan.facts, Wishes.model_validate({**plan.wishes.model_dump(), "pins": pins}))
     except SteersmanError as error:
         changed = ", ".join(f"{name}={show(value)}" for name, value in sorted(edited.items()))
-        why = join((say("It was edited: {changes}.", changes=changed) if changed else "", error.why))
-        raise type(error)(f"{where}: {error.what}", why=why, remedy=error.remedy) from error
+        error.why = join((say("It was edited: {changes}.", changes=changed) if changed else "", error.why))
+        error.what = f"{where}: {error.what}"
+        raise
     decisions = dict(again.decisions)
     with speaking(again.wishes.language):
         source = say("the person's own choice")

@@ -33,9 +33,9 @@ __all__ = ["make_plan", "show", "solved"]
 def make_plan(facts: Facts, wishes: Wishes, *, alternatives: bool = True) -> Plan:
     """Return the plan: every setting decided once, with its reason, in the language of the wishes.
 
-    `alternatives` also makes up to three other plans, for their trade-offs. Raises `BadInput` for pins that are
-    no settings or have no valid value, and `NothingFeasible` when the facts, the wishes and the pins cannot be
-    had together, with the smallest fix; both name everything at once.
+    `alternatives` also makes up to three other plans, for their trade-offs. Raises `BadInput` for pins that
+    are no settings or have no valid value, and `NothingFeasible` when the facts, the wishes and the pins
+    cannot be had together, with the smallest fix; both name everything at once.
     """
     from planner.alternatives import alternative_plans
 

@@ -70,8 +70,8 @@ def accumulation(s: Situation) -> Choice:
     )
     rows = value * per_pass * s.data.train_rows / per_epoch
     because = say(
-        "{value} x {per_pass} sequences are about {rows:.0f} rows per step; about {wanted:.0f} are wanted for "
-        "{all} and at least {steps} steps.",
+        "{value} x {per_pass} sequences are about {rows:.0f} rows per step; about {wanted:.0f} are wanted "
+        "for {all} and at least {steps} steps.",
         value=value,
         per_pass=per_pass,
         rows=rows,
@@ -81,7 +81,8 @@ def accumulation(s: Situation) -> Choice:
     )
     if s.wishes.stage == "pretrain":
         because = say(
-            "{value} x {per_pass} sequences are about {tokens} tokens per step, the usual amount for this size.",
+            "{value} x {per_pass} sequences are about {tokens} tokens per step, the usual amount for this "
+            "size.",
             value=value,
             per_pass=per_pass,
             tokens=count(value * per_pass * s.whole("max_length")),

@@ -92,8 +92,8 @@ def steps(s: Situation) -> Choice:
     ):
         value = max(1, int(available / step_seconds(s)))
         because = say(
-            "A step takes about {step}; {value} of {per_epoch} steps of one pass fit into {available}, so only "
-            "{share:.0%} of the rows are seen.",
+            "A step takes about {step}; {value} of {per_epoch} steps of one pass fit into {available}, so "
+            "only {share:.0%} of the rows are seen.",
             step=duration(step_seconds(s)),
             value=value,
             per_epoch=per_epoch,

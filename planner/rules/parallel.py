@@ -1,4 +1,5 @@
-"""How processes share the work. The choice itself is made once, by `planner.search`; these rules explain it."""
+"""How processes share the work. The choice itself is made once, by `planner.search`; these rules explain
+it."""
 
 from __future__ import annotations
 
@@ -110,8 +111,8 @@ def tensor(s: Situation) -> Choice:
         )
     else:
         because = say(
-            "{degree} devices of one node share each matrix, which leaves {peak} of {limit} per device and is "
-            "the fastest way that fits.",
+            "{degree} devices of one node share each matrix, which leaves {peak} of {limit} per device and "
+            "is the fastest way that fits.",
             degree=degree,
             peak=used,
             limit=limit,
@@ -129,8 +130,8 @@ def sequence_parallel(s: Situation) -> Choice:
         return Choice(
             True,
             say(
-                "Norms and dropout are split by tokens among the same {degree} processes: less memory for the "
-                "same traffic.",
+                "Norms and dropout are split by tokens among the same {degree} processes: less memory for "
+                "the same traffic.",
                 degree=degree,
             ),
             (
@@ -246,7 +247,8 @@ def sharding_degree(s: Situation) -> Choice:
     return Choice(
         degree,
         say(
-            "The {degree} replicas of one node share over its fast link; between nodes only gradients travel.",
+            "The {degree} replicas of one node share over its fast link; between nodes only gradients "
+            "travel.",
             degree=degree,
         ),
         (not_(replicas, say("Would gather weights over the network between nodes in every step.")),),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from planner.budget import TARGET_STEPS
 from planner.search.base import HEADROOM, memory_limit, setup_for
-from planner.search.demand import MOST_ROWS, TARGET_STEPS, wanted_rows, wanted_sequences
+from planner.search.demand import MOST_ROWS, wanted_rows, wanted_sequences
 from planner.search.kinds import FULL_ROWS
 from planner.search.outcome import fits, outcome
 from planner.search.ranking import Candidate, Outcome

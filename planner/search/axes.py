@@ -25,8 +25,8 @@ LONG_SEQUENCE = 16_384
 """Tokens from which splitting one sequence over processes is worth considering."""
 
 NO_PIPELINE_STAGES = ("kto", "reward", "embedding", "quantise", "export")
-"""Stages whose scripts refuse a pipeline, or whose loss no pipeline class computes (alignment/rm/run_reward.py:158,
-run_embedding.py:59; no Pipe class reads kto_config)."""
+"""Stages whose scripts refuse a pipeline, or whose loss no pipeline class computes 
+(alignment/rm/run_reward.py:158, run_embedding.py:59; no Pipe class reads kto_config)."""
 
 ALL, NODE = -1, -2
 """Sharding degrees that follow from the other splits: every replica; the replicas of one node."""

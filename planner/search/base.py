@@ -42,9 +42,9 @@ def profile_of(s: Situation) -> memory.Profile:
 def setup_for(s: Situation, **changes: object) -> Setup:
     """Return the set-up of one process on its own, with what has been decided so far and `changes` on top.
 
-    What later rules decide is assumed as they will choose it, and never read: FlashMask for packed rows where it
-    exists, and scores over the vocabulary split where matrices are. So the answer of the search is the same
-    before and after those rules.
+    What later rules decide is assumed as they will choose it, and never read: FlashMask for packed rows where
+    it exists, and scores over the vocabulary split where matrices are. So the answer of the search is the
+    same before and after those rules.
     """
     method = str(changes.get("method", s.pin("method") or "lora"))
     flash = s.flag("use_flash_attention")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,13 @@ MOST_TOKENS = {"cpu": 256, "gpu": 16384}
 """Tokens of one forward pass beyond which a device gains no speed."""
 
 
-def layouts(s: Situation, axes: Axes, kind_master_grad: bool) -> dict[str, Ints]:
+def layouts(s: Situation, axes: Axes, master_grad: bool) -> dict[str, Ints]:
     """Return the splits that go together, one array for each field of `Setup`.
 
-    What the trainer requires (trainer/training_args.py:1148-1248, trainer/trainer.py:2197-2232): processes are
-    a multiple of all splits; sharding divides the replicas; stages 2 and 3 without pipeline, stage 3 without
-    tensor parallelism, and with float32 gradients over all replicas; experts are spread over sharding alone.
+    What the trainer requires (trainer/training_args.py:1148-1248, trainer/trainer.py:2197-2232): processes
+    are a multiple of all splits; sharding divides the replicas; stages 2 and 3 without pipeline, stage 3
+    without tensor parallelism, and with float32 gradients over all replicas; experts are spread over sharding
+    alone.
     """
     index = np.arange(len(axes.sharding))
     mesh = np.meshgrid(
@@ -45,7 +47,7 @@ def layouts(s: Situation, axes: Axes, kind_master_grad: bool) -> dict[str, Ints]
     keep &= (asked != NODE) | ((on_node > 1) & (on_node < replicas))
     keep &= (pipeline == 1) | (stage <= 1)
     keep &= (stage < 3) | (tensor == 1)
-    if kind_master_grad:
+    if master_grad:
         keep &= (stage < 2) | (degree == replicas)
     keep &= (virtual == 1) | ((pipeline > 1) & (layers % (pipeline * virtual) == 0))
     keep &= (expert == 1) | ((stage > 0) & (stage < 3) & (degree == replicas) & (degree % expert == 0))
@@ -67,39 +69,43 @@ def layouts(s: Situation, axes: Axes, kind_master_grad: bool) -> dict[str, Ints]
 def accelerator_grid(s: Situation, base: Setup, axes: Axes, wanted: float) -> Setup | None:
     """Return every way on accelerators; None when there is none. `wanted` sequences make a step."""
     splits = layouts(s, axes, base.master_grad)
-    number = len(splits["tensor"])
-    if not number:
+    if not len(splits["tensor"]):
         return None
     replicas = axes.world // (splits["tensor"] * splits["pipeline"] * splits["context"])
     micro = micro_batches(s, base, wanted / int(replicas.min()))
-    recompute, offload = np.array(axes.recompute), np.array(axes.offload)
-    shape = (number, len(recompute), len(offload), len(micro))
-    flat = {
-        name: np.broadcast_to(array[:, None, None, None], shape).ravel() for name, array in splits.items()
-    }
-    flat["recompute"] = np.broadcast_to(recompute[None, :, None, None], shape).ravel()
-    flat["offload"] = np.broadcast_to(offload[None, None, :, None], shape).ravel()
-    flat["micro_batch"] = np.broadcast_to(micro[None, None, None, :], shape).ravel()
-    flat["sequence_parallel"] = splittable(base, flat["tensor"]) & axes.sequence_parallel
-    replicas = np.broadcast_to(replicas[:, None, None, None], shape).ravel()
+    flat = crossed(
+        {**splits, "replicas": replicas},
+        {"recompute": np.array(axes.recompute), "offload": np.array(axes.offload), "micro_batch": micro},
+    )
+    replicas = flat.pop("replicas")
     rounds = accumulations(s, wanted, flat["micro_batch"] * replicas)
-    fixed = s.pinned_whole("gradient_accumulation_steps") is not None
-    if not fixed:
-        several = flat["virtual"] > 1
+    if s.pin("gradient_accumulation_steps") is None:
+        # Chunks of layers take turns, so their micro-batches come in whole rounds (Paddle 3.3.1
+        # pipeline_parallel.py:3484).
         whole = np.maximum(1, rounds // flat["pipeline"]) * flat["pipeline"]
-        rounds = np.where(several, whole, rounds)
-    keep = flat["micro_batch"] <= np.maximum(1, wanted / replicas)
-    if s.pin("per_device_train_batch_size") is not None:
-        keep = np.ones_like(keep)
-    keep &= (flat["virtual"] == 1) | (rounds % flat["pipeline"] == 0)
-    flat["accumulation"] = rounds
+        rounds = np.where(flat["virtual"] > 1, whole, rounds)
+    keep = (flat["virtual"] == 1) | (rounds % flat["pipeline"] == 0)
+    if s.pin("per_device_train_batch_size") is None:
+        keep &= flat["micro_batch"] <= np.maximum(1, wanted / replicas)
     if not keep.any():
         return None
+    together = splittable(base, flat["tensor"]) & axes.sequence_parallel
+    kept: dict[str, Any] = {name: array[keep] for name, array in flat.items()}
     return replace(
-        base,
-        processes=axes.world,
-        **{name: array[keep] for name, array in flat.items()},  # type: ignore[arg-type]
+        base, processes=axes.world, accumulation=rounds[keep], sequence_parallel=together[keep], **kept
     )
+
+
+def crossed(rows: dict[str, Ints], axes: dict[str, Ints]) -> dict[str, Ints]:
+    """Return every row with every combination of the axes, as flat arrays by name."""
+    number = len(next(iter(rows.values())))
+    shape = (number, *(len(values) for values in axes.values()))
+    flat = {}
+    for place, (name, values) in enumerate([("", np.arange(number)), *axes.items()]):
+        along = values.reshape([-1 if place == axis else 1 for axis in range(len(shape))])
+        flat[name] = np.broadcast_to(along, shape).ravel()
+    index = flat.pop("")
+    return {name: array[index] for name, array in rows.items()} | flat
 
 
 def splittable(base: Setup, tensor: Ints) -> NDArray[np.bool_]:
@@ -134,9 +140,8 @@ def processor_grid(s: Situation, base: Setup, recompute: tuple[int, ...], wanted
     micro = micro_batches(s, base, wanted / int(counts.min()))
     mesh = np.meshgrid(counts, np.array(recompute), micro, indexing="ij")
     number, mode, batch = (array.ravel() for array in mesh)
-    keep = batch <= np.maximum(1, wanted / number)
-    if s.pin("per_device_train_batch_size") is not None:
-        keep = np.ones_like(keep)
+    fixed = s.pin("per_device_train_batch_size") is not None
+    keep = (batch <= np.maximum(1, wanted / number)) | fixed
     number, mode, batch = number[keep], mode[keep], batch[keep]
     if not len(number):
         return None

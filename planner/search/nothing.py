@@ -64,22 +64,28 @@ def nothing_fits(s: Situation, grids: list[Predicted], attempt: Attempt) -> Noth
         )
     grid, index = leanest(grids)
     peak, usable = int(grid.peak[index]), HEADROOM * float(grid.limit[index])
-    sentence = (
-        say("{model} ({number}) does not fit with method {method}: the leanest way needs {peak} per device, "
+    figures = {
+        "model": s.model.name,
+        "number": parameters(s.model.parameters),
+        "method": grid.kind.method,
+        "peak": size(peak),
+        "usable": size(usable),
+    }
+    needed = size(peak / HEADROOM)
+    if s.on_gpu:
+        sentence = say(
+            "{model} ({number}) does not fit with method {method}: the leanest way needs {peak} per device, "
             "and {usable} may be used.",
-            model=s.model.name, number=parameters(s.model.parameters), method=grid.kind.method, peak=size(peak),
-            usable=size(usable))
-        if s.on_gpu
-        else say("{model} ({number}) does not fit with method {method}: the leanest way needs {peak} per process, "
-                 "and {usable} may be used.",
-                 model=s.model.name, number=parameters(s.model.parameters), method=grid.kind.method,
-                 peak=size(peak), usable=size(usable))
-    )  # fmt: skip
-    least = (
-        say("Use devices with at least {needed} each.", needed=size(peak / HEADROOM))
-        if s.on_gpu
-        else say("Use a machine with at least {needed} of memory.", needed=size(peak / HEADROOM))
-    )
+            **figures,
+        )
+        least = say("Use devices with at least {needed} each.", needed=needed)
+    else:
+        sentence = say(
+            "{model} ({number}) does not fit with method {method}: the leanest way needs {peak} per process, "
+            "and {usable} may be used.",
+            **figures,
+        )
+        least = say("Use a machine with at least {needed} of memory.", needed=needed)
     refusal = DoesNotFit(sentence, why=why, remedy=listed(changes) or least)
     refusal.changes = changes
     return refusal

@@ -12,7 +12,7 @@ from planner.search.demand import wanted_sequences
 from planner.search.grid import accelerator_grid, processor_grid
 from planner.search.kinds import Kind, kinds
 from planner.search.nothing import nothing_fits
-from planner.search.ranking import Outcome, Predicted, alternatives, choose, fitting, plain, predict
+from planner.search.ranking import Outcome, Predicted, alternatives, choose, fitting, predict
 from planner.setup import Setup
 from planner.situation import Situation
 
@@ -75,7 +75,7 @@ def search(s: Situation, rate: float | None) -> Outcome:
     if chosen is None:
         raise nothing_fits(s, grids, attempt)
     same, index = chosen
-    setup = plain(same.grid.one(index))
+    setup = same.grid.one(index)
     return Outcome(
         setup=setup,
         peak=int(same.peak[index]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,12 @@ MARGIN = {
     "offload": 0.010,
     "micro_batch": 0.002,
 }
-"""What each doubling of a split (each stage, each switch) must win in time to be preferred over a simpler way:
-a few percent in all, less than the forecast's own error. A judgement; `planner.search.ranking.burden` says how
-it is added."""
+"""What each doubling of a split (each stage, each switch) must win in time to be preferred over a simpler
+way: a few percent in all, less than the forecast's own error. A judgement; `burden` adds them up."""
 
 STAGE3_MARGIN = 0.5
-"""The same for stage 3, under which saving and reloading is unreliable in this version: it must win by half."""
+"""The same for stage 3, under which saving and reloading is unreliable in this version: it must win by
+half."""
 
 PEAK_STEP = 0.10
 """Goal memory: peaks within a tenth of each other count as equal, and the faster way is taken."""
@@ -237,19 +237,6 @@ def reason(s: Situation, grid: Predicted, index: int, chosen: tuple[Predicted, i
     return say(
         "Fits with {peak} and is {share:.0%} faster, too little for another split.", peak=peak, share=-share
     )
-
-
-def plain(setup: Setup) -> Setup:
-    """Return a set-up whose numbers are Python's own."""
-    return setup if setup.size > 1 else replace(setup, **_items(setup))
-
-
-def _items(setup: Setup) -> dict[str, object]:
-    return {
-        name: value.item()
-        for name, value in vars(setup).items()
-        if isinstance(value, np.ndarray | np.generic)
-    }
 
 
 def _full(value: object, number: int) -> Numbers:
