@@ -185,16 +185,15 @@ def adapter_width(model: ModelFacts, setup: Setup, profile: Profile) -> float:
     return (narrow + inputs) / model.num_hidden_layers
 
 
-def kept_bytes(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+def kept_bytes(model: ModelFacts, setup: Setup, stage: Stage, block: Block, profile: Profile) -> Real:
     """Return bytes that lie in memory when the backward pass starts.
 
     Without recompute every block in full; core_attn leaves out the scores; full_attn keeps attention's input
     alone; full keeps each block's input alone.
     """
-    block, hidden = count(model, setup, profile), model.hidden_size
     attention, mlp = block.attention(setup), block.mlp(setup)
     scores = block.scores / np.asarray(setup.tensor, dtype=np.float64)
-    entry = hidden / whole_split(setup)
+    entry = model.hidden_size / whole_split(setup)
     level = np.asarray(setup.recompute)
     each = np.select(
         [level == NO_RECOMPUTE, level == CORE_ATTENTION, level == FULL_ATTENTION],
@@ -219,10 +218,9 @@ def lingering_bytes(model: ModelFacts, setup: Setup, stage: Stage, profile: Prof
     return lingering
 
 
-def working_bytes(model: ModelFacts, setup: Setup, profile: Profile) -> Real:
+def working_bytes(model: ModelFacts, setup: Setup, block: Block, profile: Profile) -> Real:
     """Return bytes that the backward pass of one block adds: what recompute brings back, and gradients of the
     widest tensors beside it."""
-    block = count(model, setup, profile)
     scores = block.scores / np.asarray(setup.tensor, dtype=np.float64)
     level = np.asarray(setup.recompute)
     again = np.select(

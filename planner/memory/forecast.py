@@ -81,29 +81,31 @@ def tensors(model: ModelFacts, setup: Setup, here: Stage, profile: Profile) -> d
     Scores count as far as they exceed what the backward pass of a block needs later. Gradients that do not
     persist come as activations go, so only the larger of the two counts.
     """
-    backward = activations.working_bytes(model, setup, profile)
+    number = states.counts(model, setup, here, profile)
+    block = activations.count(model, setup, profile)
+    backward = activations.working_bytes(model, setup, block, profile)
     backward = backward + activations.lingering_bytes(model, setup, here, profile)
-    passing = activations.kept_bytes(model, setup, here, profile) + backward
+    passing = activations.kept_bytes(model, setup, here, block, profile) + backward
     excess = np.maximum(0.0, scores.score_bytes(model, setup, here, profile) - backward)
-    gradients = states.gradients(model, setup, here, profile)
-    step = states.step_copies(model, setup, here, profile)
+    gradients = states.gradients(model, setup, number, profile)
+    step = states.step_copies(setup, number, profile)
     accumulates = np.any(np.asarray(setup.accumulation) > 1)
     if profile.gradients_persist or profile.update_in_backward or accumulates:
-        late = states.late_gradients(model, setup, here, profile)
+        late = states.late_gradients(setup, number, profile)
         gradients = gradients + np.maximum(0.0, late - passing - excess)
         step = np.maximum(0.0, step - passing - excess)
     else:
         over = np.maximum(0.0, passing + excess - gradients - step)
         excess = np.minimum(excess, over)
         passing = over - excess
-    copies = states.float8_copies(model, setup, here, profile) + reserve.gathered(model, setup, profile)
+    copies = states.float8_copies(number, profile) + reserve.gathered(model, setup, profile)
     return {
-        "weights": states.base_weights(model, setup, here) + copies,
-        "reference model": states.reference_weights(model, setup, here),
-        "adapter": states.adapter_weights(model, setup, here, profile),
+        "weights": states.base_weights(model, setup, number) + copies,
+        "reference model": states.reference_weights(model, setup, number),
+        "adapter": states.adapter_weights(model, setup, here, number, profile),
         "gradients": gradients,
-        "master weights": states.master_weights(model, setup, here, profile),
-        "optimizer": states.optimizer(model, setup, here, profile) + step,
+        "master weights": states.master_weights(setup, number, profile),
+        "optimizer": states.optimizer(setup, number, profile) + step,
         "activations": passing,
         "logits": excess,
         "pipeline": reserve.pipeline_buffers(model, setup),

@@ -31,9 +31,9 @@ def host_bytes(model: ModelFacts, setup: Setup, per_node: Whole, profile: Profil
     that are offloaded stay there.
     """
     here = first(model, setup)
-    slice_bytes = states.held_weights(model, setup, here) * setup.number_bytes
+    number = states.counts(model, setup, here, profile)
+    slice_bytes = number.held * setup.number_bytes
     loading = slice_bytes + min(SHARD, model.parameters * setup.number_bytes)
-    sharded = states.sharded_weights(model, setup, here, profile)
-    offloaded = np.where(setup.offload, OFFLOADED_BYTES, 0.0) * sharded
+    offloaded = np.where(setup.offload, OFFLOADED_BYTES, 0.0) * number.shared
     whole: Real = np.asarray(per_node) * (GPU_PROCESS + np.maximum(loading, offloaded))
     return whole

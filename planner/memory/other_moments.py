@@ -15,7 +15,7 @@ def evaluation_bytes(model: ModelFacts, setup: Setup, rows: Whole, profile: Prof
     activations, or the scores over the vocabulary with their float32 copies."""
     share = np.asarray(rows) / np.asarray(setup.micro_batch)
     here = stage.last(model, setup)
-    block = activations.working_bytes(model, setup, profile)
+    block = activations.working_bytes(model, setup, activations.count(model, setup, profile), profile)
     added: Real = share * np.maximum(block, scores.score_bytes(model, setup, here, profile))
     return added
 
@@ -39,7 +39,9 @@ def generation_bytes(
 ) -> Real:
     """Return tensors while answers are generated: weights, adapters, cache, and scores of one token a row."""
     here = stage.first(model, setup)
-    held = states.base_weights(model, setup, here) + states.adapter_weights(model, setup, here, profile)
+    number = states.counts(model, setup, here, profile)
+    adapters = states.adapter_weights(model, setup, here, number, profile)
+    held = states.base_weights(model, setup, number) + adapters
     scored = np.asarray(rows) * model.vocab_size * scores.word_bytes(setup, profile)
     whole: Real = held + cache_bytes(model, setup, rows, length) + scored
     return whole

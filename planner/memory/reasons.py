@@ -113,7 +113,8 @@ def of_activations(model: ModelFacts, setup: Setup, profile: Profile) -> str:
     """Say how many blocks are kept, at how many tokens."""
     here = stage.first(model, setup)
     blocks = round(float(np.asarray(here.blocks_kept).item()))
-    working = activations.working_bytes(model, setup, profile)
+    block = activations.count(model, setup, profile)
+    working = activations.working_bytes(model, setup, block, profile)
     figures = {
         "blocks": plural(blocks, "block"),
         "tokens": count(float(np.asarray(activations.tokens(setup)).item())),

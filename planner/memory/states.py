@@ -5,6 +5,8 @@ The algebra is that of mixed-precision Adam with ZeRO sharding (arXiv:1910.02054
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from planner import weights
@@ -16,11 +18,6 @@ from planner.setup import Real, Setup
 OPTIMIZER_BYTES = {"adamw": 8.0, "adamw_16bit_moment": 4.0, "adamw_mini": 4.0, "adamw_8bit": 2.0, "none": 0.0}
 """Bytes of optimizer states per trained weight: two float32 moments; two 16-bit moments; one float32 moment
 beside one figure per block (arXiv:2406.16793); two 8-bit moments (arXiv:2110.02861)."""
-
-
-def held_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
-    """Return how many base weights a process holds before sharding: its tensor slice of its stage."""
-    return dense_weights(model, setup, stage) + expert_weights(model, setup, stage)
 
 
 def dense_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
@@ -45,22 +42,46 @@ def expert_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
     return held
 
 
-def trained_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
-    """Return how many trained weights a process holds before sharding."""
-    if setup.trains_all:
-        return held_weights(model, setup, stage)
-    layers = model.num_hidden_layers
-    share = np.minimum(1.0, stage.layers / layers)
+def adapter_share(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
+    """Return how many adapter weights a process holds before sharding."""
+    share = np.minimum(1.0, stage.layers / model.num_hidden_layers)
     number: Real = weights.adapter_parameters(model, setup) * share / _adapter_split(setup)
     return number
 
 
-def base_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
+class Counts(NamedTuple):
+    """How many weights one process has to do with."""
+
+    held: Real
+    """Base weights before sharding."""
+    trained: Real
+    """Trained weights before sharding."""
+    shared: Real
+    """Trained weights whose states it keeps."""
+
+
+def counts(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Counts:
+    """Return the counts of one process on a stage."""
+    dense, routed = dense_weights(model, setup, stage), expert_weights(model, setup, stage)
+    held = dense + routed
+    trained = held if setup.trains_all else adapter_share(model, setup, stage)
+    degree = np.where(np.asarray(setup.sharding) >= 1, np.maximum(1, setup.sharding_degree), 1)
+    if not setup.trains_all:
+        return Counts(held, trained, trained / degree)
+    # Expert parallelism lies inside the sharding group: experts are spread by what it leaves of the degree.
+    left = np.maximum(1.0, degree / np.asarray(setup.expert))
+    shared: Real = dense / degree + routed / left
+    if profile.whole_tensors:
+        shared = np.maximum(shared, largest_tensor(model, setup, stage))
+    return Counts(held, trained, shared)
+
+
+def base_weights(model: ModelFacts, setup: Setup, number: Counts) -> Real:
     """Return bytes of the base weights: quantised linear layers in their bits, the rest in its format; stage3
     spreads them over the sharding group."""
-    held = held_weights(model, setup, stage)
-    number: Real = held * stored_bytes(model, setup) / np.where(setup.sharding == 3, setup.sharding_degree, 1)
-    return number
+    whole = number.held * stored_bytes(model, setup)
+    spread: Real = whole / np.where(np.asarray(setup.sharding) == 3, setup.sharding_degree, 1)
+    return spread
 
 
 def stored_bytes(model: ModelFacts, setup: Setup) -> float:
@@ -73,28 +94,26 @@ def stored_bytes(model: ModelFacts, setup: Setup) -> float:
     return covered * bits / 8 + (1 - covered) * min(plain, 2.0)
 
 
-def float8_copies(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+def float8_copies(number: Counts, profile: Profile) -> Real:
     """Return bytes of 8-bit copies of the weights, where products run in 8 bits."""
-    number: Real = held_weights(model, setup, stage) * profile.float8_copies
-    return number
+    return number.held * profile.float8_copies
 
 
-def reference_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
+def reference_weights(model: ModelFacts, setup: Setup, number: Counts) -> Real:
     """Return bytes of the frozen reference model of preference learning: split by tensor and pipeline
     parallelism as the trained one, but never sharded (paddlenlp trl/dpo_trainer.py:200)."""
-    if not setup.reference_model:
-        return 0.0
-    return held_weights(model, setup, stage) * stored_bytes(model, setup)
+    return number.held * stored_bytes(model, setup) if setup.reference_model else 0.0
 
 
-def adapter_weights(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+def adapter_weights(model: ModelFacts, setup: Setup, stage: Stage, number: Counts, profile: Profile) -> Real:
     """Return bytes of the adapters, VeRA's frozen projections included."""
     if setup.trains_all:
         return 0.0
     frozen = weights.frozen_adapter_parameters(model, setup)
     frozen_held = frozen * np.minimum(1.0, stage.layers / model.num_hidden_layers) / _adapter_split(setup)
-    number: Real = (trained_weights(model, setup, stage) + frozen_held) * trained_bytes(setup, profile)
-    return number / np.where(setup.sharding == 3, setup.sharding_degree, 1)
+    whole = (number.trained + frozen_held) * trained_bytes(setup, profile)
+    spread: Real = whole / np.where(np.asarray(setup.sharding) == 3, setup.sharding_degree, 1)
+    return spread
 
 
 def trained_bytes(setup: Setup, profile: Profile) -> int:
@@ -109,40 +128,38 @@ def gradient_bytes(setup: Setup, profile: Profile) -> int:
     return 4 if setup.master_grad else trained_bytes(setup, profile)
 
 
-def gradients(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
-    """Return bytes of one gradient per trained weight; spread over the sharding group from stage2 on."""
+def gradients(model: ModelFacts, setup: Setup, number: Counts, profile: Profile) -> Real:
+    """Return bytes of one gradient per trained weight; spread over the sharding group from stage2 on.
+
+    Where each weight moves as soon as its gradient is there, only the embedding's (and a tied head's) is.
+    """
     if profile.update_in_backward:
         matrices = 2 if model.tie_word_embeddings else 1
         return matrices * weights.embedding(model) * gradient_bytes(setup, profile) / np.asarray(setup.tensor)
-    whole = trained_weights(model, setup, stage)
-    spread = sharded_weights(model, setup, stage, profile)
-    number: Real = np.where(np.asarray(setup.sharding) >= 2, spread, whole) * gradient_bytes(setup, profile)
-    return number
+    kept = np.where(np.asarray(setup.sharding) >= 2, number.shared, number.trained)
+    return kept * gradient_bytes(setup, profile)
 
 
-def late_gradients(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+def late_gradients(setup: Setup, number: Counts, profile: Profile) -> Real:
     """Return bytes of gradients that exist only at the end of the backward pass: those that stage2 then gives
     away."""
     if not profile.late_reduce:
         return 0.0
-    whole = trained_weights(model, setup, stage) * gradient_bytes(setup, profile)
-    late: Real = np.where(
-        np.asarray(setup.sharding) == 2, whole - gradients(model, setup, stage, profile), 0.0
-    )
-    return late
+    late = np.where(np.asarray(setup.sharding) == 2, number.trained - number.shared, 0.0)
+    return late * gradient_bytes(setup, profile)
 
 
-def master_weights(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+def master_weights(setup: Setup, number: Counts, profile: Profile) -> Real:
     """Return bytes of the float32 copy of trained 16-bit weights; spread from stage1 on."""
     if trained_bytes(setup, profile) > 2 or not profile.master_weights:
         return 0.0
-    return 4 * sharded_weights(model, setup, stage, profile) * _on_device(setup)
+    return 4 * number.shared * _on_device(setup)
 
 
-def optimizer(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+def optimizer(setup: Setup, number: Counts, profile: Profile) -> Real:
     """Return bytes of the optimizer's states; spread from stage1 on, in host memory under offload."""
     each = min(OPTIMIZER_BYTES[setup.optimizer], moment_bytes(setup, profile))
-    return each * sharded_weights(model, setup, stage, profile) * _on_device(setup)
+    return each * number.shared * _on_device(setup)
 
 
 def moment_bytes(setup: Setup, profile: Profile) -> float:
@@ -150,27 +167,9 @@ def moment_bytes(setup: Setup, profile: Profile) -> float:
     return 8.0 if trained_bytes(setup, profile) == 4 else profile.moment_bytes
 
 
-def step_copies(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+def step_copies(setup: Setup, number: Counts, profile: Profile) -> Real:
     """Return bytes of temporary copies that the optimizer step makes of what it updates."""
-    number: Real = (
-        profile.step_copies * sharded_weights(model, setup, stage, profile) * gradient_bytes(setup, profile)
-    )
-    return number
-
-
-def sharded_weights(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
-    """Return how many trained weights' states a process keeps: its share of the sharding group from stage1
-    on.
-
-    Expert parallelism lies inside the sharding group, so experts are spread by what it leaves of the degree.
-    """
-    degree = np.where(np.asarray(setup.sharding) >= 1, np.maximum(1, setup.sharding_degree), 1)
-    if not setup.trains_all:
-        adapters: Real = trained_weights(model, setup, stage) / degree
-        return adapters
-    left = np.maximum(1.0, degree / np.asarray(setup.expert))
-    number: Real = dense_weights(model, setup, stage) / degree + expert_weights(model, setup, stage) / left
-    return np.maximum(number, largest_tensor(model, setup, stage)) if profile.whole_tensors else number
+    return profile.step_copies * number.shared * gradient_bytes(setup, profile)
 
 
 def largest_tensor(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
