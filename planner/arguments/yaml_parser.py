@@ -25,8 +25,14 @@ COMPUTED = frozenset({
 """Numbers that `__post_init__` always computes with."""
 OPTIMIZER = frozenset({"learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"})
 """Numbers that Paddle's AdamW refuses as text (TypeError, measured with Paddle 3.3.1)."""
-WORDS = frozenset({"fine_tuning", "_attn_implementation", "stage", "compute_type", "sharding"})
-"""Texts that are taken apart while parsing: null stops it."""
+WORDS = {
+    "fine_tuning": str,
+    "_attn_implementation": str,
+    "stage": str,
+    "compute_type": str,
+    "sharding": str | bool | list,
+}
+"""Texts that are taken apart while parsing -> what they may be; null stops it."""
 POPPED = frozenset({"custom_register_path"})
 """Keys that are taken out before the parser sees them (parser.py:131)."""
 RENAMED = {
@@ -93,11 +99,10 @@ def value_faults(argument: Argument, value: object, processes: int, stage: str) 
                     say("`{key}` is the text \"{value}\", and any text counts as true: PaddleFormers "
                         "converts nothing.",
                         key=argument.name, value=value))  # fmt: skip
-    elif argument.name in WORDS and not isinstance(value, str):
-        if argument.name != "sharding" or not isinstance(value, bool | list):
-            yield fault(argument, "parser.value", "rejects", value,
-                        say("`{key}` must be a text; {value} stops the "
-                            "parser.", key=argument.name, value=value))  # fmt: skip
+    elif argument.name in WORDS and not isinstance(value, WORDS[argument.name]):
+        yield fault(argument, "parser.value", "rejects", value,
+                    say("`{key}` must be a text; {value} stops the parser.",
+                        key=argument.name, value=value))  # fmt: skip
 
 
 def number(argument: Argument, value: object, processes: int, stage: str) -> Iterator[Finding]:

@@ -11,7 +11,8 @@ from planner.language import template
 
 ARGS = "trainer/training_args.py"
 PIPELINE_SWITCHES = nlp_pipeline.SWITCHES | {
-    "enable_offload_queue", "forward_backward_overlap_scheduler", "enable_dynamic_shape", "sync_moment", "sync_param",
+    "enable_offload_queue", "forward_backward_overlap_scheduler", "enable_dynamic_shape",
+    "sync_moment", "sync_param",
 }  # fmt: skip
 """Words of `pipeline_parallel_config` (training_args.py:1956-1974)."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.arguments.case import Case
-from planner.arguments.paddlenlp.checkpoints import OPTIONS
+from planner.arguments.paddlenlp.checkpoints import OPTIONS, unified_words
 from planner.arguments.paddlenlp.preference import LOSSES, REFERENCE_FREE
 from planner.arguments.rule import Rule
 from planner.language import template
@@ -272,7 +272,7 @@ RULES = (
     Rule(
         "checkpoints.unified-option", "rejects", "unified_checkpoint_config",
 
-               lambda c: unified(c) and not {part for part in c.text("unified_checkpoint_config").split(" ") if part} <= OPTIONS,
+               lambda c: unified(c) and not unified_words(c) <= OPTIONS,
         template("`unified_checkpoint_config` ({unified_checkpoint_config}) has a word that the engine "
             "does not know."),
         template("Remove it."), f"{ARGS}:2655",

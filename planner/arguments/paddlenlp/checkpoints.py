@@ -19,6 +19,11 @@ def unified(case: Case) -> bool:
     return bool(case["unified_checkpoint"]) and not (case.degrees.stage == 3 and case.world.processes > 1)
 
 
+def unified_words(case: Case) -> set[str]:
+    """Return the words of `unified_checkpoint_config`, which blanks alone separate."""
+    return {part for part in case.text("unified_checkpoint_config").split(" ") if part}
+
+
 def eval_steps(case: Case) -> float:
     """Return the evaluation interval: `logging_steps` where none is given."""
     return case.number("eval_steps") or case.number("logging_steps")
@@ -69,7 +74,7 @@ RULES = (
     Rule(
         "checkpoints.unified-option", "rejects", "unified_checkpoint_config",
 
-               lambda c: unified(c) and not {part for part in c.text("unified_checkpoint_config").split(" ") if part} <= OPTIONS,
+               lambda c: unified(c) and not unified_words(c) <= OPTIONS,
         template("`unified_checkpoint_config` ({unified_checkpoint_config}) has a word that the engine "
             "does not know; the words are separated by blanks."),
         template("Known are skip_save_model_weight, master_weight_compatible, remove_master_weight, "

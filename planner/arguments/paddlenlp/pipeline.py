@@ -8,7 +8,8 @@ from planner.language import template
 
 ARGS = "trainer/training_args.py"
 SWITCHES = frozenset({
-    "disable_p2p_cache_shape", "disable_partial_send_recv", "enable_delay_scale_loss", "enable_dp_comm_overlap",
+    "disable_p2p_cache_shape", "disable_partial_send_recv", "enable_delay_scale_loss",
+    "enable_dp_comm_overlap",
     "enable_sharding_comm_overlap", "enable_timer", "enable_release_grads", "enable_clear_every_step_cache",
     "enable_overlap_p2p_comm", "disable_batch_p2p_comm", "best_unbalanced_scheduler", "use_dualpipev",
 })  # fmt: skip
@@ -111,7 +112,8 @@ RULES = (
     Rule(
         "pipeline.preference-cache", "fails", "pipeline_parallel_config",
 
-               lambda c: preference_piped(c) and "enable_clear_every_step_cache" not in c.tokens("pipeline_parallel_config"),
+               lambda c: preference_piped(c)
+        and "enable_clear_every_step_cache" not in c.tokens("pipeline_parallel_config"),
         template("Preference batches change their shape, so a pipeline needs enable_clear_every_step_cache "
             "in `pipeline_parallel_config`."),
         template("Add enable_clear_every_step_cache."), "llm/alignment/dpo/run_dpo.py:78-91",
