@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from importlib import metadata
 
+from planner import acceptance
 from planner.budget import start_seconds
 from planner.errors import NothingFeasible
 from planner.facts import Facts
@@ -178,11 +179,7 @@ def refuse_oversize(s: Situation, forecast: Forecast) -> None:
 
 def refuse_unaccepted(plan: Plan) -> None:
     """Raise when the engine would refuse the plan's own config, fail on it or ignore part of it."""
-    try:
-        from planner.arguments.plans import faults_of_plan
-    except ImportError:
-        return
-    found = faults_of_plan(plan)
+    found = acceptance.refusals(plan)
     if found:
         raise refusal(found, plan.wishes.pins)
 

@@ -122,16 +122,22 @@ Tried = Iterator[tuple[str, str, Situation, tuple[tuple[str, Value], ...]]]
 
 
 def pins(s: Situation) -> Tried:
-    """Yield the release of one pin of the search at a time."""
-    for name in PARTS_OF_SEARCH:
-        value = s.pin(name)
-        if value is None or name in ("method", "weight_quantize_algo"):
-            continue
-        left = {other: kept for other, kept in s.wishes.pins.items() if other != name}
-        wishes = s.wishes.model_copy(update={"pins": left})
-        decided = {other: kept for other, kept in s.decisions.items() if other != name}
-        trial = Situation(s.facts, wishes, decided)
-        yield "pin", say("release {setting} (you fixed it to {value})", setting=name, value=value), trial, ()
+    """Yield the release of one pin of the search at a time, then of all of them."""
+    fixed = [name for name in PARTS_OF_SEARCH if s.pin(name) is not None]
+    for name in fixed:
+        if name not in ("method", "weight_quantize_algo"):
+            words = say("release {setting} (you fixed it to {value})", setting=name, value=s.pin(name))
+            yield "pin", words, without(s, [name]), ()
+    if len(fixed) > 1:
+        words = say("release {settings}, which you fixed", settings=", ".join(fixed))
+        yield "pin", words, without(s, fixed), ()
+
+
+def without(s: Situation, names: list[str]) -> Situation:
+    """Return the same situation without some pins."""
+    left = {name: value for name, value in s.wishes.pins.items() if name not in names}
+    decided = {name: decision for name, decision in s.decisions.items() if name not in names}
+    return Situation(s.facts, s.wishes.model_copy(update={"pins": left}), decided)
 
 
 def methods(s: Situation) -> Tried:

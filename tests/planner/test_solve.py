@@ -95,7 +95,7 @@ def in_time(made: Plan) -> bool:
 
 
 @given(**PLANS)
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_plan_is_sound_and_survives_its_file(
     model: str, found: object, machine: object, goal: str, minutes: float | None
 ) -> None:
