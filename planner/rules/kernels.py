@@ -91,6 +91,8 @@ def no_flash_mask(s: Situation) -> str:
     """Return why FlashMask is not used; empty when it is."""
     if not s.flag("use_flash_attention"):
         return say("Needs FlashAttention, which is off.")
+    if not s.on_gpu:
+        return say("Its kernel needs a GPU.")
     if s.hardware.devices[0].maker != "nvidia":
         return say("Its kernel is NVIDIA's; this is {device}.", device=shown(s))
     if not s.flag("zero_padding"):
