@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from planner.difference import compare
 from planner.language import say, template
 from planner.phrases import count, plural, size
 from planner.plan import Plan
@@ -83,6 +84,17 @@ def needed(plans: Sequence[Plan]) -> list[Difference]:
     return [line for line in lines if set(line.values) != {"-"}]
 
 
+def memory_parts(plans: Sequence[Plan]) -> list[Difference]:
+    """Return the parts of the memory forecast that are not the same in all plans."""
+    names = dict.fromkeys(name for plan in plans for name in plan.forecast.memory_parts)
+    lines = []
+    for name in names:
+        parts = [plan.forecast.memory_parts.get(name) for plan in plans]
+        words = tuple(size(part.bytes) if part is not None and part.bytes else "-" for part in parts)
+        lines.append(Difference(say(name), words))
+    return [line for line in lines if line.differs]
+
+
 def verdict(first: Plan, other: Plan) -> str:
     """Return what the other plan gives and takes against the first, in one sentence."""
     seconds = total_time(other).low / max(1e-9, total_time(first).low)
@@ -101,18 +113,16 @@ def verdict(first: Plan, other: Plan) -> str:
 
 
 def as_data(names: Sequence[str], plans: Sequence[Plan]) -> dict[str, Any]:
-    """Return the comparison as plain data, with the reason of every plan for each setting that differs."""
+    """Return the comparison as plain data: each plan's forecast, and how it differs from the first plan."""
+    first, *others = plans
     return {
         "plans": list(names),
         "inputs": {line.name: dict(zip(names, line.values, strict=True)) for line in inputs(plans)},
-        "decisions": {
-            line.name: {
-                name: plan.decisions[line.name].model_dump(mode="json", include={"value", "because", "rule"})
-                for name, plan in zip(names, plans, strict=True)
-            }
-            for line in decided(plans)
-        },
         "forecasts": {
             name: plan.forecast.model_dump(mode="json") for name, plan in zip(names, plans, strict=True)
+        },
+        "differences": {
+            name: compare(first, plan).model_dump(mode="json")
+            for name, plan in zip(names[1:], others, strict=True)
         },
     }

@@ -11,7 +11,7 @@ from rich.text import Text
 from planner.language import say
 from planner.plan import Plan
 from planner.setting_values import settings
-from tui.comparison import Difference, decided, inputs, needed, verdict
+from tui.comparison import Difference, decided, inputs, memory_parts, needed, verdict
 from tui.decision_view import SUBJECTS
 from tui.page import INDENT, heading, indented, width_of
 
@@ -20,9 +20,10 @@ def print_comparison(
     names: Sequence[str], plans: Sequence[Plan], console: Console, *, why: bool = True
 ) -> None:
     """Print plans side by side; with `why` also each plan's reason for what it decides otherwise."""
-    made, needs, differing = inputs(plans), needed(plans), decided(plans)
-    wide = width_of([line.name for line in (*made, *needs, *differing)])
-    for title, lines in ((say("Made from"), made), (say("Needs"), needs)):
+    made, needs, parts, differing = inputs(plans), needed(plans), memory_parts(plans), decided(plans)
+    wide = width_of([line.name for line in (*made, *needs, *parts, *differing)])
+    sections = (say("Made from"), made), (say("Needs"), needs), (say("Memory by part"), parts)
+    for title, lines in sections:
         if lines:
             console.print(heading(title))
             console.print(indented(side_by_side(names, lines, wide, console.width)))

@@ -57,7 +57,8 @@ def test_json_names_every_difference(files: tuple[Path, ...], capsys: pytest.Cap
     assert compare(files[0], files[2], "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["plans"] == ["small", "pinned"]
-    assert answer["decisions"]["lora_rank"]["pinned"]["value"] == 64
+    changed = {change["name"]: change["after"] for change in answer["differences"]["pinned"]["settings"]}
+    assert changed["lora_rank"] == 64
     assert answer["forecasts"]["small"]["peak_memory_bytes"] > 0
 
 

@@ -61,7 +61,9 @@ def test_a_fixed_setting_can_be_released(file: Path, capsys: Capture) -> None:
     assert what_if(file, "--release", "lora_rank", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["inputs"]["fixed"] == {"now": "lora_rank=64", "what_if": "-"}
-    assert answer["decisions"]["lora_rank"]["now"]["rule"] == "pin"
+    changed = {change["name"]: change for change in answer["differences"]["what_if"]["settings"]}
+    assert changed["lora_rank"]["before"] == 64
+    assert changed["lora_rank"]["because_before"].startswith("You fixed it")
 
 
 def test_reasons_of_both_are_given_on_request(file: Path, capsys: Capture) -> None:
