@@ -27,6 +27,12 @@ def execution_options(function: Any) -> Any:
     "--run", "run_folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Folder of the run."
 )
 @execution_options
+@click.option(
+    "--recipes",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Own templates that replace built-in ones in this run.",
+)
 @click.option("--yes", is_flag=True, help="Start even if the forecast says that it does not fit.")
 @click.pass_context
 def command(
@@ -37,6 +43,7 @@ def command(
     dry_run: bool,
     events: bool,
     detach: bool,
+    recipes: Path | None,
     yes: bool,
 ) -> None:
     """Run a saved plan: acquire, convert, prepare, preflight, train, merge, generate, report.
@@ -62,6 +69,8 @@ def command(
     from tui.run_choice import choose_run
 
     text = read_plan_file(Path(plan_file))
+    if recipes is not None:
+        text = with_recipes(text, plan_file, recipes)
     module = table_module()
     name = module.name_of_plan(text, str(plan_file))
     root, known = choose_run(run_folder, name, text)
@@ -76,3 +85,13 @@ def command(
     told = f"Continuing the run in {root}: its plan is the same." if known else f"The run is in {root}."
     click.echo(told, err=True)
     ctx.exit(session.execute(run, table, until=until, events=events, detach=detach))
+
+
+def with_recipes(text: str, plan_file: Path, folder: Path) -> str:
+    """Return the plan's text with a person's own templates among its wishes."""
+    from planner.planfile import dumps, loads
+    from tui.wish_options import own_recipes
+
+    plan = loads(text, str(plan_file))
+    wishes = plan.wishes.model_copy(update={"recipes": str(own_recipes(folder))})
+    return dumps(plan.model_copy(update={"wishes": wishes}), plan_file.name)
