@@ -7,12 +7,12 @@ of the rows under-predicted by more than 5 %, and the right answer on every row 
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
 
-from bench.published.cases import CASES, Case, load
+from bench.published.cases import CASES, Case, Unmapped, load
 from planner.phrases import GIB
 
 
@@ -44,6 +44,11 @@ def table(cases: list[Case]) -> list[str]:
 def source(case: Case) -> str:
     """Return the source without the commit and the case's name."""
     return f"{str(case.row['source']).split('@')[0].split(',')[0]} [{case.metric}]"
+
+
+def where(entry: Unmapped) -> str:
+    """Return the source of a row that was not mapped, shortened."""
+    return str(entry.row.get("source")).split("@")[0][:58]
 
 
 def out_of_memory(cases: list[Case]) -> list[str]:
@@ -90,8 +95,8 @@ def main() -> None:
     cases, unmapped = load(chosen.file, core_only=not chosen.all)
     print("\n".join(table(cases)))
     print("\n".join(out_of_memory(cases)))
-    for entry in unmapped:
-        print(f"not mapped: {entry.row['source'][:60]}: {entry.reason}")
+    for (name, reason), number in Counter((where(entry), entry.reason) for entry in unmapped).items():
+        print(f"not mapped, {number:3} of {name}: {reason}")
     if chosen.verbose:
         print("\n".join(details(cases)))
 

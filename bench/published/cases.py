@@ -4,7 +4,7 @@ reason why it cannot be mapped. No row is dropped silently."""
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,16 +110,16 @@ def case(row: Row) -> Case:
 
 def metric(row: Row) -> Metric:
     """Return what was measured. Where nothing is named, everything on the device: the careful reading;
-    logs of ms-swift report reserved memory (swift/trainers/mixin.py)."""
+    litgpt prints max_memory_allocated (finetune/lora.py), ms-swift logs reserved memory (trainers/mixin.py)."""
     text = str(row.get("mem_metric")).lower()
     if "allocated" in text or "active" in text:
         return "allocated"
     if "reserved" in text:
         return "reserved"
-    toolkit = str(row.get("framework")).lower()
-    if "swift" in toolkit or "litgpt" in toolkit or "torchtune" in toolkit:
-        return "reserved"
-    return "device"
+    toolkit = reading.text(row, "framework")
+    if "litgpt" in toolkit or "lit-gpt" in toolkit:
+        return "allocated"
+    return "reserved" if "swift" in toolkit or "torchtune" in toolkit else "device"
 
 
 def profile(row: Row, model: ModelFacts, setup: Setup) -> Profile:
@@ -135,12 +135,16 @@ def profile(row: Row, model: ModelFacts, setup: Setup) -> Profile:
         found = toolkits.TORCHTUNE
     elif "litgpt" in toolkit or "lit-gpt" in toolkit:
         found = toolkits.LITGPT
-    elif "deepspeed" in toolkit or reading.zero(row):
+    elif reading.deepspeed(row):
         found = toolkits.DEEPSPEED
+    elif reading.qwen_scripts(row):
+        found = toolkits.OLD_PEFT
     else:
         found = toolkits.FSDP if setup.sharding == 3 else toolkits.TORCH
-    if model.model_type in toolkits.UNCAST and "litgpt" not in toolkit:
-        found = toolkits.without_cast(found, "amp" in str(row.get("precision")))
+    if model.model_type in toolkits.UNCAST and "lit" not in toolkit:
+        found = toolkits.without_cast(found, reading.autocast(row))
+    if reading.trains_ends(row, setup.method):
+        found = replace(found, trained_ends=True)
     switches = str(extra.get("framework_config", ""))
     if "foak" in switches or "fast-kernels" in switches:
         found = toolkits.fused_loss_kernel(found)

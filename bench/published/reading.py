@@ -67,6 +67,34 @@ def zero(row: Row) -> bool:
     )
 
 
+def qwen_scripts(row: Row) -> bool:
+    """Return whether the Qwen repository's own scripts were run (finetune/finetune_*.sh)."""
+    return "qwenlm/qwen" in text(row, "source", "framework")
+
+
+def deepspeed(row: Row) -> bool:
+    """Return whether DeepSpeed ran: named, by ZeRO, or by the Qwen scripts of full training and QLoRA, on one
+    GPU too."""
+    named = "deepspeed" in text(row, "framework") or zero(row)
+    return named or (qwen_scripts(row) and not re.match(r"lora|peft", text(row, "method")))
+
+
+def autocast(row: Row) -> bool:
+    """Return whether torch's autocast ran: the Trainer's `bf16` and `fp16` start it, DeepSpeed's own formats
+    and fms's `torch_dtype` alone do not."""
+    if "amp" in text(row, "precision"):
+        return True
+    return "fms" not in text(row, "framework", "source") and not deepspeed(row)
+
+
+def trains_ends(row: Row, method: str) -> bool:
+    """Return whether embedding and head are trained beside adapters."""
+    extra = row.get("extra") or {}
+    saved = str(extra.get("modules_to_save") or "")
+    marked = re.search(r"\bemb", text(row, "method") + " " + str(extra.get("variant", "")).lower())
+    return method in ("lora", "qlora") and bool(marked or re.search(r"wte|embed|lm_head", saved))
+
+
 def adjusted(model: ModelFacts, row: Row) -> ModelFacts:
     """Return the model with what the row says of it: dropout switched off, a cut depth."""
     extra = row.get("extra") or {}

@@ -83,12 +83,20 @@ TORCHTUNE = replace(
 LITGPT = replace(
     TORCH,
     name="litgpt",
-    source="litgpt finetune/lora.py: bf16-true weights and adapters; output layer and loss in 16 bits, in "
-    "pieces of 128 tokens",
+    source="litgpt finetune/lora.py: bf16-true weights and adapters, scores in chunks of 128 tokens kept in "
+    "a list; chunked_cross_entropy keeps their 16-bit softmax",
     adapter_bytes=None,
     step_copies=0.0,
-    logit_copies=3.0,
+    norm_copies=2.0,
+    logit_copies=2.0,
     loss_copies=0.0,
+)
+
+OLD_PEFT = replace(
+    TORCH,
+    name="PyTorch, adapters in 16 bits",
+    source="peft before 0.12: adapters take the format of the layer; QwenLM/Qwen finetune.py",
+    adapter_bytes=None,
 )
 
 PADDLE_STATIC = replace(
@@ -104,7 +112,7 @@ PADDLE_STATIC = replace(
     allocator_floor=40 * MIB,
 )
 
-UNCAST = ("gpt_bigcode", "gpt_neox", "falcon", "phi", "bloom", "opt", "gpt2")
+UNCAST = ("gpt_bigcode", "gpt_neox", "falcon", "phi", "bloom", "opt", "gpt2", "qwen", "baichuan")
 """Model types whose transformers code leaves scores in 16 bits for the loss (modeling_gpt_bigcode.py and
 the like, up to transformers 4.44); under autocast the loss casts them itself, after accelerate has cast
 them once."""

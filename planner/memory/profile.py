@@ -46,6 +46,8 @@ class Profile:
     """Copies of the trained weights that the optimizer step makes, in the width of a gradient."""
     adapter_bytes: int | None = None
     """Bytes of an adapter weight; None: that of the base weights."""
+    trained_ends: bool = False
+    """Whether embedding and head are trained beside adapters, as copies of their own."""
     column_copies: bool = False
     """Whether each column-parallel layer keeps a copy of its own input under tensor parallelism."""
     norm_copies: float = 0.0

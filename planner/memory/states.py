@@ -42,11 +42,14 @@ def expert_weights(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
     return held
 
 
-def adapter_share(model: ModelFacts, setup: Setup, stage: Stage) -> Real:
-    """Return how many adapter weights a process holds before sharding."""
+def adapter_share(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> Real:
+    """Return how many adapter weights a process holds before sharding; embedding and head count where they
+    are trained beside."""
     share = np.minimum(1.0, stage.layers / model.num_hidden_layers)
     number: Real = weights.adapter_parameters(model, setup) * share / _adapter_split(setup)
-    return number
+    if not profile.trained_ends:
+        return number
+    return number + (weights.embedding(model) + weights.head(model)) / np.asarray(setup.tensor)
 
 
 class Counts(NamedTuple):
@@ -64,7 +67,7 @@ def counts(model: ModelFacts, setup: Setup, stage: Stage, profile: Profile) -> C
     """Return the counts of one process on a stage."""
     dense, routed = dense_weights(model, setup, stage), expert_weights(model, setup, stage)
     held = dense + routed
-    trained = held if setup.trains_all else adapter_share(model, setup, stage)
+    trained = held if setup.trains_all else adapter_share(model, setup, stage, profile)
     degree = np.where(np.asarray(setup.sharding) >= 1, np.maximum(1, setup.sharding_degree), 1)
     if not setup.trains_all:
         return Counts(held, trained, trained / degree)

@@ -148,4 +148,36 @@ def test_like_is_compared_with_like() -> None:
     allocated, reserved = forecast("max_memory_allocated"), forecast("max_memory_reserved")
     assert allocated < reserved < forecast("nvidia-smi")
     assert cases.case({**ROW, "framework": "litgpt", "unit": "GB"}).peak == 20e9
+    assert cases.case({**ROW, "framework": "litgpt"}).metric == "allocated"
     assert cases.case(ROW).peak == 20 * 2**30
+
+
+def test_toolkits_are_told_apart_by_what_their_code_does() -> None:
+    def profile(**changes: Any) -> str:
+        return cases.case({**ROW, **changes}).profile.name
+
+    assert profile() == "PyTorch"
+    assert profile(sharding="FSDP FULL_SHARD", gpus=2) == "PyTorch FSDP"
+    assert profile(sharding="zero3", gpus=4) == "DeepSpeed"
+    assert profile(framework="Megatron-LM") == "Megatron"
+    assert profile(framework="PaddleNLP (paddle-2.5.1)") == "PaddleNLP"
+    assert profile(framework="torchtune") == "torchtune"
+    qwen = {"source": "QwenLM/Qwen README.md", "model": "Qwen-7B-Chat"}
+    assert profile(**qwen) == "PyTorch, adapters in 16 bits"
+    assert profile(**qwen, method="qlora") == "DeepSpeed"
+
+
+def test_scores_cost_more_where_autocast_casts_them_twice() -> None:
+    # Qwen's model code leaves scores in 16 bits; autocast casts them for the loss (modeling_qwen.py).
+    def logits(**changes: Any) -> float:
+        case = cases.case({**ROW, "model": "Qwen-7B-Chat", "seq_len": 8192, **changes})
+        return case.profile.logit_copies * 2 + case.profile.loss_copies * 4
+
+    assert logits() == 18
+    assert logits(framework="fms-hf-tuning", precision="bfloat16") == 8
+
+
+def test_embeddings_trained_beside_adapters_count() -> None:
+    plain = cases.case(ROW).forecast()
+    beside = cases.case({**ROW, "extra": {"modules_to_save": "wte lm_head"}}).forecast()
+    assert beside > plain + 2 * 32000 * 4096 * 4
