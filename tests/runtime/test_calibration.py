@@ -126,6 +126,8 @@ def test_a_trial_compares_one_process_with_one_process(facts: Facts) -> None:
     assert measured.tokens_per_second == pytest.approx(setup.micro_batch * setup.accumulation * 200 / 2.0)
     assert measured.forecast_tokens_per_second is not None
     assert calibration.of_training(plan, "x", StageView("train")) is None
+    stage.figures["step_seconds"] = 0.2  # too short to be more than warming up
+    assert trial.of_preflight(plan, stage).tokens_per_second is None
 
 
 def test_a_scratch_run_is_seen_by_nobody_and_removed(facts: Facts, tmp_path: Path) -> None:
