@@ -110,7 +110,8 @@ def case(row: Row) -> Case:
 
 def metric(row: Row) -> Metric:
     """Return what was measured. Where nothing is named, everything on the device: the careful reading;
-    litgpt prints max_memory_allocated (finetune/lora.py), ms-swift logs reserved memory (trainers/mixin.py)."""
+    litgpt prints max_memory_allocated (finetune/lora.py), ms-swift logs reserved memory
+    (swift/trainers/mixin.py)."""
     text = str(row.get("mem_metric")).lower()
     if "allocated" in text or "active" in text:
         return "allocated"

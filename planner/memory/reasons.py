@@ -57,7 +57,7 @@ def because(model: ModelFacts, setup: Setup, device: str, profile: Profile) -> d
             number=count(weights.adapter_parameters(model, setup)),
             bytes=states.trained_bytes(setup, profile),
         ),
-        "gradients": per_weight(model, setup, states.gradient_bytes(setup, profile), 2),
+        "gradients": of_gradients(model, setup, profile),
         "master weights": of_master_weights(model, setup, profile),
         "optimizer": of_optimizer(model, setup, profile),
         "activations": of_activations(model, setup, profile),
@@ -92,13 +92,36 @@ def per_weight(model: ModelFacts, setup: Setup, width: float, stage_from: int) -
     return say("{number} trained weights x {bytes} B / {split} processes", **figures, split=split)
 
 
+def of_gradients(model: ModelFacts, setup: Setup, profile: Profile) -> str:
+    """Say what gradients take; under stage2 all of them may be there before they are given away."""
+    spread = per_weight(model, setup, states.gradient_bytes(setup, profile), 2)
+    if setup.sharding == 2 and profile.late_reduce:
+        return say("{spread}, or all of them when the backward pass ends", spread=spread)
+    return spread
+
+
+def of_states(model: ModelFacts, setup: Setup, width: float, profile: Profile) -> str:
+    """Say what states of trained weights take; a share of whole tensors is at least the largest one."""
+    here = stage.first(model, setup)
+    number = states.counts(model, setup, here, profile)
+    even = float(np.asarray(number.trained).item()) / max(1, int(setup.sharding_degree))
+    kept = float(np.asarray(number.shared).item())
+    if setup.sharding >= 1 and kept > 1.01 * even and np.all(np.asarray(setup.expert) == 1):
+        return say(
+            "{number} weights of the largest tensor x {bytes} B: sharding deals out whole tensors",
+            number=parameters(round(kept)),
+            bytes=f"{width:g}",
+        )
+    return per_weight(model, setup, width, 1)
+
+
 def of_master_weights(model: ModelFacts, setup: Setup, profile: Profile) -> str:
     """Say why float32 copies are there or not."""
     if states.trained_bytes(setup, profile) > 2:
         return say("none: the trained weights are float32 themselves")
     if setup.offload:
         return say("none on the device: float32 copies lie in host memory")
-    return per_weight(model, setup, 4, 1)
+    return of_states(model, setup, 4, profile)
 
 
 def of_optimizer(model: ModelFacts, setup: Setup, profile: Profile) -> str:
@@ -106,7 +129,7 @@ def of_optimizer(model: ModelFacts, setup: Setup, profile: Profile) -> str:
     if setup.offload:
         return say("none on the device: optimizer states lie in host memory")
     width = min(states.OPTIMIZER_BYTES[setup.optimizer], states.moment_bytes(setup, profile))
-    return per_weight(model, setup, width, 1)
+    return of_states(model, setup, width, profile)
 
 
 def of_activations(model: ModelFacts, setup: Setup, profile: Profile) -> str:

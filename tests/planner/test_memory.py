@@ -291,3 +291,12 @@ def test_evaluation_of_larger_batches_adds_more_and_generation_keeps_a_cache() -
     assert memory.evaluation_bytes(LLAMA, BASE, 16) == 16 * memory.evaluation_bytes(LLAMA, BASE, 1)
     assert memory.cache_bytes(LLAMA, BASE, 4, 1024) == 4 * 1024 * 32 * 2 * 4096 * 2
     assert memory.generation_bytes(LLAMA, BASE, 4, 1024) > 2 * LLAMA.parameters
+
+
+def test_reasons_name_what_differs_from_an_even_share() -> None:
+    many = replace(BASE, sharding=2, sharding_degree=1024)
+    parts = memory.peak(LLAMA, many, "gpu")
+    assert "whole tensors" in parts["optimizer"].because
+    assert "when the backward pass ends" in parts["gradients"].because
+    few = memory.peak(LLAMA, replace(BASE, sharding=1, sharding_degree=8), "gpu")
+    assert few["optimizer"].because == "6.7B trained weights x 8 B / 8 processes"
