@@ -1,4 +1,4 @@
-"""Whether the engine accepts a plan's own config: rendered, parsed and judged as any other config would be."""
+"""Whether the engine accepts a plan's own config: rendered, parsed and judged as any other would be."""
 
 from __future__ import annotations
 

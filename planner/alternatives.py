@@ -13,6 +13,7 @@ from planner.plan import AlternativePlan, Plan
 from planner.search import Candidate, outcome
 from planner.setup import NO_RECOMPUTE
 from planner.situation import Situation
+from planner.unused import WITHOUT_TRAINING
 from planner.wishes import Value
 
 MOST = 3
@@ -43,6 +44,8 @@ Maker = Callable[..., Plan]
 
 def alternative_plans(s: Situation, plan: Plan, make: Maker) -> tuple[AlternativePlan, ...]:
     """Return up to three other plans, each really made; `make` is `make_plan`."""
+    if s.wishes.stage in WITHOUT_TRAINING:
+        return ()
     found: list[AlternativePlan] = []
     seen = {figures(plan)}
     for rival in islice(candidates(s), MOST_TRIED):

@@ -41,6 +41,10 @@ LOAD_BYTES_PER_SECOND = 300 * 1024**2
 """Float32 weights read, converted and moved per second; an estimate."""
 
 
+GPU_LOAD_BYTES_PER_SECOND = 1024**3
+"""16-bit weights read from a local disk and moved to a device per second; an estimate."""
+
+
 def wanted_epochs(s: Situation) -> int:
     """Return passes over the data if time were no matter; a pin wins."""
     pinned = s.pinned_whole("num_train_epochs")
@@ -60,6 +64,8 @@ def wanted_epochs(s: Situation) -> int:
 
 def start_seconds(s: Situation) -> float:
     """Return seconds before the first step: the launcher, imports, loading the model."""
+    if s.on_gpu:
+        return START_SECONDS + s.model.parameters * 2 / GPU_LOAD_BYTES_PER_SECOND
     return START_SECONDS + s.model.parameters * 4 / LOAD_BYTES_PER_SECOND
 
 

@@ -11,10 +11,11 @@ from planner.language import say
 from planner.phrases import GIB, MIB, duration, plural
 from planner.plan import Forecast, MemoryPart
 from planner.rules.checkpoints import checkpoint_bytes
-from planner.search.base import memory_limit, profile_of
+from planner.search.base import held, memory_limit, profile_of
 from planner.search.ranking import memory_ratio
 from planner.setup import FULL_RECOMPUTE, Setup
 from planner.situation import Situation
+from planner.unused import WITHOUT_TRAINING
 from planner.workload import kept_tokens
 
 STAGE_SECONDS = {
@@ -79,7 +80,7 @@ def make_forecast(s: Situation) -> Forecast:
 
 def peak_parts(s: Situation, setup: Setup) -> dict[str, MemoryPart]:
     """Return the peak by part, corrected by what was measured on this machine."""
-    parts, ratio = memory.peak(s.model, setup, s.device, profile_of(s)), memory_ratio(s)
+    parts, ratio = memory.peak(s.model, held(setup), s.device, profile_of(s)), memory_ratio(s)
     if ratio == 1.0:
         return parts
     return {name: part.model_copy(update={"bytes": int(part.bytes * ratio)}) for name, part in parts.items()}
@@ -90,7 +91,8 @@ def evaluation_peak(s: Situation, setup: Setup) -> int | None:
     activations and the scores of a batch come and go."""
     if s.word("evaluation_strategy") == "no":
         return None
-    looking = replace(setup, micro_batch=s.whole("per_device_eval_batch_size"), recompute=FULL_RECOMPUTE)
+    batch = s.whole("per_device_eval_batch_size") if setup.pipeline == 1 else setup.micro_batch
+    looking = replace(setup, micro_batch=batch, recompute=FULL_RECOMPUTE)
     parts = peak_parts(s, looking)
     return memory.total({name: part for name, part in parts.items() if name != "gradients"})
 
@@ -138,6 +140,8 @@ def stage_seconds(s: Situation) -> dict[str, float]:
 def disk_bytes(s: Situation) -> int:
     """Return the disk a run takes: the fetched model, its converted float32 copy, checkpoints, the merged
     result."""
+    if s.wishes.stage in WITHOUT_TRAINING:
+        return s.model.parameters * (4 + 4) + 50 * MIB
     kept = s.whole("save_total_limit") + 1
     copies = s.model.parameters * (4 + 4 + 4)
     return int(copies + kept * checkpoint_bytes(s) + s.data.lengths.total * 8 + 50 * MIB)

@@ -91,10 +91,22 @@ def accumulation(s: Situation) -> Choice:
     return Choice(value, because, (not_(value * 2, twice),))
 
 
-@rule("batch.eval", "per_device_eval_batch_size", "no gradients and no optimizer states in evaluation")
+@rule(
+    "batch.eval",
+    "per_device_eval_batch_size",
+    "PaddleNLP 3.0.0b4 trainer/training_args.py:1323; no gradients in evaluation",
+)
 def evaluation(s: Situation) -> Choice:
-    """The training micro-batch, which is known to fit."""
+    """The training micro-batch, which is known to fit; a pipeline evaluates all of a step's at once."""
     value = s.whole("per_device_train_batch_size")
+    if s.whole("pipeline_parallel_degree") > 1 and s.word("engine") == "paddlenlp":
+        value *= s.whole("gradient_accumulation_steps")
+        because = say(
+            "{sequences}: with a pipeline the engine evaluates as many at once as a step trains, in pieces of "
+            "one micro-batch.",
+            sequences=plural(value, "sequence"),
+        )
+        return Choice(value, because, (not_(value * 2, say("The engine would set it back.")),))
     return Choice(
         value,
         say(

@@ -17,6 +17,7 @@ from planner.pace import GRANULARITY, STAGES
 from planner.search.kinds import FULL_ONLY, Kind
 from planner.setup import FULL_RECOMPUTE, NO_RECOMPUTE
 from planner.situation import Situation
+from planner.unused import WITHOUT_TRAINING
 from planner.wishes import Value
 
 MOST_PIPELINE = 64
@@ -142,7 +143,7 @@ def pipeline_degrees(s: Situation, kind: Kind, found: Family, world: int) -> tup
 
 def axes_for(s: Situation, kind: Kind, found: Family) -> tuple[Axes, tuple[Dropped, ...]]:
     """Return the values to combine on accelerators, and what was left out."""
-    world = s.pinned_whole("num_processes") or s.workers
+    world = s.pinned_whole("num_processes") or useful_devices(s)
     per_node = max(1, world // s.hardware.nodes)
     tensor, dropped = tensor_degrees(s, kind, found, per_node)
     fixed_virtual = one(s, "virtual_pp_degree")
@@ -161,6 +162,18 @@ def axes_for(s: Situation, kind: Kind, found: Family) -> tuple[Axes, tuple[Dropp
         offload=offload_choices(s, kind),
     )
     return axes, tuple(dropped)
+
+
+def useful_devices(s: Situation) -> int:
+    """Return how many devices there is work for: all of them, but to quantise or export only as many as hold
+    the weights in 16 bits, two thirds full."""
+    if s.wishes.stage not in WITHOUT_TRAINING:
+        return s.workers
+    limit = min(device.free_bytes or device.memory_bytes for device in s.hardware.devices)
+    number = 1
+    while number * 2 <= s.workers // s.hardware.nodes and 2 * s.model.parameters > number * limit * 2 / 3:
+        number *= 2
+    return number * s.hardware.nodes
 
 
 def sequence_parallel(s: Situation, kind: Kind, found: Family) -> bool:

@@ -9,8 +9,9 @@ import numpy as np
 from planner import memory
 from planner.families import Family, family
 from planner.pace import attention_kind, needs_reference
-from planner.setup import Setup, Whole
+from planner.setup import FULL_RECOMPUTE, Setup, Whole
 from planner.situation import Situation
+from planner.unused import WITHOUT_TRAINING
 from planner.wishes import Value
 
 HEADROOM = 0.90
@@ -37,6 +38,14 @@ def family_of(s: Situation) -> Family | None:
 def profile_of(s: Situation) -> memory.Profile:
     """Return how the decided engine uses memory."""
     return memory.PADDLEFORMERS if s.word("engine") == "paddleformers" else memory.PADDLENLP
+
+
+def held(setup: Setup) -> Setup:
+    """Return the set-up whose memory a stage takes: to quantise or export, weights are only read, for which
+    the smallest adapter stands."""
+    if setup.stage not in WITHOUT_TRAINING:
+        return setup
+    return replace(setup, method="lora", lora_rank=1, recompute=FULL_RECOMPUTE, reference_model=False)
 
 
 def setup_for(s: Situation, **changes: object) -> Setup:

@@ -55,9 +55,21 @@ def wanted_rows(s: Situation, method: str, rate: float | None) -> float:
     return min(max(1.0, affordable_rows(s, rate) / TARGET_STEPS), most)
 
 
-def wanted_sequences(s: Situation, method: str, rate: float | None = None) -> float:
-    """Return the same in sequences: packs or rows."""
+def room_for_sequences(s: Situation, rate: float | None = None) -> float:
+    """Return the sequences that a step may see while TARGET_STEPS steps are left (pretraining: twice what is
+    usual); more are worth less, because fewer steps follow."""
+    if s.wishes.stage == "pretrain":
+        return 2 * wanted_sequences(s, "full", rate)
+    return max(1.0, affordable_rows(s, rate) / TARGET_STEPS * sequences_per_row(s))
+
+
+def sequences_per_row(s: Situation) -> float:
+    """Return packs per row; 1 without packing."""
     packed = bool(s.known("zero_padding", True))
     greedy = bool(s.known("greedy_zero_padding", packed))
-    per_epoch = sequences(s.data, s.whole("max_length"), packed, greedy)
-    return max(1.0, wanted_rows(s, method, rate) * per_epoch / s.data.train_rows)
+    return sequences(s.data, s.whole("max_length"), packed, greedy) / s.data.train_rows
+
+
+def wanted_sequences(s: Situation, method: str, rate: float | None = None) -> float:
+    """Return the same in sequences: packs or rows."""
+    return max(1.0, wanted_rows(s, method, rate) * sequences_per_row(s))

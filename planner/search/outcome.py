@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from planner import memory
 from planner.pace import PARTS_OF_SEARCH
 from planner.search.axes import Dropped, axes_for, recompute_choices
-from planner.search.base import family_of, profile_of, setup_for
-from planner.search.demand import wanted_sequences
+from planner.search.base import family_of, held, profile_of, setup_for
+from planner.search.demand import room_for_sequences, wanted_sequences
 from planner.search.grid import accelerator_grid, processor_grid
 from planner.search.kinds import Kind, kinds
 from planner.search.nothing import nothing_fits
@@ -60,7 +60,8 @@ def fits(s: Situation, max_length: int | None = None) -> bool:
 
 
 def _outcome(s: Situation, rate: float | None) -> Outcome:
-    key = _asked(s, tuple(wanted_sequences(s, kind.method, rate) for kind in kinds(s)))
+    demand = (wanted_sequences(s, kind.method, rate) for kind in kinds(s))
+    key = _asked(s, (*demand, room_for_sequences(s, rate)))
     if key not in s.memo:
         s.memo[key] = search(s, rate)
     found = s.memo[key]
@@ -80,7 +81,7 @@ def search(s: Situation, rate: float | None) -> Outcome:
         setup=setup,
         peak=int(same.peak[index]),
         limit=int(same.limit[index]),
-        parts=memory.peak(s.model, setup, s.device, profile_of(s)),
+        parts=memory.peak(s.model, held(setup), s.device, profile_of(s)),
         seconds_per_step=float(same.seconds[index]),
         tokens_per_second=float(same.tokens_per_second[index]),
         rejected=tuple(alternatives(s, grids, chosen)),
@@ -101,7 +102,7 @@ def predicted(s: Situation, rate: float | None) -> tuple[list[Predicted], tuple[
         grid, left_out = grid_of(s, kind, wanted_sequences(s, kind.method, rate))
         dropped = left_out if dropped is None else dropped
         if grid is not None:
-            grids.append(predict(s, kind, grid))
+            grids.append(predict(s, kind, grid, room_for_sequences(s, rate)))
     return grids, dropped or ()
 
 

@@ -14,7 +14,7 @@ from planner.pace import cluster, speed_ratio
 from planner.phrases import size
 from planner.plan import MemoryPart
 from planner.search.axes import Dropped
-from planner.search.base import HEADROOM, memory_limits, profile_of
+from planner.search.base import HEADROOM, held, memory_limits, profile_of
 from planner.search.kinds import Kind
 from planner.setup import Setup
 from planner.situation import Situation
@@ -42,7 +42,8 @@ STAGE3_MARGIN = 0.5
 half."""
 
 PIPELINE_MARGIN = 0.04
-"""What a pipeline must win besides: it has failed on several models in this version (PaddleNLP#8579, #6863)."""
+"""What a pipeline must win besides: it has failed on several models in this version (PaddleNLP#8579,
+#6863)."""
 
 PEAK_STEP = 0.10
 """Goal memory: peaks within a tenth of each other count as equal, and the faster way is taken."""
@@ -109,23 +110,28 @@ class Predicted:
         return None
 
 
-def predict(s: Situation, kind: Kind, grid: Setup) -> Predicted:
-    """Return the forecasts of every way of a grid, at once."""
+def predict(s: Situation, kind: Kind, grid: Setup, room: float) -> Predicted:
+    """Return the forecasts of every way of a grid, at once.
+
+    A step of more than `room` sequences leaves too few steps: what is beyond counts by its square root, as a
+    batch beyond the gradient's noise scale does (arXiv:1812.06162). Processors have few processes anyway.
+    """
     number = grid.size
-    peak = _full(memory.peak_bytes(s.model, grid, s.device, profile_of(s)), number) * memory_ratio(s)
+    peak = _full(memory.peak_bytes(s.model, held(grid), s.device, profile_of(s)), number) * memory_ratio(s)
     limit = _full(memory_limits(s, grid.processes), number)
     machines = cluster(s)
     seconds = _full(speed.step_seconds(s.model, grid, machines), number) / speed_ratio(s)
     per_step = _full(grid.micro_batch * grid.accumulation * grid.replicas, number)
     rate = per_step * grid.sequence_length / seconds
-    time = seconds / per_step * padding(s, grid) * (1 + burden(s, grid))
+    worth = np.where((per_step > room) & s.on_gpu, np.sqrt(per_step * room), per_step)
+    time = seconds / worth * padding(s, grid) * (1 + burden(s, grid))
     score = np.floor(np.log(peak) / np.log(1 + PEAK_STEP)) * 1e6 + time if s.wishes.goal == "memory" else time
     return Predicted(kind, grid, peak, limit, seconds, rate, score, peak <= HEADROOM * limit)
 
 
 def fitting(s: Situation, grid: Setup) -> bool:
     """Return whether any way of a grid fits, without predicting its speed."""
-    peak = np.asarray(memory.peak_bytes(s.model, grid, s.device, profile_of(s))) * memory_ratio(s)
+    peak = np.asarray(memory.peak_bytes(s.model, held(grid), s.device, profile_of(s))) * memory_ratio(s)
     return bool((peak <= HEADROOM * np.asarray(memory_limits(s, grid.processes))).any())
 
 

@@ -117,7 +117,12 @@ def test_an_unknown_setting_is_named_with_its_line(text: str) -> None:
     [
         ("learning_rate", "fast", "`learning_rate` must be a number, greater than 0, not 'fast'."),
         ("lora_rank", "-1", "`lora_rank` must be a whole number, at least 1, not -1."),
-        ("method", "lroa", "`method` must be one of full, lora, not 'lroa'. Did you mean `lora`?"),
+        (
+            "method",
+            "lroa",
+            "`method` must be one of full, lora, qlora, prefix_tuning, vera, lokr, reft, not 'lroa'. "
+            "Did you mean `lora`?",
+        ),
         ("zero_padding", "3", "`zero_padding` must be true or false, not 3."),
         ("seed", "[1, 2]", "`seed` must be a whole number, at least 0, not [1, 2]."),
         ("seed", "", "`seed` must be a whole number, at least 0, not None."),

@@ -61,7 +61,8 @@ LLAMA = "llama-3.1-8b-instruct"
 def test_a_scene_decides_a_setting_with_a_reason(
     scene: dict[str, Any], setting: str, value: object, words: str
 ) -> None:
-    decision = plan(**({"found": SHORT} if scene else {}), **scene).decisions[setting]
+    rows: dict[str, Any] = {"found": SHORT} if scene else {}
+    decision = plan(**rows, **scene).decisions[setting]
     assert decision.value == value
     assert words in decision.because
 
@@ -101,7 +102,7 @@ def test_degrees_multiply_to_the_processes() -> None:
 def test_learning_rates_are_those_of_upstreams_recipes(
     stage: str, method: str, low: float, high: float
 ) -> None:
-    wishes = Wishes(stage=stage, pins={"method": method})  # type: ignore[arg-type]
+    wishes = Wishes(stage=stage, pins={"method": method})
     made = make_plan(facts(LLAMA, MANY, EIGHT), wishes)
     assert low <= float(str(made.value("learning_rate"))) <= high
 

@@ -18,7 +18,7 @@ from planner.search.ranking import Predicted
 from planner.setup import Setup
 from planner.situation import Situation
 from planner.solve import make_plan, solved
-from planner.wishes import Value, Wishes
+from planner.wishes import Wishes
 from tests.planner.scenes import LONG, MANY, SHORT, data, facts, plan
 
 EIGHT = "8x A100-80G nvlink"
@@ -35,10 +35,10 @@ def situation(
     *,
     goal: str = "balance",
     stage: str = "sft",
-    **pins: Value,
+    **pins: Any,
 ) -> Situation:
     """Return the situation of a plan, everything decided."""
-    wishes = Wishes(goal=goal, stage=stage, pins=pins)  # type: ignore[arg-type]
+    wishes = Wishes(goal=goal, stage=stage, pins=pins)
     return solved(facts(model, found, hardware), wishes)
 
 
@@ -177,8 +177,23 @@ def test_offload_is_for_those_who_want_every_weight_trained() -> None:
 
 @pytest.mark.parametrize("stage", ["pretrain", "sft", "dpo", "kto", "orpo", "simpo", "reward"])
 def test_every_stage_of_training_has_a_plan(stage: str) -> None:
-    made = make_plan(facts(LLAMA, MANY, EIGHT), Wishes(stage=stage))  # type: ignore[arg-type]
+    made = make_plan(facts(LLAMA, MANY, EIGHT), Wishes(stage=stage))
     assert made.value("method") == ("full" if stage in ("pretrain", "reward") else "lora")
+
+
+@pytest.mark.parametrize("stage", ["export", "quantise"])
+def test_what_is_not_trained_needs_its_weights_and_no_more_devices_than_hold_them(stage: str) -> None:
+    small = make_plan(facts(LLAMA, SHORT, "4090"), Wishes(stage=stage))
+    assert small.forecast.peak_memory_bytes < 24e9
+    assert not small.alternatives
+    large = make_plan(facts(SEVENTY, SHORT, EIGHT), Wishes(stage=stage))
+    assert large.value("num_processes") == 4
+
+
+def test_a_step_of_too_many_rows_is_worth_less_than_its_speed() -> None:
+    # 1024 devices and 80,000 rows: plain replicas would leave 25 steps; splits leave about a hundred.
+    made = plan("qwen2.5-72b-instruct", MANY, "128 nodes x 8 H800 ib 400", goal="quality")
+    assert int(str(made.value("max_steps"))) >= 80
 
 
 def test_a_longer_row_never_needs_less_memory_and_fits_says_where_it_ends() -> None:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from planner.errors import BadInput, NothingFeasible
 from planner.facts import DataFacts
-from planner.search import HEADROOM
 from planner.plan import Plan
 from planner.planfile import dumps
 from planner.rules.constraints import broken
+from planner.search import HEADROOM
 from planner.setting_values import check_value
 from planner.setting_values import settings as setting_table
 from planner.situation import Situation
@@ -197,7 +197,7 @@ def test_a_pin_says_what_the_planner_would_have_chosen_and_why() -> None:
 )
 def test_a_bad_pin_gets_one_sentence(pins: dict[str, object], sentence: str) -> None:
     with pytest.raises(BadInput) as caught:
-        make_plan(facts(), Wishes(pins=pins))  # type: ignore[arg-type]
+        make_plan(facts(), Wishes(pins=pins))
     assert caught.value.sentence() == f"Fixed setting: {sentence}"
 
 
