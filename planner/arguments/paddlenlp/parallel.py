@@ -189,13 +189,6 @@ RULES = (
         template("Choose a degree that divides both."), "transformers/llama/modeling.py:864",
     ),
     Rule(
-        "parallel.tensor-family", "fails", "tensor_parallel_degree",
-        lambda c: c.degrees.tensor > 1 and c.family and not c.family.tensor_parallel,
-        template("The engine cannot split the layers of {model_type} over processes."),
-        template("Use sharding instead of tensor parallelism."), "transformers/*/modeling.py: "
-            "_get_tensor_parallel_mappings",
-    ),
-    Rule(
         "parallel.tensor-heads", "fails", "tensor_parallel_degree",
         lambda c: c.degrees.tensor > 1 and c.world.model
         and c.world.model.num_attention_heads % c.degrees.tensor,
