@@ -1,7 +1,7 @@
 """`python -m bench.planner_audit [--all]`: does `planner.arguments` say what the installed engines say?
 
-Compares with `../shared/facts/expert_configs.json`: configs of upstream, each parsed by the real parser of
-the installed wheel at a simulated number of processes. Three figures: agreement on accepting or refusing, unknown
+Compares with `../shared/facts/expert_configs.json`: configs of upstream, each parsed by the real parser
+of the installed wheel at a simulated number of processes. Three figures: agreement on accepting or refusing, unknown
 arguments found, and alarms on curated configs that the wheel accepts and the support matrix allows.
 """
 
@@ -36,9 +36,9 @@ MARKER = "__base_config__"
 """Not an argument: the file lies over another one, which the entry names."""
 ALARMS = ("rejects", "fails", "ignored")
 GROUNDED = {
-    "checkpoints.unified-method": "arguments_paddlenlp.md section 0: VeRA/LoKr/ReFT cannot be saved with it",
-    "kernels.preference-fuse": "arguments_paddlenlp.md section 0: DPO/KTO ignore fuse_attention_qkv",
-    "checkpoints.unified-alone": "arguments_paddleformers.md section 0: unified_checkpoint alone does nothing",
+    "checkpoints.unified-method": "arguments_paddlenlp.md, 0: VeRA/LoKr/ReFT cannot be saved with it",
+    "kernels.preference-fuse": "arguments_paddlenlp.md, 0: DPO/KTO ignore fuse_attention_qkv",
+    "checkpoints.unified-alone": "arguments_paddleformers.md, 0: unified_checkpoint alone does nothing",
 }
 """Alarms that are true by the facts, though the parser and the support matrix cannot see them."""
 

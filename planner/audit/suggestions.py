@@ -9,9 +9,9 @@ from planner import memory
 from planner.arguments.case import Case
 from planner.facts import HardwareFacts, ModelFacts
 from planner.findings import Finding
-from planner.language import say
+from planner.language import join, say
 from planner.phrases import size
-from planner.setup import NO_RECOMPUTE, Setup
+from planner.setup import FULL_RECOMPUTE, NO_RECOMPUTE, Setup
 
 MOST_MICRO_BATCH = 64
 """Above this, larger micro-batches gain nothing that we know of."""
@@ -133,36 +133,50 @@ def of_memory(case: Case, model: ModelFacts, setup: Setup, need: Need, limit: in
 
 
 def smaller(case: Case, setup: Setup, need: Need, limit: int) -> Iterator[Finding]:
-    """Yield the single changes that would make a config fit."""
-    options = (
-        ("recompute", "suggest.recompute", replace(setup, recompute=3), say("Turn full recomputation on.")),
+    """Yield the single changes that would make a config fit, or the fewest of them together."""
+    options: tuple[tuple[str, str, Callable[[Setup], Setup], str], ...] = (
         (
             "per_device_train_batch_size",
             "suggest.one-row",
-            replace(setup, micro_batch=1),
+            lambda way: replace(way, micro_batch=1),
             say("Set `per_device_train_batch_size` to 1 and accumulate more."),
         ),
-        ("sharding", "suggest.sharding", sharded(setup), say("Shard over all processes with stage 3.")),
         (
-            "lora",
+            "recompute" if case.engine == "paddlenlp" else "recompute_granularity",
+            "suggest.recompute",
+            lambda way: replace(way, recompute=FULL_RECOMPUTE),
+            say("Turn full recomputation on."),
+        ),
+        ("sharding", "suggest.sharding", sharded, say("Shard over all processes with stage 3.")),
+        (
+            "lora" if case.engine == "paddlenlp" else "fine_tuning",
             "suggest.lora",
-            replace(setup, method="lora"),
+            lambda way: replace(way, method="lora"),
             say("Train LoRA adapters instead of all weights."),
         ),
     )
-    for field, code, changed, fix in options:
-        if changed != setup and need(changed) <= limit:
-            yield note(
-                code,
-                field,
-                say(
-                    "This alone brings the peak to {needed} of {limit}.",
-                    needed=size(need(changed)),
-                    limit=size(limit),
-                ),
-                fix,
-                "planner/memory",
+    single = [option for option in options if need(option[2](setup)) <= limit < need(setup)]
+    for field, code, change, fix in single:
+        because = say(
+            "This alone brings the peak to {needed} of {limit}.",
+            needed=size(need(change(setup))),
+            limit=size(limit),
+        )
+        yield note(code, field, because, fix, "planner/memory")
+    way = setup
+    fixes: list[str] = []
+    for _, _, change, fix in () if single else options:
+        if change(way) == way:
+            continue
+        way, fixes = change(way), [*fixes, fix]
+        if need(way) <= limit:
+            because = say(
+                "These together bring the peak to {needed} of {limit}; none does alone.",
+                needed=size(need(way)),
+                limit=size(limit),
             )
+            yield note("suggest.together", "", because, join(fixes), "planner/memory")
+            return
 
 
 def sharded(setup: Setup) -> Setup:

@@ -98,5 +98,5 @@ def named_model(model: str | None, text: str, config: Path) -> ModelFacts | None
     asked = str(read(text).values.get("model_name_or_path") or "")
     for folder in (Path(asked), config.parent / asked):
         if asked and (folder / "config.json").is_file():
-            return resolve_model(str(folder))
+            return resolve_model(str(folder / "config.json"))
     return None
