@@ -112,7 +112,7 @@ def test_degrees_of_tensor_parallelism_divide_the_key_value_heads_where_the_fami
         ("num_processes", 4, "processes", 4),
     ],
 )
-def test_a_pin_narrows_the_grid_to_its_value(name: str, value: Value, field: str, expected: object) -> None:
+def test_a_pin_narrows_the_grid_to_its_value(name: str, value: Any, field: str, expected: object) -> None:
     s = situation(LLAMA, SHORT, EIGHT, **{name: value})
     for one in grids(s):
         values = np.unique(np.asarray(getattr(one.grid, field)))
