@@ -1,8 +1,9 @@
 """`python -m bench.planner_audit [--all]`: does `planner.arguments` say what the installed engines say?
 
 Compares with `../shared/facts/expert_configs.json`: configs of upstream, each parsed by the real parser
-of the installed wheel at a simulated number of processes. Three figures: agreement on accepting or refusing, unknown
-arguments found, and alarms on curated configs that the wheel accepts and the support matrix allows.
+of the installed wheel at a simulated number of processes. Three figures: agreement on accepting or
+refusing, unknown arguments found, and alarms on curated configs that the wheel accepts and the support
+matrix allows.
 """
 
 from __future__ import annotations

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 
-class AnyFleet:
-    """Answers to every name, call and index."""
+class AnyFleet(int):
+    """Answers to every name, call and index, and counts as 1 where a number of processes is wanted."""
+
+    def __new__(cls) -> AnyFleet:
+        return super().__new__(cls, 1)
 
     def __getattr__(self, name: str) -> Any:
         return AnyFleet()
@@ -56,6 +59,9 @@ def stand_in(training_args: Any, processes: int) -> None:
     training_args.fleet = fleet
     training_args.paddle.set_device = lambda device: None
     training_args.TrainingArguments.add_moe_comm_group = lambda self: None
+    own = sys.modules.get("paddleformers.cli.hparams.finetuning_args")
+    if own is not None:
+        own.fleet = fleet  # type: ignore[attr-defined]
     if hasattr(training_args, "get_world_size"):
         training_args.get_world_size = lambda group=None: processes
 
@@ -83,9 +89,8 @@ def paddlenlp_parsers(scripts: dict[str, dict[str, list[Any]]]) -> dict[str, Any
         classes = []
         for group, arguments in groups.items():
             if group.endswith("TrainingArguments"):
-                base = dataclasses.dataclass(
-                    llmmetaclass(type("Base", (TrainingArguments,), {"__annotations__": {}}))
-                )
+                bare = type("Base", (TrainingArguments,), {"__annotations__": {}})
+                base = dataclasses.dataclass(llmmetaclass(bare))
                 classes.append(made(group, arguments, (base,)))
             else:
                 classes.append(known.get(group) or made(group, arguments))
@@ -117,6 +122,8 @@ def main(engine: str, file: Path) -> None:
     given = json.loads(file.read_text(encoding="utf-8"))
     os.environ["PADDLE_RANK_IN_NODE"] = "0"
     training_args = __import__(f"{engine}.trainer.training_args", fromlist=["x"])
+    if engine == "paddleformers":
+        __import__("paddleformers.cli.hparams.parser")
     scripts = paddlenlp_parsers(given["scripts"]) if engine == "paddlenlp" else {}
     refused = {}
     for index, (script, values, processes) in enumerate(given["cases"]):

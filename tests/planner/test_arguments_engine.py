@@ -1,4 +1,4 @@
-"""The installed engines themselves: their dataclasses are those of the catalogue, and their parsers refuse the
+"""The installed engines: their dataclasses are those of the catalogue, and their parsers refuse the
 configs that `planner.arguments` says they refuse, and no others."""
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ SCRIPTS = (
     "export",
 )
 GROUPED = {
-    script: groups for script, groups in
-    ((name, entry["groups"]) for name, entry in catalogue.read("engines/paddlenlp/scripts")["scripts"].items())
-}  # fmt: skip
+    name: entry["groups"] for name, entry in catalogue.read("engines/paddlenlp/scripts")["scripts"].items()
+}
 UNSEEN = {"device": "cpu"}
 """Put under every config, as there is no accelerator here."""
 

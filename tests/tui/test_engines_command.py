@@ -37,7 +37,7 @@ def test_list_shows_every_build_and_json_is_pure_data(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["engines", "check", "--build", "cpu"], "steersman engines install paddlenlp --build cpu"),
-        (["engines", "check", "nonsense"], "Known engines: paddlenlp."),
+        (["engines", "check", "nonsense"], "Known engines: paddlenlp, paddleformers."),
         (["engines", "install", "--build", "cu999"], "Known builds: cpu, cu118, cu126, cu129."),
         (["engines", "remove", "--build", "cpu", "-y"], "nothing to remove"),
     ],
