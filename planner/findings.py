@@ -1,4 +1,4 @@
-"""Findings: what is wrong, doubtful or worth knowing, as values. All of them at once, never only the first."""
+"""Findings: what is wrong, doubtful or worth knowing, as values; all of them at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from planner.wishes import Value
 class Finding(Record):
     """One thing found in a config, a plan or a combination of wishes."""
 
-    code: str = Field(description="Stable id, such as `pipeline.sharding-stage`; tests and tools match on it.")
+    code: str = Field(
+        description="Stable id, such as `pipeline.sharding-stage`; tests and tools match on it."
+    )
     severity: Literal["rejects", "fails", "ignored", "warns", "notes"] = Field(
         description="rejects: the engine's parser refuses it. fails: accepted, and fails later. ignored: "
         "accepted, and does nothing. warns: works, with a risk. notes: could be better."

@@ -32,10 +32,10 @@ class MethodSettings(Record):
     )
     lora_plus_scale: float = Field(ge=1, description="Learning rate of the B matrices relative to A (LoRA+).")
     lora_rank: Count = Field(
-        description="Width of the adapters (rank of LoRA, VeRA, ReFT; dim of LoKr); larger learns and costs more."
+        description="Width of the adapters: rank of LoRA, VeRA and ReFT, dim of LoKr. More costs more."
     )
     lora_alpha: Count = Field(
-        description="Adapter scale; the adapter's output is multiplied by alpha / rank (sqrt(rank) with rslora)."
+        description="Adapter scale: the adapter's output times alpha / rank (alpha / sqrt(rank) with rslora)."
     )
     lora_dropout: float = Field(ge=0, lt=1, description="Share of adapter inputs dropped while training.")
     lora_target_modules: Literal["all-linear", "attention"] = Field(
@@ -122,7 +122,9 @@ class ParallelSettings(Record):
 
     num_processes: Count = Field(description="Training processes over all nodes.")
     tensor_parallel_degree: Count = Field(description="Processes that split each weight matrix.")
-    sequence_parallel: bool = Field(description="Split norms and dropout by tokens inside tensor parallelism.")
+    sequence_parallel: bool = Field(
+        description="Split norms and dropout by tokens inside tensor parallelism."
+    )
     pipeline_parallel_degree: Count = Field(description="Processes that split the layers.")
     virtual_pp_degree: Count = Field(description="Chunks of layers on each pipeline stage.")
     sharding: Literal["none", "stage1", "stage2", "stage3"] = Field(

@@ -11,9 +11,7 @@ from planner.schema import Record
 Value = bool | int | float | str | tuple[str, ...]
 
 
-Stage = Literal[
-    "pretrain", "sft", "dpo", "kto", "orpo", "simpo", "reward", "embedding", "quantise", "export"
-]
+Stage = Literal["pretrain", "sft", "dpo", "kto", "orpo", "simpo", "reward", "embedding", "quantise", "export"]
 """Continued pretraining, supervised fine-tuning, preference learning by loss, reward model, embeddings; or
 quantise or export a model that exists. ORPO and SimPO are DPO's loss types `or`/`orpo` and `simpo`."""
 

@@ -8,9 +8,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from planner.methods import runnable
-
 from planner.errors import BadInput
+from planner.methods import runnable
 from planner.plan import Plan
 from planner.planfile import dumps
 from planner.render import (

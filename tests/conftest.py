@@ -48,7 +48,7 @@ def paddleformers_python() -> Path:
     python = engines_folder() / "paddleformers-cpu" / "bin" / "python"
     if not python.exists():
         pytest.fail(
-            f"no engine at {python}; `make test` installs it, or run `steersman engines install paddleformers`"
+            f"no engine at {python}; `make test` installs it, or `steersman engines install paddleformers`"
         )
     return python
 

@@ -82,8 +82,11 @@ def paddlenlp_parsers(scripts: dict[str, dict[str, list[Any]]]) -> dict[str, Any
         return dataclasses.make_dataclass(name, entries, bases=bases)
 
     known = {
-        "ModelConfig": ModelConfig, "DataConfig": DataConfig, "QuantConfig": QuantConfig, "SFTConfig": SFTConfig,
-    }  # fmt: skip
+        "ModelConfig": ModelConfig,
+        "DataConfig": DataConfig,
+        "QuantConfig": QuantConfig,
+        "SFTConfig": SFTConfig,
+    }
     found = {}
     for script, groups in scripts.items():
         classes = []

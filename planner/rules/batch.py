@@ -102,8 +102,8 @@ def evaluation(s: Situation) -> Choice:
     if s.whole("pipeline_parallel_degree") > 1 and s.word("engine") == "paddlenlp":
         value *= s.whole("gradient_accumulation_steps")
         because = say(
-            "{sequences}: with a pipeline the engine evaluates as many at once as a step trains, in pieces of "
-            "one micro-batch.",
+            "{sequences}: with a pipeline the engine evaluates as many at once as a step trains, in pieces "
+            "of one micro-batch.",
             sequences=plural(value, "sequence"),
         )
         return Choice(value, because, (not_(value * 2, say("The engine would set it back.")),))

@@ -1,4 +1,4 @@
-"""Run inside the paddleformers engine: parse every YAML of a folder as its CLI does, print what is not as written.
+"""Run inside the paddleformers engine: parse every YAML of a folder as its CLI does; print what differs.
 
 The process group that the arguments would build is replaced by a stand-in: there is neither a GPU nor a
 second machine here. Everything else is the engine's own code.
