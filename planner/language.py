@@ -24,12 +24,14 @@ LANGUAGES = {"en": "English", "zh": "简体中文"}
 LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 """Environment variables that name the language of messages; the first that is set counts (POSIX, 8.2)."""
 
-_language: ContextVar[str] = ContextVar("language", default="en")
+_language: ContextVar[str | None] = ContextVar("language", default=None)
+_everywhere = "en"
 
 
 def say(template: str, /, **parameters: object) -> str:
     """Return the template in the current language with its `{parameters}` filled in."""
-    translated = template if _language.get() == "en" else catalogue(_language.get()).gettext(template)
+    language = current()
+    translated = template if language == "en" else catalogue(language).gettext(template)
     return translated.format(**parameters) if parameters else translated
 
 
@@ -48,7 +50,14 @@ def join(sentences: Iterable[str]) -> str:
 
 def current() -> str:
     """Return the code of the current language."""
-    return _language.get()
+    return _language.get() or _everywhere
+
+
+def use_everywhere(language: str) -> None:
+    """Speak `language` in every context that has not chosen its own: an app's tasks and threads have many."""
+    global _everywhere
+    _everywhere = language
+    _language.set(None)
 
 
 def use(language: str) -> None:
