@@ -1,0 +1,1 @@
+"""The Textual app: screens, blocks of the conversation, widgets, slash commands."""

@@ -1,0 +1,1 @@
+"""What stands in the conversation: one kind of block per file."""
