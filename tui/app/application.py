@@ -22,7 +22,11 @@ class SteersmanApp(App[int]):
 
     TITLE = "Steersman"
     CSS_PATH = "steersman.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (100, "-normal"),
+        (150, "-wide"),
+    ]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", say("Help"), id="app.help"),
         Binding("ctrl+q", "quit", say("Quit"), id="app.quit"),

@@ -1,0 +1,9 @@
+"""Home screen."""
+
+from __future__ import annotations
+
+from textual.screen import Screen
+
+
+class HomeScreen(Screen[None]):
+    """Home."""

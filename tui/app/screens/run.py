@@ -1,0 +1,15 @@
+"""Run screen."""
+
+from __future__ import annotations
+
+from textual.screen import Screen
+
+from runtime.run.layout import RunFolder
+
+
+class RunScreen(Screen[None]):
+    """Run."""
+
+    def __init__(self, run: RunFolder) -> None:
+        super().__init__()
+        self.folder = run
