@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -22,7 +22,7 @@ class SteersmanApp(App[int]):
 
     TITLE = "Steersman"
     CSS_PATH = "steersman.tcss"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
         (0, "-narrow"),
         (100, "-normal"),
         (150, "-wide"),
@@ -38,7 +38,7 @@ class SteersmanApp(App[int]):
         self.folder = folder or Path.cwd()
         self.work = Work(self)
 
-    def get_default_screen(self) -> Screen[object]:
+    def get_default_screen(self) -> Screen[Any]:
         """Return Home, the first that a person sees."""
         from tui.app.screens.home import HomeScreen
 
