@@ -59,10 +59,16 @@ def files(plan: Plan) -> dict[str, str]:
         "launch.sh": launch(plan, config),
         "README.md": readme(plan),
     }
-    if plan.value("engine") == "paddleformers" and plan.value("method") != "full":
+    if merges(plan):
         template = templates(plan.wishes.recipes).get_template("paddleformers/export.yaml.j2")
         found["export.yaml"] = template.render(values(plan), model=MODEL, output_dir=OUTPUT)
     return found
+
+
+def merges(plan: Plan) -> bool:
+    """Return whether an adapter is left to be folded into the base weights by a config of its own."""
+    trained = plan.value("engine") == "paddleformers" and plan.wishes.stage != "export"
+    return trained and plan.value("method") != "full"
 
 
 def launch(plan: Plan, config: str) -> str:
@@ -121,6 +127,7 @@ def readme(plan: Plan) -> str:
             config=config_name(plan),
             data_files=DATA_FILES[family(plan)],
             nodes=plan.facts.hardware.nodes,
+            merges=merges(plan),
         )
     )
 

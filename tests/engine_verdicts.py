@@ -35,6 +35,12 @@ class AnyFleet(int):
     def __setitem__(self, key: Any, value: Any) -> None:
         return None
 
+    def __contains__(self, key: Any) -> bool:
+        return False  # without it, `in` would ask for one index after another, for ever
+
+    def __iter__(self) -> Any:
+        return iter(())
+
 
 class Strategy:
     """A strategy that takes what the pinned Paddle takes; the muon switch came later."""
