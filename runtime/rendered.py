@@ -37,10 +37,9 @@ def render_folder(plan: Plan, folder: Path, *, configs_only: bool, progress: Pro
 
     With `configs_only` neither model nor data is fetched or prepared; the README says where to put them.
     """
-    if runnable(plan):
-        write_upstream(plan, folder)
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     write_configs(plan, folder)
+    if runnable(plan):
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     shutil.copytree(
         PROJECT / "runtime" / "workers",
         folder / "worker",
@@ -53,8 +52,11 @@ def render_folder(plan: Plan, folder: Path, *, configs_only: bool, progress: Pro
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def write_configs(plan: Plan, folder: Path) -> None:
-    """Write the toolkit's config, the workers' specifications, the plan, launch.sh and the README."""
+def config_texts(plan: Plan) -> dict[str, str]:
+    """Return file name -> text of everything that is written besides model, data and worker, in the order of
+    use."""
+    if runnable(plan):
+        return files(plan)
     arguments = [*launch_arguments(plan, "log"), "worker/start.py", "train", "train.json"]
     convert = {
         "stage": "convert",
@@ -70,7 +72,7 @@ def write_configs(plan: Plan, folder: Path) -> None:
         "processes": plan.value("num_processes"),
         "extras": {**train_extras(plan), "tracker_folder": "tracker"},
     }
-    texts = {
+    return {
         "config.json": train_config(plan, model=MODEL, data=DATA, output_dir=OUTPUT),
         "config.explained.md": explanation(plan),
         "convert.json": json.dumps(convert, indent=2) + "\n",
@@ -80,14 +82,14 @@ def write_configs(plan: Plan, folder: Path) -> None:
         "after.md": after(plan, OUTPUT),
         "README.md": readme(plan),
     }
-    for name, text in texts.items():
-        write_atomically(folder / name, text)
-    (folder / "launch.sh").chmod(0o755)
 
 
-def write_upstream(plan: Plan, folder: Path) -> None:
-    """Write what the toolkit's own scripts run, for a plan that Steersman does not run itself yet."""
-    for name, text in files(plan).items():
+def write_configs(plan: Plan, folder: Path) -> None:
+    """Write the toolkit's config, the workers' specifications, the plan, launch.sh and the README.
+
+    Of a plan that Steersman does not run itself yet: what the toolkit's own scripts run.
+    """
+    for name, text in config_texts(plan).items():
         write_atomically(folder / name, text)
     (folder / "launch.sh").chmod(0o755)
 
