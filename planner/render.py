@@ -47,9 +47,29 @@ DEVICE = {"cpu": "cpu", "xpu": "xpu", "npu": "npu", "dcu": "gpu"}
 """Build -> Paddle's device word; gpu for CUDA builds, and for DCU, which answers to the same word."""
 
 
+MISTAKES = (
+    TemplateError,
+    yaml.YAMLError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What filling in a person's own template may raise, whatever it computes."""
+
+
 @lru_cache(maxsize=8)
 def templates(overlay: str | None = None) -> ImmutableSandboxedEnvironment:
-    """Return the environment that renders every recipe; templates in the folder `overlay` come first."""
+    """Return the environment that renders every recipe; templates in the folder `overlay` come first.
+
+    Raises `BadInput` when that folder is gone: rendering with ours instead would be another config.
+    """
+    if overlay and not Path(overlay).is_dir():
+        raise BadInput(
+            say("The folder of own recipes {folder}, which the plan names, does not exist.", folder=overlay),
+            remedy=say("Bring it back, or make the plan without it."),
+        )
     folders = [*([overlay] if overlay else []), str(RECIPES)]
     environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(folders),
@@ -112,23 +132,32 @@ def train_config(plan: Plan, *, model: str, data: str, output_dir: str) -> str:
     """
     engine = str(plan.value("engine"))
     name = f"{engine}/{family(plan)}.{SUFFIX[engine]}.j2"
+    text = filled(plan, name, **values(plan), model=model, data=data, output_dir=output_dir)
     try:
-        text = (
-            templates(plan.wishes.recipes)
-            .get_template(name)
-            .render(values(plan), model=model, data=data, output_dir=output_dir)
-        )
         read_config(text, engine)  # a template that is no config must fail here and not in the engine
-    except (TemplateError, ValueError, yaml.YAMLError) as error:
+    except MISTAKES as error:
         if plan.wishes.recipes is None:
             raise
         raise own_recipe_fails(plan.wishes.recipes, name, error) from error
     return text
 
 
+def filled(plan: Plan, name: str, /, **given: Any) -> str:
+    """Return a recipe filled in; `BadInput` when it is a person's own and cannot be."""
+    try:
+        return templates(plan.wishes.recipes).get_template(name).render(given)
+    except MISTAKES as error:
+        if plan.wishes.recipes is None:
+            raise
+        raise own_recipe_fails(plan.wishes.recipes, name, error) from error
+
+
 def read_config(text: str, engine: str) -> dict[str, Any]:
-    """Return a rendered config as the engine's own reader would see it."""
-    return dict(json.loads(text) if SUFFIX[engine] == "json" else yaml.safe_load(text))
+    """Return a rendered config as the engine's own reader would see it; ValueError if it holds no keys."""
+    found = json.loads(text) if SUFFIX[engine] == "json" else yaml.safe_load(text)
+    if not isinstance(found, dict):
+        raise ValueError(say("it makes no keys with values"))
+    return found
 
 
 def own_recipe_fails(folder: str, name: str, error: Exception) -> BadInput:
@@ -199,26 +228,21 @@ def worker_environment(plan: Plan, *, alone: bool = False) -> dict[str, str]:
 
 def launch_script(plan: Plan, arguments: list[str]) -> str:
     """Return `launch.sh`: the environment and the command; `arguments` follow the interpreter."""
-    return (
-        templates(plan.wishes.recipes)
-        .get_template(f"{plan.value('engine')}/launch.sh.j2")
-        .render(
-            name=plan.name,
-            nodes=plan.facts.hardware.nodes,
-            environment=worker_environment(plan),
-            arguments=" ".join(shlex.quote(argument) for argument in arguments),
-        )
+    return filled(
+        plan,
+        f"{plan.value('engine')}/launch.sh.j2",
+        name=plan.name,
+        nodes=plan.facts.hardware.nodes,
+        environment=worker_environment(plan),
+        arguments=" ".join(shlex.quote(argument) for argument in arguments),
     )
 
 
 def after(plan: Plan, result: str) -> str:
     """Return what to do with the finished model in the folder `result`, as Markdown with commands."""
     dtype = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}[str(plan.value("precision"))]
-    text = (
-        templates(plan.wishes.recipes)
-        .get_template(f"{plan.value('engine')}/after.md.j2")
-        .render(values(plan), result=shlex.quote(result), dtype=dtype)
-    )
+    name = f"{plan.value('engine')}/after.md.j2"
+    text = filled(plan, name, **values(plan), result=shlex.quote(result), dtype=dtype)
     lines = text.strip().splitlines()
     return "\n".join(line for line, before in zip(lines, ["", *lines], strict=False) if line or before) + "\n"
 

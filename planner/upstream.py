@@ -13,9 +13,9 @@ from planner.render import (
     config_name,
     explanation,
     family,
+    filled,
     launch_arguments,
     script,
-    templates,
     train_config,
     values,
     worker_environment,
@@ -60,8 +60,8 @@ def files(plan: Plan) -> dict[str, str]:
         "README.md": readme(plan),
     }
     if merges(plan):
-        template = templates(plan.wishes.recipes).get_template("paddleformers/export.yaml.j2")
-        found["export.yaml"] = template.render(values(plan), model=MODEL, output_dir=OUTPUT)
+        name = "paddleformers/export.yaml.j2"
+        found["export.yaml"] = filled(plan, name, **values(plan), model=MODEL, output_dir=OUTPUT)
     return found
 
 
@@ -81,19 +81,17 @@ def launch(plan: Plan, config: str) -> str:
     elif plan.value("engine") == "paddleformers":
         arguments = ["paddleformers-cli", script(plan), *arguments]
     alone = family(plan) in ("quantization", "export")
-    return (
-        templates(plan.wishes.recipes)
-        .get_template(f"{plan.value('engine')}/upstream.sh.j2")
-        .render(
-            name=plan.name,
-            nodes=nodes,
-            environment=worker_environment(plan),
-            device=values(plan)["device"],
-            devices=",".join(str(index) for index in range(local)),
-            script=SCRIPT_PATH.get(script(plan), script(plan)),
-            launcher="" if alone else shlex.join(launch_arguments(plan, "log")),
-            arguments=shlex.join(arguments),
-        )
+    return filled(
+        plan,
+        f"{plan.value('engine')}/upstream.sh.j2",
+        name=plan.name,
+        nodes=nodes,
+        environment=worker_environment(plan),
+        device=values(plan)["device"],
+        devices=",".join(str(index) for index in range(local)),
+        script=SCRIPT_PATH.get(script(plan), script(plan)),
+        launcher="" if alone else shlex.join(launch_arguments(plan, "log")),
+        arguments=shlex.join(arguments),
     )
 
 
@@ -115,20 +113,18 @@ def readme(plan: Plan) -> str:
         "quantization": say("The quantisation"),
         "export": say("The export"),
     }
-    return (
-        templates(plan.wishes.recipes)
-        .get_template(f"{plan.value('engine')}/upstream.md.j2")
-        .render(
-            name=plan.name,
-            title=titles[family(plan)],
-            model=plan.facts.model.name,
-            version=plan.steersman,
-            script=SCRIPT_PATH.get(script(plan), script(plan)),
-            config=config_name(plan),
-            data_files=DATA_FILES[family(plan)],
-            nodes=plan.facts.hardware.nodes,
-            merges=merges(plan),
-        )
+    return filled(
+        plan,
+        f"{plan.value('engine')}/upstream.md.j2",
+        name=plan.name,
+        title=titles[family(plan)],
+        model=plan.facts.model.name,
+        version=plan.steersman,
+        script=SCRIPT_PATH.get(script(plan), script(plan)),
+        config=config_name(plan),
+        data_files=DATA_FILES[family(plan)],
+        nodes=plan.facts.hardware.nodes,
+        merges=merges(plan),
     )
 
 

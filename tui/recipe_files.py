@@ -11,34 +11,49 @@ from planner.did_you_mean import hint
 from planner.errors import BadInput
 from planner.language import join, say
 
-COMMENT = re.compile(r"\A\s*\{#-?(.*?)-?#\}", re.DOTALL)
+COMMENT = re.compile(r"\{#-?(.*?)-?#\}", re.DOTALL)
 """A template's first comment describes it."""
+
+CONFIGS = (".json", ".yaml")
 
 ENGINES = ("paddlenlp", "paddleformers")
 
 
 class Recipe(NamedTuple):
-    """One template: its name, such as paddlenlp/sft, its file, and what it makes."""
+    """One template: its name, such as paddlenlp/sft or paddlenlp/launch.sh, its file, and what it makes."""
 
     name: str
     path: Path
     description: str
 
+    @property
+    def gist(self) -> str:
+        """The first sentence of what it makes."""
+        return self.description.split(": ")[0].split(". ")[0].rstrip(".")
+
 
 def recipes(folder: Path = RECIPES) -> dict[str, Recipe]:
-    """Return the configs' templates of a recipe folder by name, engine by engine."""
+    """Return a folder's recipes by name, engine by engine: configs, then scripts and texts, then parts."""
     found = {}
     for engine in ENGINES:
-        for path in sorted((folder / engine).glob("*.j2")):
-            if path.name.removesuffix(".j2").endswith((".json", ".yaml")):
-                name = f"{engine}/{path.name.split('.')[0]}"
-                found[name] = Recipe(name, path, description(path))
+        paths = sorted((folder / engine).rglob("*.j2"), key=lambda path: (rank(path), path))
+        for path in paths:
+            shown = path.relative_to(folder).as_posix().removesuffix(".j2")
+            name = shown.rpartition(".")[0] if rank(path) == 0 else shown
+            found[name] = Recipe(name, path, description(path))
     return found
+
+
+def rank(path: Path) -> int:
+    """Return 0 for the template of a config, 1 for a script or text beside it, 2 for a part of configs."""
+    if path.parent.name == "parts":
+        return 2
+    return 0 if path.name.removesuffix(".j2").endswith(CONFIGS) else 1
 
 
 def description(path: Path) -> str:
     """Return a template's first comment as one line; empty if it has none."""
-    match = COMMENT.match(path.read_text(encoding="utf-8"))
+    match = COMMENT.search(path.read_text(encoding="utf-8"))
     return " ".join(match[1].split()) if match else ""
 
 

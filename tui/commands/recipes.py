@@ -29,7 +29,7 @@ def command() -> None:
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_recipes(as_json: bool) -> None:
-    """List the recipes, each with what it makes.
+    """List the recipes, each with what it makes; those in `parts` are included by others.
 
     \b
     Example:
@@ -46,11 +46,11 @@ def list_recipes(as_json: bool) -> None:
         listed = [{"name": name, "description": each.description} for name, each in known.items()]
         click.echo(json.dumps(listed, ensure_ascii=False, indent=2))
         return
-    stdout().print(rows((name, Text(each.description or "-")) for name, each in known.items()))
+    stdout().print(rows((name, Text(each.gist or "-")) for name, each in known.items()))
 
 
 @command.command()
-@click.argument("name", metavar="ENGINE/STAGE")
+@click.argument("name", metavar="ENGINE/RECIPE")
 def show(name: str) -> None:
     """Print a recipe as it is.
 
@@ -65,7 +65,7 @@ def show(name: str) -> None:
 
 @command.command()
 @click.argument("name", metavar="NAME")
-@click.option("--from", "origin", required=True, metavar="ENGINE/STAGE", help="The recipe to begin with.")
+@click.option("--from", "origin", required=True, metavar="ENGINE/RECIPE", help="The recipe to begin with.")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path())
 def new(name: str, origin: str, folder: Path) -> None:
     """Copy a recipe into the folder DIR/NAME, to edit it and plan with it.
