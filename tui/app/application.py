@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from textual.app import App
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.dom import DOMNode
+from textual.message import Message
 from textual.screen import Screen
 
-from planner.language import current, say, use_everywhere
+from planner.language import current, join, say, template, use_everywhere
 from planner.plan import Plan
 from runtime.run.layout import RunFolder
+from tui.app import leaving, preferences
+from tui.app.desk import Desk
+from tui.app.keys import Key
 from tui.app.messages import LanguageChanged
+from tui.app.themes import LOOKS, THEMES, first_look
 from tui.app.work import Work
+
+MOST_FAILURES = 5
+"""Unforeseen errors after which the app gives up: it would only fail again at every repaint."""
 
 
 class SteersmanApp(App[int]):
@@ -22,14 +31,43 @@ class SteersmanApp(App[int]):
 
     TITLE = "Steersman"
     CSS_PATH = "steersman.tcss"
+    COMMAND_PALETTE_BINDING = "ctrl+k"  # our own binding, with words that are translated, is below
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
         (0, "-narrow"),
         (100, "-normal"),
         (150, "-wide"),
     ]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1", "help", say("Help"), id="app.help"),
-        Binding("ctrl+q", "quit", say("Quit"), id="app.quit"),
+        Key(
+            "f1",
+            "help",
+            template("Help"),
+            id="app.help",
+            tooltip=template("What has the focus, and every key that works now."),
+        ),
+        Key(
+            "ctrl+p",
+            "command_palette",
+            template("Commands"),
+            id="app.commands",
+            tooltip=template("Find any command or screen by a few letters."),
+        ),
+        Key(
+            "ctrl+q",
+            "quit",
+            template("Quit"),
+            id="app.quit",
+            tooltip=template("Leave the app. Runs go on; answers are kept."),
+            priority=True,
+        ),
+        Key(
+            "ctrl+c",
+            "interrupt",
+            template("Quit"),
+            id="app.interrupt",
+            tooltip=template("Leave the app; pressed twice."),
+            show=False,
+        ),
     ]
 
     def __init__(self, *, folder: Path | None = None) -> None:
@@ -37,12 +75,35 @@ class SteersmanApp(App[int]):
         super().__init__()
         self.folder = folder or Path.cwd()
         self.work = Work(self)
+        self.desk = Desk()
+        self.failures = 0
+        self._leaving_since = 0.0
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = LOOKS["dark"].theme
+
+    def on_load(self) -> None:
+        """Wear the remembered theme before the first paint, or what the terminal can show."""
+        shows = "truecolor" if self.is_headless else self.console.color_system
+        self.theme = LOOKS[first_look(shows, preferences.load().theme)].theme
+
+    @property
+    def stays_up(self) -> bool:
+        """Whether an unforeseen error is shown and survived; in tests it is raised."""
+        return not self.is_headless
 
     def get_default_screen(self) -> Screen[Any]:
         """Return Home, the first that a person sees."""
         from tui.app.screens.home import HomeScreen
 
         return HomeScreen()
+
+    # Screens
+
+    def go_home(self) -> None:
+        """Close every screen but Home."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
 
     def open_conversation(self, plan: Plan | None = None) -> None:
         """Ask for a new plan, or go on with the answers behind one."""
@@ -54,6 +115,7 @@ class SteersmanApp(App[int]):
         """Show a whole plan; `file` is where it is saved, if it is."""
         from tui.app.screens.plan import PlanScreen
 
+        self.desk.put(plan, file)
         self.push_screen(PlanScreen(plan, file))
 
     def open_data(self, plan: Plan) -> None:
@@ -66,27 +128,128 @@ class SteersmanApp(App[int]):
         """Show a run, living or ended: the journal is the truth."""
         from tui.app.screens.run import RunScreen
 
+        self.desk.run = run
         self.push_screen(RunScreen(run))
 
     def open_chat(self, run: RunFolder) -> None:
         """Talk to the base and the tuned model of a run."""
         from tui.app.screens.chat import ChatScreen
 
+        self.desk.run = run
         self.push_screen(ChatScreen(run))
 
     def open_report(self, run: RunFolder) -> None:
         """Show what was planned and what happened."""
         from tui.app.screens.report import ReportScreen
 
+        self.desk.run = run
         self.push_screen(ReportScreen(run))
 
+    # Everywhere
+
     def speak(self, language: str) -> None:
-        """Speak another language, on every screen at once."""
+        """Speak another language, on every screen at once, and at the next start."""
         if language != current():
             use_everywhere(language)
+            preferences.remember(language=language)
             for screen in self.screen_stack:
                 screen.post_message(LanguageChanged(language))
                 screen.refresh(recompose=True)
+
+    def look(self, name: str) -> None:
+        """Wear a theme (a key of `LOOKS`), now and at the next start."""
+        self.theme = LOOKS[name].theme
+        preferences.remember(theme=name)
+
+    def slash(self, text: str) -> None:
+        """Do what a slash command says; a wrong one is answered in a sentence."""
+        from planner.errors import SteersmanError
+        from tui.app.slash.table import obey
+
+        try:
+            obey(self, text)
+        except SteersmanError as error:
+            self.notify(error.sentence(), severity="warning", markup=False)
+
+    def action_help(self) -> None:
+        """Explain what has the focus."""
+        from tui.app.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_command_palette(self) -> None:
+        """Find any command by a few letters."""
+        from textual.command import CommandPalette
+
+        from tui.app.commands import SteersmanCommands
+
+        if not CommandPalette.is_open(self):
+            self.push_screen(CommandPalette(providers=[SteersmanCommands], placeholder=say("Find a command")))
+
+    # Leaving
+
+    def leave(self) -> None:
+        """Leave, or say first what goes on without the app."""
+        runs = leaving.living_runs()
+        if self.work.jobs or runs:
+            names = ", ".join(run.name for run in runs)
+            goes_on = say("{names} goes on in the background.", names=names) if runs else ""
+            ends = say("What is being worked out here ends.") if self.work.jobs else ""
+            self.leave_if_asked_again(join((goes_on, ends)))
+        else:
+            self.exit(0)
+
+    def leave_if_asked_again(self, why: str) -> None:
+        """Leave at the second press within a few seconds."""
+        now = time.monotonic()
+        if now - self._leaving_since < leaving.PATIENCE_SECONDS:
+            self.exit(0)
+            return
+        self._leaving_since = now
+        self.notify(
+            join((why, say("Press it again to leave."))), timeout=leaving.PATIENCE_SECONDS, markup=False
+        )
+
+    async def action_quit(self) -> None:
+        """Leave; runs go on."""
+        self.leave()
+
+    def action_interrupt(self) -> None:
+        """Leave by Ctrl-C, which is pressed by habit: twice."""
+        self.leave_if_asked_again(say("Your answers are kept."))
+
+    # Unforeseen errors
+
+    async def _dispatch_message(self, message: Message) -> None:
+        try:
+            await super()._dispatch_message(message)
+        except Exception as error:
+            if not self.stays_up:
+                raise
+            self.show_unforeseen(error)
+
+    def _handle_exception(self, error: Exception) -> None:
+        if self.stays_up and self._running and self.failures < MOST_FAILURES:
+            self.show_unforeseen(error)
+        else:
+            super()._handle_exception(error)
+
+    def show_unforeseen(self, error: Exception) -> None:
+        """Say in one sentence what went wrong, and build the screen anew where it went wrong."""
+        from tui.app.unforeseen import UnforeseenScreen
+
+        self.failures += 1
+        broken = self.screen
+
+        def rebuild(_: None) -> None:
+            if len(self.screen_stack) > 1 and self.screen is broken:
+                self.pop_screen()
+            else:
+                broken.refresh(recompose=True)
+
+        if not isinstance(broken, UnforeseenScreen):
+            self.push_screen(UnforeseenScreen(error), rebuild)
 
 
 def the_app(node: DOMNode) -> SteersmanApp:

@@ -1,0 +1,50 @@
+"""The command palette: every screen and every slash command, found by a few letters in either language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from planner.language import say
+from tui.app.application import SteersmanApp
+
+
+class Entry(NamedTuple):
+    """One line of the palette."""
+
+    name: str
+    help: str
+    act: Callable[[], None]
+
+
+class SteersmanCommands(Provider):
+    """Slash commands and screens."""
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """Yield what can be done, in the language of the moment."""
+        from tui.app.slash.table import commands
+
+        app = cast(SteersmanApp, self.app)
+        yield Entry(say("New plan"), say("Answer a few questions and get a plan."), app.open_conversation)
+        yield Entry(say("Home"), say("Plans and runs."), app.go_home)
+        for name, command in commands().items():
+            yield Entry(f"/{name} {say(command.help)}", say(command.hint), partial(app.slash, f"/{name}"))
+        yield Entry(say("Help"), say("Help for what has the focus."), app.action_help)
+        yield Entry(say("Quit"), say("Leave the app; runs go on."), app.leave)
+
+    async def discover(self) -> Hits:
+        """Yield everything, before anything is typed."""
+        for entry in self.entries:
+            yield DiscoveryHit(entry.name, entry.act, help=entry.help)
+
+    async def search(self, query: str) -> Hits:
+        """Yield what matches."""
+        matcher = self.matcher(query)
+        for entry in self.entries:
+            score = matcher.match(f"{entry.name} {entry.help}")
+            if score > 0:
+                yield Hit(score, matcher.highlight(entry.name), entry.act, text=entry.name, help=entry.help)

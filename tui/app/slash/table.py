@@ -1,0 +1,58 @@
+"""The slash commands there are, and how a typed line finds its command."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import TYPE_CHECKING
+
+from planner.did_you_mean import hint
+from planner.errors import BadInput
+from planner.language import say
+from tui.app.slash.command import SlashCommand
+
+if TYPE_CHECKING:
+    from tui.app.application import SteersmanApp
+
+NAMES = (
+    "plan",
+    "why",
+    "what-if",
+    "set",
+    "pin",
+    "undo",
+    "compare",
+    "data",
+    "model",
+    "hardware",
+    "save",
+    "open",
+    "run",
+    "runs",
+    "chat",
+    "lang",
+    "theme",
+    "help",
+)
+"""In the order of the list that `/` shows. The code of `/a-b` is `a_b.py`; words with a meaning in Python end
+in `_`."""
+
+
+@cache
+def commands() -> dict[str, SlashCommand]:
+    """Return every slash command by name."""
+    return {
+        name: importlib.import_module(f"tui.app.slash.{name.replace('-', '_')}").COMMAND for name in NAMES
+    }
+
+
+def obey(app: SteersmanApp, text: str) -> None:
+    """Do what `/name argument` says; `BadInput` for a name that does not exist."""
+    name, _, argument = text.strip().removeprefix("/").partition(" ")
+    command = commands().get(name.lower())
+    if command is None:
+        raise BadInput(
+            say("There is no command /{name}.", name=name),
+            remedy=hint(name, NAMES) or say("/help lists them."),
+        )
+    command.act(app, argument.strip())
