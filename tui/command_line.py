@@ -27,6 +27,8 @@ COMMANDS = {
     "status": "Show where a run is.",
     "runs": "List runs with their state.",
     "stop": "Stop a run: gracefully first, at once when asked twice.",
+    "pause": "Pause a run: save, free the machine, and remember that it was a pause.",
+    "checkpoint": "Save a checkpoint of a training now, while it goes on.",
     "logs": "Print or follow the log of a run's stage.",
     "data": "Inspect data: format, findings by row, token lengths, loss mask.",
     "engines": "List, install, check and remove engines.",
@@ -125,8 +127,11 @@ def _write_traceback(error: Exception) -> str:
 def cli(ctx: click.Context, plan_file: str | None) -> None:
     """Plan, run and prove fine-tunes of large language models on PaddlePaddle.
 
+    Without a command it opens the app, which asks what it needs to know.
+
     \b
     Examples:
+      steersman
       steersman plan --model smollm2-135m-instruct --data steersman-demo -o plan.yaml
       steersman explain plan.yaml method
       steersman what-if plan.yaml --hardware "8x A100-80G nvlink"
@@ -140,6 +145,11 @@ def cli(ctx: click.Context, plan_file: str | None) -> None:
         command = cli.get_command(ctx, "run")
         assert command is not None
         ctx.invoke(command, plan_file=Path(plan_file))
+    elif ctx.invoked_subcommand is None and sys.stdin.isatty() and sys.stdout.isatty():
+        from tui.app.start import open_app
+
+        asked = ctx.get_parameter_source("lang") is click.core.ParameterSource.COMMANDLINE
+        ctx.exit(open_app(language_asked=asked))
     elif ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
