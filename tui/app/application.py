@@ -82,7 +82,7 @@ class SteersmanApp(App[int]):
             self.register_theme(theme)
         self.theme = LOOKS["dark"].theme
 
-    def on_load(self) -> None:
+    def on_mount(self) -> None:
         """Wear the remembered theme before the first paint, or what the terminal can show."""
         shows = "truecolor" if self.is_headless else self.console.color_system
         self.theme = LOOKS[first_look(shows, preferences.load().theme)].theme
@@ -184,7 +184,7 @@ class SteersmanApp(App[int]):
 
         from tui.app.commands import SteersmanCommands
 
-        if not CommandPalette.is_open(self):
+        if not CommandPalette.is_open(cast(Any, self)):
             self.push_screen(CommandPalette(providers=[SteersmanCommands], placeholder=say("Find a command")))
 
     # Leaving

@@ -26,8 +26,8 @@ def Key(  # noqa: N802 - stands where a class stands in BINDINGS
 ) -> Binding:
     """Return a binding; `description` and `tooltip` are English templates, marked with `template("...")`.
 
-    BINDINGS are made when a class is imported, in whatever language is spoken then. So they hold templates, and
-    the footer and the help screen say them.
+    BINDINGS are made when a class is imported, in whatever language is spoken then. So they hold templates,
+    and the footer and the help screen say them.
     """
     return Binding(
         key,

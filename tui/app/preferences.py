@@ -23,7 +23,7 @@ def file() -> Path:
 
 
 def load() -> Preferences:
-    """Return what was remembered; nothing where the file is missing or damaged: it is never worth a refusal."""
+    """Return what was remembered; nothing of a file that is missing or damaged."""
     try:
         return Preferences.model_validate_json(file().read_bytes())
     except (OSError, ValidationError, ValueError):

@@ -18,7 +18,7 @@ from tui.app.keys import Key, KeyFooter
 
 
 def write_log(error: BaseException) -> tuple[Path | None, str]:
-    """Save the traceback in the data folder; return the file, None where it cannot be written, and the text."""
+    """Save the traceback; return the file (None where the data folder cannot be written) and the text."""
     from runtime.paths import home, write_atomically
 
     text = "".join(traceback.format_exception(error))

@@ -17,10 +17,7 @@ from textual.widgets import Static
 from planner.language import say, template
 from tui.app.keys import Key, KeyFooter
 
-UNSPOKEN = ("app", "Screen", "scroll")
-KEYS_OF_LISTS = template(
-    "Arrow keys move, page up and page down turn pages, home and end jump, enter chooses."
-)
+KEYS_OF_LISTS = template("Arrow keys move, page up and down turn pages, home and end jump, enter chooses.")
 
 
 class HelpScreen(ModalScreen[None]):

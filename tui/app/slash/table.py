@@ -34,8 +34,7 @@ NAMES = (
     "theme",
     "help",
 )
-"""In the order of the list that `/` shows. The code of `/a-b` is `a_b.py`; words with a meaning in Python end
-in `_`."""
+"""In the order of the list that `/` shows. The code of `/a-b` is `a_b.py`."""
 
 
 @cache
