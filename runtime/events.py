@@ -74,6 +74,7 @@ class State(Event):
         "saved",
         "stopping",
         "stopped",
+        "paused",
         "skipped",
         "redone",
         "committed",

@@ -17,13 +17,13 @@ from planner.errors import ExitCode
 from runtime.events import AnyEvent, State
 from runtime.run.journal import JournalTail, iterate, to_line
 from runtime.run.layout import RunFolder
+from runtime.run.status import ENDED
 from runtime.run.stopping import request
 from runtime.run.task import Table
 from runtime.run.view import RunView
 from tui.progress import Display, make_display
 
 POLL_SECONDS = 0.1
-ENDED = ("finished", "failed", "stopped")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -55,7 +55,8 @@ def conclude(run: RunFolder, reason: str, code: ExitCode, *, events: bool) -> No
             f"{run.name}: {status.state}" + (f" ({reason})" if status.state != "finished" else ""), err=True
         )
     elif code == ExitCode.INTERRUPTED:
-        click.echo(f"Stopped {reason}. Continue with: steersman resume {run.reference}", err=True)
+        ended = "Paused" if status.state == "paused" else "Stopped"
+        click.echo(f"{ended} {reason}. Continue with: steersman resume {run.reference}", err=True)
     elif status.state == "lost":
         what = f"The supervisor of {run.name} was ended from outside."
         click.echo(f"steersman: {what} Continue with: steersman resume {run.reference}", err=True)

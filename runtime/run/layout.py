@@ -66,6 +66,11 @@ class StageFolder:
         return self.root / "stop"
 
     @property
+    def save(self) -> Path:
+        """Exists while training is asked for a checkpoint; the worker removes it once it has seen it."""
+        return self.root / "save"
+
+    @property
     def launch(self) -> Path:
         """Logs of each rank, written by Paddle's launcher."""
         return self.root / "launch"

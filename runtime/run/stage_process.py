@@ -29,7 +29,7 @@ STOPPING_SECONDS = 15.0
 ENDING_SECONDS = 10.0
 """How long a terminated process may take to end."""
 
-OF_ONE_ATTEMPT = ("log.txt", "result.json", "process.json", "stop", "launch")
+OF_ONE_ATTEMPT = ("log.txt", "result.json", "process.json", "stop", "save", "launch")
 
 
 def set_attempt_aside(folder: StageFolder, *, everything: bool) -> Path | None:

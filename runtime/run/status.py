@@ -10,7 +10,8 @@ from runtime.run.layout import RunFolder
 from runtime.run.processes import Identity
 from runtime.run.view import RunView
 
-RunState = Literal["created", "running", "finished", "failed", "stopped", "lost"]
+RunState = Literal["created", "running", "finished", "failed", "stopped", "paused", "lost"]
+ENDED: tuple[RunState, ...] = ("finished", "failed", "stopped", "paused")
 
 MEANING: dict[RunState, str] = {
     "created": "not started yet",
@@ -18,6 +19,7 @@ MEANING: dict[RunState, str] = {
     "finished": "every stage is proven",
     "failed": "a stage failed; resume continues from the last proven point",
     "stopped": "stopped on request; resume continues",
+    "paused": "paused on request; resume continues",
     "lost": "its supervisor is gone without a word; resume continues from the last proven point",
 }
 
@@ -43,7 +45,7 @@ class Status:
             return (
                 f"its supervisor is gone; worker processes are still alive (pid {pids}); resume settles that"
             )
-        if self.state in ("stopped", "failed") and self.view.reason:
+        if self.state in ("stopped", "paused", "failed") and self.view.reason:
             return self.view.reason
         return MEANING[self.state]
 
@@ -64,13 +66,20 @@ def read_status(run: RunFolder, stages: tuple[str, ...] = ()) -> Status:
     """Return the state of a run."""
     supervisor = supervisor_of(run)
     seen = view.fold(journal.read(run.journal), stages)
-    if supervisor is not None and seen.state != "finished":
-        return Status(run, "running", seen, supervisor)
-    if seen.state in ("finished", "failed", "stopped"):
-        return Status(run, seen.state, seen, None)  # type: ignore[arg-type]
-    if seen.state == "created":
-        return Status(run, "created", seen, None)
-    return Status(run, "lost", seen, None, _orphans(run))
+    state = state_of(seen, alive=supervisor is not None)
+    if state == "running":
+        return Status(run, state, seen, supervisor)
+    return Status(run, state, seen, None, _orphans(run) if state == "lost" else ())
+
+
+def state_of(seen: RunView, *, alive: bool) -> RunState:
+    """Return a run's state from its journal and whether its supervisor lives."""
+    if alive and seen.state != "finished":
+        return "running"
+    for state in (*ENDED, "created"):
+        if seen.state == state:
+            return state
+    return "lost"
 
 
 def _orphans(run: RunFolder) -> tuple[int, ...]:

@@ -1,4 +1,11 @@
-"""How a stage is stopped: gracefully on the first request, at once on the next, every step announced."""
+"""How a stage is stopped: gracefully on the first request, at once on the next, every step announced.
+
+A pause is a graceful stop that is remembered as a pause. Freezing the processes (SIGSTOP) would be quicker, and
+would keep the GPU's memory and the RAM taken, be lost with a reboot or a cluster job, and let the processes of one training
+time out on each other. A graceful stop gives everything back, and what is resumed equals the uninterrupted run
+number by number. It costs what a resume costs: the model is loaded again, and a stage other than training
+begins again.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +18,7 @@ from runtime.run.stage_process import StageProcess
 from runtime.run.task import StageTask
 
 KILL_AFTER_SECONDS = 10.0
+PAUSE = "pause"
 
 
 def request(run: RunFolder) -> int:
@@ -20,12 +28,32 @@ def request(run: RunFolder) -> int:
     return requests(run)
 
 
+def pause(run: RunFolder) -> None:
+    """Ask the supervisor of a run to pause. Asking again does not press: only `request` ends a stage at once."""
+    with run.stop_requests.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"t": round(time.time(), 3), PAUSE: True}) + "\n")
+
+
 def requests(run: RunFolder) -> int:
-    """Return how many requests to stop there have been since the supervisor was started."""
+    """Return how many requests to stop there have been since the supervisor was started; all pauses are one."""
+    pauses, stops = _asked(run)
+    return max(stops, min(pauses, 1))
+
+
+def is_pause(run: RunFolder) -> bool:
+    """Return whether all that was asked for is a pause."""
+    pauses, stops = _asked(run)
+    return pauses > 0 and stops == 0
+
+
+def _asked(run: RunFolder) -> tuple[int, int]:
+    """Return the requests to pause and to stop; a line that is not finished yet does not count."""
     try:
-        return run.stop_requests.read_bytes().count(b"\n")
+        lines = run.stop_requests.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
-        return 0
+        return 0, 0
+    pauses = sum(f'"{PAUSE}"'.encode() in line for line in lines)
+    return pauses, len(lines) - pauses
 
 
 class Stopper:

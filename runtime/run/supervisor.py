@@ -17,7 +17,7 @@ from runtime.run.journal import read as read_journal
 from runtime.run.layout import RunFolder
 from runtime.run.resume import StageHistory, Verdict
 from runtime.run.stage_process import end_leftovers, set_attempt_aside, write_inputs
-from runtime.run.stopping import requests
+from runtime.run.stopping import is_pause, requests
 from runtime.run.task import Committed, StageTask, Table
 
 
@@ -41,7 +41,8 @@ class Supervisor:
         try:
             return self._execute(started)
         except StopRequestedError as stop:
-            self._say_last(State(t=time.time(), stage="", state="stopped", reason=str(stop)))
+            end: Literal["paused", "stopped"] = "paused" if is_pause(self.run) else "stopped"
+            self._say_last(State(t=time.time(), stage="", state=end, reason=str(stop)))
             return ExitCode.INTERRUPTED
         except SteersmanError as error:
             return self._fail(error, started)

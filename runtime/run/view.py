@@ -50,7 +50,7 @@ class RunView:
 
     stages: dict[str, StageView] = field(default_factory=dict)
     state: str = "created"
-    """created, running, finished, failed or stopped: what the journal says."""
+    """created, running, finished, failed, stopped or paused: what the journal says."""
     reason: str = ""
     error: Error | None = None
     logs: list[Log] = field(default_factory=list)
@@ -99,7 +99,7 @@ class RunView:
             for stage in self.stages.values():
                 if not stage.proven:
                     stage.state = "waiting"
-        elif event.state in ("created", "finished", "failed", "stopped"):
+        elif event.state in ("created", "finished", "failed", "stopped", "paused"):
             self.state = event.state
 
 

@@ -79,6 +79,15 @@ def write_result(
     partial.replace(folder / "result.json")
 
 
+def take_save_request(stage_folder: str | Path) -> bool:
+    """Return whether a checkpoint was asked for (the file `save` in the stage's folder), and forget it."""
+    try:
+        (Path(stage_folder) / "save").unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def stop_requested(stage_folder: str | Path) -> bool:
     """Return whether the supervisor asked for a graceful stop (the file `stop` in the stage's folder)."""
     return (Path(stage_folder) / "stop").exists()

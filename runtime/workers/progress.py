@@ -12,7 +12,7 @@ from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState
 from paddlenlp.trainer.trainer_utils import IntervalStrategy
 from paddlenlp.trl import SFTConfig
 
-from runtime.workers.emit import Emitter
+from runtime.workers.emit import Emitter, take_save_request
 from runtime.workers.stop import StopRequest
 
 KEPT = ("loss", "learning_rate", "eval_loss")
@@ -72,6 +72,8 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         self.seconds_before = 0.0
         self.last_logged_step = 0
         self.stopping = False
+        self.saving = False
+        """Whether a checkpoint was asked for at this step."""
 
     def count(self, inputs: dict[str, Any]) -> None:
         """Add a micro-batch."""
@@ -81,14 +83,17 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         """Sum requests, tokens and memory over all ranks in one small all-reduce; return whether to stop."""
         memory = float(peak_memory_bytes())
         stop = float(self.stop.requested())
+        # One rank looks, because on a shared disk the others may see a removed file a while longer.
+        save = float(args.process_index == 0 and take_save_request(self.emitter.folder))
         tokens = float(self.fresh_tokens)
         memories = [memory]
         if args.world_size > 1:
-            values = [stop, tokens] + [0.0] * args.world_size
-            values[2 + args.process_index] = memory
+            values = [stop, save, tokens] + [0.0] * args.world_size
+            values[3 + args.process_index] = memory
             summed = paddle.to_tensor(values, dtype="float64")
             paddle.distributed.all_reduce(summed)
-            stop, tokens, *memories = summed.tolist()
+            stop, save, tokens, *memories = summed.tolist()
+        self.saving = save > 0
         self.fresh_tokens = 0
         self.interval_tokens += tokens
         self.totals.tokens += tokens
@@ -116,9 +121,12 @@ class Progress(TrainerCallback):  # type: ignore[misc]
     def on_step_end(
         self, args: SFTConfig, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> TrainerControl:
-        """Save at the last step, and save and stop when any rank was asked to."""
+        """Save at the last step or on request, and save and stop when any rank was asked to."""
         asked = self.agree(args)
         last = state.global_step >= state.max_steps
+        if self.saving:  # with the figures up to here, or a resume from it would begin in mid-interval
+            control.should_log = state.global_step > self.last_logged_step
+            control.should_save = True
         if last:
             control.should_log = state.global_step > self.last_logged_step
             control.should_save = args.save_strategy != IntervalStrategy.NO

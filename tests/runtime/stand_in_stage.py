@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from runtime.workers.emit import Emitter, stop_requested, write_result
+from runtime.workers.emit import Emitter, stop_requested, take_save_request, write_result
 
 
 def main() -> int:
@@ -32,6 +32,10 @@ def main() -> int:
         emitter.progress(step + 1, spec["steps"], "steps")
         emitter.metric(step + 1, loss=float("nan") if spec.get("nan") else 1.0 / (step + 1))
         time.sleep(spec.get("step_seconds", 0.05))
+        if take_save_request(folder):
+            emitter.state("saving", f"step {step + 1}")
+            (folder / "checkpoint").write_text(str(step + 1))
+            emitter.state("saved", f"step {step + 1}")
         if stop_requested(folder) and not spec.get("ignore_stop"):
             emitter.state("saving")
             (folder / "checkpoint").write_text(str(step + 1))

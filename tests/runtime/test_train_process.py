@@ -69,6 +69,23 @@ def test_stop_file_saves_and_the_run_continues_exactly(
     assert resumed == [f"from checkpoint-{stopped_at}"]
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_checkpoint_on_request_changes_nothing_but_is_there(
+    runs: Runs, whole: dict[int, float], engine_python: Path, processes: int
+) -> None:
+    name = f"asked {processes}"
+    wanted = spec(runs, name, save_steps=100, gradient_accumulation_steps=2 // processes)
+    process = start(engine_python, processes, wanted)
+    wait_for(lambda: 6 in runs.curve(name))
+    (runs.stage(name) / "save").touch()
+    wait_for(lambda: "saved" in runs.states(name))
+    assert process.wait(240) == 0
+    assert runs.curve(name) == (whole if processes == 1 else runs.curve("two"))
+    first, last = runs.checkpoints(name)
+    assert 6 <= first < last == LAST
+    assert not (runs.stage(name) / "save").exists()
+
+
 def test_sigterm_to_one_rank_stops_all_at_the_same_step(
     runs: Runs, whole: dict[int, float], engine_python: Path
 ) -> None:
