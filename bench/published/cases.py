@@ -144,6 +144,10 @@ def profile(row: Row, model: ModelFacts, setup: Setup) -> Profile:
         found = toolkits.FSDP if setup.sharding == 3 else toolkits.TORCH
     if model.model_type in toolkits.UNCAST and "lit" not in toolkit:
         found = toolkits.without_cast(found, reading.autocast(row))
+    if model.model_type in toolkits.SCALED_SCORES:
+        found = replace(found, logit_copies=0.0)
+    if model.model_type in toolkits.FLOAT_NORMS:
+        found = replace(found, norm_copies=4.0)
     if reading.trains_ends(row, setup.method):
         found = replace(found, trained_ends=True)
     switches = str(extra.get("framework_config", ""))

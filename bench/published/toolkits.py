@@ -21,6 +21,7 @@ TORCH = Profile(
     norm_copies=3.0,
     rope_copies=1.0,
     expand_keys=True,
+    experts_in_turn=True,
     adapter_inputs=False,
     logit_copies=1.0,
     loss_copies=3.0,
@@ -102,9 +103,13 @@ OLD_PEFT = replace(
 PADDLE_STATIC = replace(
     PADDLENLP,
     name="Paddle static graph",
-    source="PaddleFleetX auto engine, PaddleNLP run_pretrain_auto.py: tensors end with their last use",
+    source="PaddleFleetX auto engine, PaddleNLP run_pretrain_auto.py: tensors end with their last use; with "
+    "micro-batches to accumulate, stage2 needs what stage1 does (ci_case_auto.sh: 1709.8 and 1709.8 MB, "
+    "1384.7 and 1384.7 MB)",
     column_copies=False,
     gradients_persist=False,
+    accumulates_whole=True,
+    masked_softmax=(),
     late_reduce=False,
     loss_copies=2.0,
     split_vocabulary=True,
@@ -116,6 +121,16 @@ UNCAST = ("gpt_bigcode", "gpt_neox", "falcon", "phi", "bloom", "opt", "gpt2", "q
 """Model types whose transformers code leaves scores in 16 bits for the loss (modeling_gpt_bigcode.py and
 the like, up to transformers 4.44); under autocast the loss casts them itself, after accelerate has cast
 them once."""
+
+
+SCALED_SCORES = ("granite", "granitemoe")
+"""Model types that divide their scores before the loss (modeling_granite.py, `logits_scaling`), so that no
+16-bit copy of them is left: 12 bytes per token and word, from four pairs of micro-batches of
+fms-acceleration's a100_80gb_granite.csv (792 kB per token each) less the blocks' inputs."""
+
+FLOAT_NORMS = ("chatglm",)
+"""Model types whose norm multiplies by its weight in float32 and casts at the end (THUDM's
+modeling_chatglm.py, RMSNorm): two float32 copies instead of one and a 16-bit one."""
 
 
 def without_cast(profile: Profile, autocast: bool) -> Profile:

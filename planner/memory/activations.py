@@ -76,7 +76,7 @@ def count(model: ModelFacts, setup: Setup, profile: Profile) -> Block:
         scores=score_numbers(model, setup, profile),
         mlp_whole=hidden + norm + drop + mlp_columns[0] * (1 - idle),
         mlp_split=mlp_width(model, profile, idle + setup.fused_ffn) + adapter_width(model, setup, profile),
-        mlp_gathered=mlp_columns[1] + routed_inputs(model),
+        mlp_gathered=mlp_columns[1] + routed_inputs(model, idle),
     )
 
 
@@ -134,7 +134,9 @@ def score_numbers(model: ModelFacts, setup: Setup, profile: Profile) -> float:
     one byte and the dropped copy."""
     if setup.attention != "dense":
         return 0.0
-    each = profile.score_bytes + (3.0 if model.dropout > 0 and setup.trains_all else 0.0)
+    alone = model.model_type in profile.masked_softmax
+    each = 2.0 if alone else profile.score_bytes
+    each += 3.0 if model.dropout > 0 and setup.trains_all else 0.0
     if setup.activation_bytes == 4:
         each += 4.0
     return model.num_attention_heads * setup.sequence_length * each / setup.activation_bytes
@@ -159,13 +161,14 @@ def mlp_width(model: ModelFacts, profile: Profile, absent: int = 0) -> float:
     return tensors * (share * routed + (1 - share) * model.intermediate_size)
 
 
-def routed_inputs(model: ModelFacts) -> float:
-    """Return numbers per token that routing adds: each visited expert's input and output, and router scores
-    with their softmax in float32."""
+def routed_inputs(model: ModelFacts, idle: int = 0) -> float:
+    """Return numbers per token that routing adds: each visited expert's input (unless its layers are `idle`)
+    and output, and router scores with their softmax in float32."""
     if model.experts is None:
         return 0.0
     share = model.expert_blocks / model.num_hidden_layers
-    return share * (2.0 * model.experts.per_token * model.hidden_size + 4.0 * model.experts.count)
+    ends = (2.0 - idle) * model.experts.per_token * model.hidden_size
+    return share * (ends + 4.0 * model.experts.count)
 
 
 def adapter_width(model: ModelFacts, setup: Setup, profile: Profile) -> float:
@@ -226,11 +229,27 @@ def working_bytes(model: ModelFacts, setup: Setup, block: Block, profile: Profil
     again = np.select(
         [level == NO_RECOMPUTE, level == CORE_ATTENTION, level == FULL_ATTENTION],
         [np.zeros(()), scores, block.attention(setup) + scores],
-        default=block.attention(setup) + scores + block.mlp(setup),
+        default=block.attention(setup) + scores + block.mlp(setup) + widened(block, setup, profile),
     )
-    grads = 2.0 * mlp_width(model, profile) / 4 / np.asarray(
-        setup.tensor
-    ) + 2.0 * model.hidden_size / whole_split(setup)
-    grads = np.maximum(grads, scores)
+    width = checkpoint_width(profile, setup)
+    inner = 2.0 * gradient_width(model, profile) / np.asarray(setup.tensor)
+    grads = np.maximum(inner + 2.0 * width * model.hidden_size / whole_split(setup), scores)
     working: Real = (again + grads) * tokens(setup) * setup.activation_bytes
     return working
+
+
+def gradient_width(model: ModelFacts, profile: Profile) -> float:
+    """Return numbers per token of one gradient of the MLP's width. Where experts run one after another, only
+    one of them has its gradients at a time: its share of the routed tokens."""
+    if model.experts is None or not profile.experts_in_turn:
+        return mlp_width(model, profile) / 4
+    routed = model.experts.per_token * model.experts.intermediate_size / model.experts.count
+    dense = model.intermediate_size if model.expert_blocks < model.num_hidden_layers else 0
+    return float(max(routed, model.experts.shared_intermediate_size, dense))
+
+
+def widened(block: Block, setup: Setup, profile: Profile) -> Real:
+    """Return numbers per token by which a recomputed block is wider under a residual stream wider than
+    activations: frozen quantised layers answer in the format of their input."""
+    inner: Real = (block.attention_split + block.mlp_split) / np.asarray(setup.tensor, dtype=np.float64)
+    return inner * (checkpoint_width(profile, setup) - 1.0)

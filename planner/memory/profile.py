@@ -68,6 +68,12 @@ class Profile:
     """Whether keys and values are repeated for every query head."""
     score_bytes: float = 4.0
     """Bytes kept per attention score where scores are stored: 16-bit scores and their softmax."""
+    masked_softmax: tuple[str, ...] = ()
+    """Model types whose softmax applies the causal mask itself and keeps its 16-bit result alone."""
+    experts_in_turn: bool = False
+    """Whether experts run one after another, so that only one has its gradients at a time."""
+    accumulates_whole: bool = False
+    """Whether gradients that accumulate over micro-batches are whole in every sharding stage."""
     adapter_inputs: bool = True
     """Whether adapters keep a copy of their input (dropout, cast)."""
     logit_copies: float = 1.0
@@ -109,11 +115,14 @@ PADDLENLP = Profile(
     name="PaddleNLP",
     source="paddlenlp 3.0.0b4: transformers/llama/modeling.py (LlamaRMSNorm: float32 copy of the input "
     "twice, and its 16-bit product), mistral/modeling.py:197 (activated gate kept apart); Paddle 3.3: "
-    "fleet/layers/mpu/mp_ops.py:79 (each column-parallel layer copies its input)",
+    "fleet/layers/mpu/mp_ops.py:79 (each column-parallel layer copies its input); gpt/modeling.py:369 "
+    "(softmax_mask_fuse_upper_triangle); mixtral/modeling.py:524 (a loop over experts)",
     column_copies=True,
     norm_copies=5.0,
     rope_copies=1.0,
     gated_copies=4,
+    masked_softmax=("gpt", "gpt2"),
+    experts_in_turn=True,
     adapter_inputs=False,
     logit_copies=1.0,
     loss_copies=3.0,

@@ -139,7 +139,10 @@ def gradients(model: ModelFacts, setup: Setup, number: Counts, profile: Profile)
     if profile.update_in_backward:
         matrices = 2 if model.tie_word_embeddings else 1
         return matrices * weights.embedding(model) * gradient_bytes(setup, profile) / np.asarray(setup.tensor)
-    kept = np.where(np.asarray(setup.sharding) >= 2, number.shared, number.trained)
+    whole = np.asarray(setup.sharding) < 2
+    if profile.accumulates_whole:
+        whole = np.logical_or(whole, np.asarray(setup.accumulation) > 1)
+    kept = np.where(whole, number.trained, number.shared)
     return kept * gradient_bytes(setup, profile)
 
 
