@@ -21,19 +21,19 @@ SCRIPT = Path(__file__).with_name("stand_in_stage.py")
 class StandInTable:
     def __init__(self, run: RunFolder, text: str) -> None:
         self.run = run
-        self.plan: dict[str, dict[str, Any]] = yaml.safe_load(text)["stages"]
+        self.behaviours: dict[str, dict[str, Any]] = yaml.safe_load(text)["stages"]
 
     @property
     def stages(self) -> tuple[str, ...]:
-        return tuple(self.plan)
+        return tuple(self.behaviours)
 
     def check(self) -> None:
-        if "broken" in self.plan:
+        if "broken" in self.behaviours:
             raise BadInput("The engine is not installed.", remedy="Run: steersman engines install paddlenlp")
 
     def task(self, stage: str, done: Mapping[str, Committed]) -> StageTask:
         folder = self.run.stage(stage).root
-        behaviour = dict(self.plan[stage] or {})
+        behaviour = dict(self.behaviours[stage] or {})
         expect = {
             name: behaviour.pop(name)
             for name in (
