@@ -6,7 +6,10 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from planner.facts import Facts, HardwareFacts, ModelFacts
+from planner.facts import DataFacts, Facts, HardwareFacts, ModelFacts
+from planner.language import say
+from planner.model_names import Weights
+from planner.phrases import plural
 from runtime.paths import models_folder
 
 Progress = Callable[[float, float, str, str], None]
@@ -28,13 +31,15 @@ def gather(
     where: Path,
     dev_fraction: float = 0.05,
     seed: int = 42,
+    stage: str = "sft",
     report: Report = lambda sentence: None,
     progress: Progress = lambda done, total, unit, message: None,
 ) -> Facts:
     """Return the facts for a plan.
 
     `model` and `data` are names or paths, `hardware` is a description or None for this machine, `where` is
-    the folder in which runs will be written. Reads every row of the data; fetches of the model what counting
+    the folder in which runs will be written; `stage` settles whether a name that leaves it open means chat or
+    base weights. Reads every row of the data; fetches of the model what counting
     tokens needs. Raises `BadInput` in one sentence for whatever cannot be used.
     """
     from runtime.acquire.resolve import resolve_model
@@ -44,19 +49,39 @@ def gather(
 
     resolve_data(data)  # a wrong path is said at once, and not after a download
     machine = machine_facts(hardware, where)
-    report(f"Machine: {machine.description}.")
-    model_facts = pinned(resolve_model(model), report)
-    report(f"Model: {model_facts.name}, {model_facts.parameters:,} weights ({model_facts.model_type}).")
+    report(say("Machine: {machine}.", machine=machine.description))
+    model_facts = pinned(resolve_model(model, report, preferred_weights(stage)), report)
+    report(
+        say(
+            "Model: {model}, {number:,} weights ({model_type}).",
+            model=model_facts.name,
+            number=model_facts.parameters,
+            model_type=model_facts.model_type,
+        )
+    )
     folder = tokenizer_folder(model_facts, report, progress)
     found = scan(data, folder, seed=seed, dev_fraction=dev_fraction, progress=progress)
-    facts = found.facts
-    bad = f"; {facts.unusable_rows:,} unusable, see `steersman data inspect`" if facts.unusable_rows else ""
-    report(
-        f"Data: {facts.train_rows:,} rows to train on, {facts.dev_rows:,} held out, {facts.lengths.mean:.0f} "
-        f"tokens on average{bad}."
-    )
-    gathered = Facts(model=model_facts, data=facts, hardware=machine)
+    report(data_sentence(found.facts))
+    gathered = Facts(model=model_facts, data=found.facts, hardware=machine)
     return gathered.model_copy(update={"calibration": calibration_for(gathered)})
+
+
+def preferred_weights(stage: str) -> Weights:
+    """Return which weights a name that leaves it open means: base ones for pretraining, else those that
+    chat."""
+    return "base" if stage == "pretrain" else "chat"
+
+
+def data_sentence(data: DataFacts) -> str:
+    """Return what a scan of the data found, in a sentence."""
+    unusable = say("; {rows} unusable, see `steersman data inspect`", rows=plural(data.unusable_rows, "row"))
+    return say(
+        "Data: {rows} to train on, {held_out} held out, {mean:.0f} tokens on average{unusable}.",
+        rows=plural(data.train_rows, "row"),
+        held_out=plural(data.dev_rows, "row"),
+        mean=data.lengths.mean,
+        unusable=unusable if data.unusable_rows else "",
+    )
 
 
 def machine_facts(hardware: str | None, where: Path) -> HardwareFacts:
@@ -85,7 +110,7 @@ def pinned(model: ModelFacts, report: Report) -> ModelFacts:
     try:
         commit = list_files(source).revision
     except BadInput as refused:
-        report(f"The plan names no commit of {source.id}: {refused.what}")
+        report(say("The plan names no commit of {model}: {reason}", model=source.id, reason=refused.what))
         return model
     return model.model_copy(update={"source": source.model_copy(update={"revision": commit})})
 
@@ -132,6 +157,10 @@ def hub_tokenizer(model: ModelFacts, report: Report) -> Path | None:
     except SteersmanError as error:
         with contextlib.suppress(OSError):
             folder.rmdir()
-        report(f"The tokenizer cannot be fetched, so token lengths are estimated. {error.what}")
+        report(
+            say(
+                "The tokenizer cannot be fetched, so token lengths are estimated. {reason}", reason=error.what
+            )
+        )
         return None
     return folder if (folder / "tokenizer.json").is_file() else None

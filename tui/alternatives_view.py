@@ -2,34 +2,90 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from collections.abc import Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from planner.alternatives import METHODS
 from planner.language import say
 from planner.phrases import duration, size
-from planner.plan import AlternativePlan, Plan
+from planner.plan import AlternativePlan, Forecast, Plan
 from planner.solve import show
-from tui.page import indented
+from tui.page import NARROW, indented
+
+LITTLE = 0.05
+"""Share below which memory or time count as the same."""
 
 
-def other_ways(plan: Plan, file: str) -> RenderableType | None:
-    """Return up to three other plans with their trade-offs and how to ask for each; None if there is none."""
+def other_ways(plan: Plan, file: str, console: Console) -> RenderableType | None:
+    """Return up to three other plans beside this one, with their trade-offs and how to ask for each; None if
+    there is none."""
     if not plan.alternatives:
         return None
-    return Group(*(one(number, other, file) for number, other in enumerate(plan.alternatives, 1)))
+    priced = plan.forecast.cost is not None
+    table = Table.grid(padding=(0, 2))
+    table.add_column(overflow="fold")
+    for _ in range(3 if priced else 2):
+        table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold", style="dim")
+    head = [say("training"), say("per process"), *([say("costs")] if priced else [])]
+    table.add_row("", *(Text(word, style="dim") for word in head), "")
+    table.add_row(Text(say("this plan"), style="bold"), *figures(plan.forecast, priced), "")
+    wide = console.width >= NARROW
+    for number, other in enumerate(plan.alternatives, 1):
+        title = Text.assemble(f"{number}. ", (title_of(other), "bold"))
+        table.add_row(title, *figures(other, priced), trade_off(plan, other) if wide else "")
+        if not wide:
+            table.add_row(Text(trade_off(plan, other), style="dim"))
+    return Group(indented(table), *asking(plan, file))
 
 
-def one(number: int, other: AlternativePlan, file: str) -> RenderableType:
-    """Return one alternative: what is different, its figures, the trade-off, the command that shows it."""
-    figures = [
-        say("training {time}", time=duration(other.train_seconds)),
-        say("{memory} per process", memory=size(other.peak_memory_bytes)),
-    ]
-    if other.cost is not None:
-        figures.append(say("costs {money}", money=f"{other.cost:,.2f}"))
-    title = Text.assemble(f"{number}. ", (other.title, "bold"), "  ", (", ".join(figures), "cyan"))
-    pins = " ".join(f"--set {name}={show(value)}" for name, value in other.changes.items())
-    below = [Text(other.because)]
-    if pins:
-        below.append(Text(f"steersman what-if {file} {pins}", style="dim"))
-    return Group(title, *(indented(line, below=0) for line in below))
+def figures(way: AlternativePlan | Forecast, priced: bool) -> list[str]:
+    """Return time, memory and, where there is a price, the cost of training."""
+    cells = [duration(way.train_seconds), size(way.peak_memory_bytes)]
+    if priced:
+        cells.append("-" if way.cost is None else f"{way.cost:,.2f}")
+    return cells
+
+
+def title_of(other: AlternativePlan) -> str:
+    """Return what is different, one change after another."""
+    return ", ".join(f"{name}={show(value)}" for name, value in other.changes.items())
+
+
+def trade_off(plan: Plan, other: AlternativePlan) -> str:
+    """Return what another plan gives and takes against this one, in a few words."""
+    here = plan.forecast
+    words = [*learning(plan, other)]
+    memory = other.peak_memory_bytes - here.peak_memory_bytes
+    if abs(memory) > LITTLE * here.peak_memory_bytes:
+        amount = size(abs(memory))
+        words.append(
+            say("{amount} less", amount=amount) if memory < 0 else say("{amount} more", amount=amount)
+        )
+    ratio = other.train_seconds / max(1e-9, here.train_seconds)
+    if ratio > 1 + LITTLE:
+        words.append(say("{ratio:.1f} times as long", ratio=ratio))
+    elif ratio < 1 - LITTLE:
+        words.append(say("{ratio:.1f} times as fast", ratio=1 / ratio))
+    else:
+        words.append(say("as fast"))
+    return ", ".join(words)
+
+
+def learning(plan: Plan, other: AlternativePlan) -> Iterator[str]:
+    """Yield whether another method can learn more or less, if the method is what differs."""
+    method = other.changes.get("method")
+    if method in METHODS and plan.value("method") in METHODS:
+        more = METHODS.index(str(method)) - METHODS.index(str(plan.value("method")))
+        if more:
+            yield say("can learn more") if more > 0 else say("can learn less")
+
+
+def asking(plan: Plan, file: str) -> Iterator[RenderableType]:
+    """Yield the commands that show each of the other plans beside this one."""
+    for number, other in enumerate(plan.alternatives, 1):
+        pins = " ".join(f"--set {name}={show(value)}" for name, value in other.changes.items())
+        yield Text(f"{number}. steersman what-if {file} {pins}", style="dim")

@@ -11,7 +11,9 @@ from rich.text import Text
 from planner.language import say, template
 from planner.plan import Decision, Plan
 from planner.setting_values import settings
+from planner.situation import Situation
 from planner.solve import show
+from planner.unused import unused
 from tui.page import NARROW, heading, indented, width_of
 
 SUBJECTS = {
@@ -39,11 +41,13 @@ SHARED = 3
 def decisions(plan: Plan, group: str, console: Console, *, why: bool = False) -> RenderableType:
     """Return the decisions of one subject: setting, value, reason.
 
-    Settings with the same reason, mostly those without effect here, stand together at the end.
+    Settings with the same reason, and those without effect here, stand together at the end; with `why` each
+    has its own reason.
     """
     names = [name for name, setting in settings().items() if setting.group == group]
     apart, together = ([], {}) if why else shared_reasons(plan, names)
-    alone = [name for name in names if name not in apart]
+    idle = [] if why else [name for name in names if name not in apart and is_idle(plan, name)]
+    alone = [name for name in names if name not in (*apart, *idle)]
     table = columns(alone) if console.width >= NARROW else stacked(alone)
     for name in alone:
         decision = plan.decisions[name]
@@ -56,7 +60,15 @@ def decisions(plan: Plan, group: str, console: Console, *, why: bool = False) ->
     rest = [
         Text.assemble((listed(plan, those), "cyan"), "  ", because) for because, those in together.items()
     ]
+    if idle:
+        rest.append(Text(say("Without effect here: {names}", names=", ".join(idle)), style="dim"))
     return indented(Group(*([table] if alone else []), *rest))
+
+
+def is_idle(plan: Plan, name: str) -> bool:
+    """Return whether a setting has no effect beside the others, and the person did not fix it."""
+    situation = Situation(plan.facts, plan.wishes, dict(plan.decisions))
+    return plan.decisions[name].rule not in FIXED and bool(unused(situation, name))
 
 
 def columns(names: list[str]) -> Table:

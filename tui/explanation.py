@@ -16,9 +16,9 @@ from planner.plan import Plan
 from planner.setting_values import settings
 from planner.settings import GROUPS
 from tui.decision_view import SUBJECTS, decisions, in_full
-from tui.forecast_view import PARTS, assumptions, memory, needs, said
-from tui.page import heading, indented, rows
-from tui.plan_figures import cost, total_time, training_time, units
+from tui.forecast_view import PARTS, assumptions, memory, memory_reasons, needs, said
+from tui.page import NARROW, heading, indented, rows
+from tui.plan_figures import cost, on_devices, total_time, training_time, units, whole_cost
 
 FORECASTS = {
     "memory": template("Memory"),
@@ -118,6 +118,8 @@ def forecast(plan: Plan, topic: str, console: Console) -> Iterator[RenderableTyp
     yield heading(say(FORECASTS[topic]))
     if topic == "memory":
         yield indented(memory(plan, console))
+        if console.width < NARROW:
+            yield indented(memory_reasons(plan))
     elif topic == "time":
         yield indented(needs(plan))
     else:
@@ -126,20 +128,34 @@ def forecast(plan: Plan, topic: str, console: Console) -> Iterator[RenderableTyp
 
 def cost_sentence(plan: Plan) -> str:
     """Return how the cost comes about, or how to get one."""
-    money = cost(plan)
-    if money is None:
+    training, whole = cost(plan), whole_cost(plan)
+    if training is None or whole is None:
         return join(
             (
                 say("No price was given."),
                 say("Plan with --cost-per-hour, or ask: steersman what-if PLAN --cost-per-hour 2.5"),
             )
         )
-    return say(
-        "{span} of training x {units} x {price:g} per hour = {money}.",
-        span=training_time(plan).seconds(),
-        units=plural(units(plan), "device"),
-        price=plan.wishes.cost_per_device_hour,
-        money=money.money(),
+    paid = {
+        "units": plural(units(plan), "device" if on_devices(plan) else "machine"),
+        "price": plan.wishes.cost_per_device_hour,
+    }
+    return join(
+        (
+            say(
+                "{span} of training x {units} x {price:g} per hour = {money}.",
+                span=training_time(plan).seconds(),
+                money=training.money(),
+                **paid,
+            ),
+            say(
+                "If the whole run is paid, downloads included: {span} x {units} x {price:g} per hour = "
+                "{money}.",
+                span=total_time(plan).seconds(),
+                money=whole.money(),
+                **paid,
+            ),
+        )
     )
 
 
@@ -164,5 +180,9 @@ def forecast_data(plan: Plan, topic: str) -> dict[str, Any]:
         training, total = training_time(plan), total_time(plan)
         spans = {"train_seconds": list(training), "total_seconds": list(total)}
         return spans | {name: ahead[name] for name in ("stage_seconds", "step_seconds", "tokens_per_second")}
-    money = cost(plan)
-    return {"cost": list(money) if money else None, "per_device_hour": plan.wishes.cost_per_device_hour}
+    money, whole = cost(plan), whole_cost(plan)
+    return {
+        "cost": list(money) if money else None,
+        "whole_cost": list(whole) if whole else None,
+        "per_device_hour": plan.wishes.cost_per_device_hour,
+    }

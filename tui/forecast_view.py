@@ -8,9 +8,19 @@ from rich.text import Text
 
 from planner.language import say, template
 from planner.phrases import count, duration, plural, size
-from planner.plan import Plan
-from tui.page import NARROW, bar, bullets, glyphs, rows, width_of
-from tui.plan_figures import cost, on_devices, share_used, total_time, training_time, units, usable_bytes
+from planner.plan import MemoryPart, Plan
+from tui.page import NARROW, Glyphs, bar, bullets, glyphs, rows, width_of
+from tui.plan_figures import (
+    cost,
+    on_devices,
+    share_used,
+    total_time,
+    training_time,
+    trains,
+    units,
+    usable_bytes,
+    whole_cost,
+)
 
 PARTS = {
     "weights": template("weights"),
@@ -27,6 +37,9 @@ PARTS = {
     "overhead": template("overhead"),
 }
 """Part of the memory forecast -> its word."""
+
+WIDE = 140
+"""Columns from which the bars are longer."""
 
 STYLES = ("cyan", "bright_blue", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "red")
 
@@ -47,32 +60,59 @@ STAGES = {
 
 
 def memory(plan: Plan, console: Console) -> RenderableType:
-    """Return peak memory of one process: all of it against the card, and part by part where it lies."""
-    shapes = glyphs(console)
+    """Return peak memory of one process: all of it against the card, and part by part where it lies.
+
+    A narrow terminal has no room for the formulas; `memory_reasons` lists them.
+    """
+    shapes, wide = glyphs(console), bar_width(console)
     limit = max(plan.forecast.memory_limit_bytes, plan.forecast.peak_memory_bytes)
-    shown = [(name, part) for name, part in plan.forecast.memory_parts.items() if part.bytes]
-    names = [said(PARTS, name) for name, _ in shown]
-    wide = 40 if console.width >= NARROW else 24
+    shown = shown_parts(plan)
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="cyan", width=width_of([*names, say("all")]), no_wrap=True)
+    table.add_column(style="cyan", width=width_of([*(name for name, _ in shown), say("all")]), no_wrap=True)
     table.add_column(width=wide, no_wrap=True)
     table.add_column(justify="right", width=8, no_wrap=True)
     table.add_column(style="dim", overflow="fold", ratio=1)
+    usage = say("{share:.0%} of what may be used (up to {limit})", share=share_used(plan), limit=shapes.limit)
+    if console.width < NARROW:
+        usage = f"{share_used(plan):.0%} {shapes.limit}"
+    peak = plan.forecast.peak_memory_bytes
+    table.add_row(Text(say("all"), style="bold"), whole_bar(plan, shapes, wide), size(peak), usage)
+    reached = 0.0
+    for index, (name, part) in enumerate(shown):
+        style = STYLES[index % len(STYLES)]
+        piece = bar(reached / limit, (reached + part.bytes) / limit, wide, shapes, style)
+        table.add_row(name, piece, size(part.bytes), part.because if console.width >= NARROW else "")
+        reached += part.bytes
+    return Group(memory_title(plan), table)
+
+
+def bar_width(console: Console) -> int:
+    """Return the cells of a bar: what names, sizes and, on a wide terminal, the formulas leave."""
+    if console.width < NARROW:
+        return min(48, max(16, console.width - 36))
+    return 40 if console.width < WIDE else 64
+
+
+def whole_bar(plan: Plan, shapes: Glyphs, wide: int) -> Text:
+    """Return the bar of all parts together, with a mark where the usable memory ends."""
+    limit = max(plan.forecast.memory_limit_bytes, plan.forecast.peak_memory_bytes)
     peak, usable = plan.forecast.peak_memory_bytes, usable_bytes(plan)
     whole = bar(0, peak / limit, wide, shapes, "bold")
     border = min(wide - 1, int(usable / limit * wide))
-    if peak < usable:
-        whole = whole[:border] + Text(shapes.limit, style="bold") + whole[border + 1 :]
-    usage = say("{share:.0%} of what may be used (up to {limit})", share=share_used(plan), limit=shapes.limit)
-    table.add_row(Text(say("all"), style="bold"), whole, size(peak), usage)
-    reached = 0.0
-    for index, ((_, part), name) in enumerate(zip(shown, names, strict=True)):
-        piece = bar(
-            reached / limit, (reached + part.bytes) / limit, wide, shapes, STYLES[index % len(STYLES)]
-        )
-        table.add_row(name, piece, size(part.bytes), part.because)
-        reached += part.bytes
-    return Group(memory_title(plan), table)
+    if peak >= usable:
+        return whole
+    return whole[:border] + Text(shapes.limit, style="bold") + whole[border + 1 :]
+
+
+def shown_parts(plan: Plan) -> list[tuple[str, MemoryPart]]:
+    """Return the parts that take memory, with their words."""
+    parts = plan.forecast.memory_parts.items()
+    return [(said(PARTS, name), part) for name, part in parts if part.bytes]
+
+
+def memory_reasons(plan: Plan) -> RenderableType:
+    """Return the formula of each part, as labelled rows."""
+    return rows((name, part.because) for name, part in shown_parts(plan))
 
 
 def memory_title(plan: Plan) -> Text:
@@ -99,7 +139,7 @@ def needs(plan: Plan) -> RenderableType:
     ahead = plan.forecast
     steps = int(str(plan.value("max_steps")))
     training = say(
-        "{span} of training: {tokens} tokens/s, {step} per step, {steps}",
+        "{span}: {tokens} tokens/s, {step} per step, {steps}",
         span=training_time(plan).seconds(),
         tokens=count(ahead.tokens_per_second),
         step=short(ahead.step_seconds),
@@ -107,7 +147,7 @@ def needs(plan: Plan) -> RenderableType:
     )
     return rows(
         (
-            (say("Time"), training),
+            (say("Training"), training if trains(plan) else ""),
             (
                 say("Whole run"),
                 say("{span}: {stages}", span=total_time(plan).seconds(), stages=stage_times(plan)),
@@ -134,15 +174,22 @@ def stage_times(plan: Plan) -> str:
 
 
 def price(plan: Plan) -> str:
-    """Return what training costs at the price that was given."""
-    money = cost(plan)
-    if money is None:
+    """Return what training costs at the price that was given, and what the whole run does."""
+    training, whole = cost(plan), whole_cost(plan)
+    if training is None or whole is None:
         return ""
-    return say(
-        "{money} for training, at {price:g} x {units} per hour",
-        money=money.money(),
+    hourly = say(
+        "at {price:g} x {units} per hour",
         price=plan.wishes.cost_per_device_hour,
         units=plural(units(plan), "device" if on_devices(plan) else "machine"),
+    )
+    if not trains(plan):
+        return say("{whole} for the whole run, {hourly}", whole=whole.money(), hourly=hourly)
+    return say(
+        "{training} for training, {whole} if the whole run is paid, {hourly}",
+        training=training.money(),
+        whole=whole.money(),
+        hourly=hourly,
     )
 
 

@@ -58,11 +58,28 @@ def total_time(plan: Plan) -> Span:
 
 def cost(plan: Plan) -> Span | None:
     """Return the range of money for training; None when no price was given."""
+    return priced(plan, training_time(plan))
+
+
+def whole_cost(plan: Plan) -> Span | None:
+    """Return the range of money for all stages, downloads included, if everything is paid for meanwhile."""
+    return priced(plan, total_time(plan))
+
+
+def priced(plan: Plan, span: Span) -> Span | None:
+    """Return what a range of seconds costs on all devices (or machines); None when no price was given."""
     price = plan.wishes.cost_per_device_hour
     if price is None:
         return None
     each = price * units(plan) / 3600
-    return Span(*(seconds * each for seconds in training_time(plan)))
+    return Span(*(seconds * each for seconds in span))
+
+
+def trains(plan: Plan) -> bool:
+    """Return whether anything is trained; exporting and quantising train nothing."""
+    from planner.unused import WITHOUT_TRAINING
+
+    return plan.wishes.stage not in WITHOUT_TRAINING
 
 
 def share_used(plan: Plan) -> float:

@@ -4,12 +4,14 @@ there is."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from planner.facts import DataFacts, HardwareFacts, ModelFacts
-from planner.language import join, say, template
+from planner.language import say, template
+from planner.methods import runnable
 from planner.phrases import count, parameters, plural, size
 from planner.plan import Plan
 from planner.settings import GROUPS
@@ -18,7 +20,7 @@ from tui.alternatives_view import other_ways
 from tui.decision_view import FIXED, SUBJECTS, decisions
 from tui.forecast_view import assumptions, memory, needs
 from tui.page import heading, indented, rows
-from tui.plan_figures import cost, total_time
+from tui.plan_figures import Span, cost, total_time, training_time, trains, whole_cost
 
 TASKS = {
     "pretrain": template("Continue the pretraining of {model} on {rows}, method {method}."),
@@ -54,32 +56,54 @@ def print_plan(plan: Plan, console: Console, *, why: bool = False, file: str | N
     if any(decision.rule in FIXED for decision in plan.decisions.values()):
         parts.append(Text(say("* fixed by you"), style="dim"))
     console.print(indented(Group(*parts)))
-    others = other_ways(plan, file or UNSAVED)
+    others = other_ways(plan, file or UNSAVED, console)
     if others is not None:
         console.print(heading(say("Other ways")))
         console.print(indented(others))
     console.print(heading(say("Next")))
-    console.print(indented(rows(next_steps(file)), below=0), soft_wrap=True)
+    console.print(indented(rows(next_steps(plan, file)), below=0), soft_wrap=True)
 
 
 def headline(plan: Plan) -> RenderableType:
-    """Return the plan's name and, in two sentences, what is to be done and what it takes."""
+    """Return the plan's name and, in three sentences, what is to be done and what it takes."""
     data = plan.facts.data
     task = say(
         TASKS[plan.wishes.stage],
-        model=f"{plan.facts.model.name} ({parameters(plan.facts.model.parameters)})",
+        model=f"{short_name(plan.facts.model)} ({parameters(plan.facts.model.parameters)})",
         method=plan.value("method"),
         rows=plural(data.train_rows, "row"),
     )
-    money = cost(plan)
-    takes = say(
-        "It takes {span} on {machine}, {memory} of memory per process{price}.",
+    lines = [indented(Text(sentence), below=0) for sentence in (task, *takes(plan))]
+    return Group(Text(plan.name, style="bold"), *lines, Text())
+
+
+def short_name(model: ModelFacts) -> str:
+    """Return the model's name; of a local folder its last part."""
+    return Path(model.name).name if model.source.kind == "local" else model.name
+
+
+def takes(plan: Plan) -> Iterator[str]:
+    """Yield what it takes: training alone, as that is what plans differ in, then everything around it."""
+    where = {
+        "machine": plan.facts.hardware.description,
+        "memory": size(plan.forecast.peak_memory_bytes),
+    }
+    if not trains(plan):
+        words = template("It takes {span} on {machine}, {memory} of memory per process{price}.")
+        yield say(words, span=total_time(plan).seconds(), price=and_costs(whole_cost(plan)), **where)
+        return
+    words = template("Training takes {span} on {machine}, {memory} of memory per process{price}.")
+    yield say(words, span=training_time(plan).seconds(), price=and_costs(cost(plan)), **where)
+    yield say(
+        "The whole run, from download to tested model, takes {span}{price}.",
         span=total_time(plan).seconds(),
-        machine=plan.facts.hardware.description,
-        memory=size(plan.forecast.peak_memory_bytes),
-        price=say(", and costs {money}", money=money.money()) if money else "",
+        price=and_costs(whole_cost(plan)),
     )
-    return Group(Text(plan.name, style="bold"), indented(Text(join((task, takes)))))
+
+
+def and_costs(money: Span | None) -> str:
+    """Return the end of a sentence that names a price; empty without one."""
+    return say(", and costs {money}", money=money.money()) if money else ""
 
 
 def facts(plan: Plan) -> RenderableType:
@@ -153,11 +177,16 @@ def wishes_words(wishes: Wishes) -> str:
     return ", ".join(words)
 
 
-def next_steps(file: str | None) -> Iterator[tuple[str, str | Text]]:
+def next_steps(plan: Plan, file: str | None) -> Iterator[tuple[str, str | Text]]:
     """Yield commands that a person may want next."""
     name = file or UNSAVED
     if file is None:
         yield say("Keep it"), say("add -o {file} to the command", file=name)
-    yield say("Ask why"), f"steersman explain {name} learning_rate"
+    yield say("Ask why"), f"steersman explain {name} {'learning_rate' if trains(plan) else 'engine'}"
     yield say("Ask what if"), f"steersman what-if {name} --goal quality"
-    yield say("Run it"), f"steersman run {name}"
+    reason = runnable(plan)
+    if reason:
+        yield say("Render it"), f"steersman render {name} -o folder"
+        yield "", reason
+    else:
+        yield say("Run it"), f"steersman run {name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,7 +113,35 @@ def test_wishes_reach_the_plan(tiny_hf_model: Path, chats: Path, capsys: pytest.
     assert plan["wishes"]["context_length"] == 128
     assert plan["wishes"]["pins"] == {"engine": "paddlenlp"}
     assert run(*base, *wishes) == 0
-    assert "at 2.5 x 2 devices per hour" in capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
+    assert "at 2.5 x 2 devices per hour" in out
+    assert "if the whole run is paid" in out
+    assert re.search(r"Training takes .* and costs .* The whole run, .* and costs", out)
+
+
+def test_a_name_means_base_weights_for_pretraining_and_chat_weights_otherwise(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.gather.pinned", lambda model, report: model)
+    size = ("--data-rows", 3_000, "--data-tokens", 300, "--hardware", "4090", "--json")
+    for stage, name in (("pretrain", "qwen2.5-0.5b-base"), ("sft", "qwen2.5-0.5b-instruct")):
+        assert run("plan", "--model", "qwen2.5 0.5b", *size, "--stage", stage) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out)["facts"]["model"]["name"] == name
+        assert name in err
+
+
+@pytest.mark.parametrize("stage", ["quantise", "export", "dpo"])
+def test_a_plan_that_is_not_run_here_says_how_it_is_rendered(
+    stage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.gather.pinned", lambda model, report: model)
+    size = ("--data-rows", 3_000, "--data-tokens", 300, "--hardware", "A100-80G", "--stage", stage)
+    assert run("plan", "--model", "qwen2.5-0.5b-instruct", *size) == 0
+    out = capsys.readouterr().out
+    assert "steersman render plan.yaml -o folder" in out
+    assert "steersman run plan.yaml" not in out
+    assert ("Training takes" in out) == (stage == "dpo")
 
 
 @pytest.mark.parametrize("way", ["option", "group", "locale"])

@@ -92,9 +92,10 @@ def named_model(model: str | None, text: str, config: Path) -> ModelFacts | None
     """Return the facts of the model that the person names, or of the folder that the config names."""
     from planner.audit.reading import read
     from runtime.acquire.resolve import resolve_model
+    from tui.commands.plan import report
 
     if model is not None:
-        return resolve_model(model)
+        return resolve_model(model, report)
     asked = str(read(text).values.get("model_name_or_path") or "")
     for folder in (Path(asked), config.parent / asked):
         if asked and (folder / "config.json").is_file():

@@ -100,8 +100,9 @@ def model_folder(model: str) -> Path:
     from runtime.acquire.fetch import acquire
     from runtime.acquire.resolve import resolve_model
     from runtime.paths import models_folder
+    from tui.commands.plan import report
 
-    facts = resolve_model(model)
+    facts = resolve_model(model, report)
     with ProgressLine(model) as progress:
         return acquire(facts.source, models_folder(), progress)
 

@@ -154,6 +154,7 @@ def gathered(
             where=where,
             dev_fraction=dev_fraction,
             seed=int(str(wishes.pins.get("seed", 42))),
+            stage=wishes.stage,
             report=report,
             progress=progress,
         )
@@ -167,11 +168,15 @@ def described(
     from planner.facts import Facts
     from runtime.acquire.resolve import resolve_model
     from runtime.calibration import calibration_for
-    from runtime.gather import machine_facts, pinned
+    from runtime.gather import machine_facts, pinned, preferred_weights
 
     data = parse(rows, tokens, stage, dev_fraction)
     machine = machine_facts(hardware, where)
-    facts = Facts(model=pinned(resolve_model(model), report), data=data, hardware=machine)
+    facts = Facts(
+        model=pinned(resolve_model(model, report, preferred_weights(stage)), report),
+        data=data,
+        hardware=machine,
+    )
     return facts.model_copy(update={"calibration": calibration_for(facts)})
 
 

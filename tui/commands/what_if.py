@@ -63,7 +63,7 @@ def command(
     plan = in_language(read_plan(plan_file))
     wishes = changed_wishes(plan, options, release)
     refuse_overwrite(output, force)
-    facts = changed_facts(plan, model, hardware, output)
+    facts = changed_facts(plan, wishes, model, hardware, output)
     refuse_no_change(plan, facts, wishes)
     other = make_plan(facts, wishes)
     names = [say("now"), say("what if")]
@@ -95,7 +95,9 @@ def changed_wishes(plan: Plan, options: dict[str, Any], release: tuple[str, ...]
     return Wishes.model_validate({**plan.wishes.model_dump(), **given, "pins": kept | pins})
 
 
-def changed_facts(plan: Plan, model: str | None, hardware: str | None, output: Path | None) -> Facts:
+def changed_facts(
+    plan: Plan, wishes: Wishes, model: str | None, hardware: str | None, output: Path | None
+) -> Facts:
     """Return the plan's facts with another model or machine.
 
     Token lengths stay those of the plan: another model's tokenizer may count somewhat otherwise, which is
@@ -104,7 +106,7 @@ def changed_facts(plan: Plan, model: str | None, hardware: str | None, output: P
     from planner.language import say
     from runtime.acquire.resolve import resolve_model
     from runtime.calibration import calibration_for
-    from runtime.gather import machine_facts, pinned
+    from runtime.gather import machine_facts, pinned, preferred_weights
     from tui.commands.plan import report
 
     changes: dict[str, Any] = {}
@@ -112,7 +114,7 @@ def changed_facts(plan: Plan, model: str | None, hardware: str | None, output: P
         where = output.resolve().parent if output else Path.cwd()
         changes["hardware"] = machine_facts(None if hardware == "here" else hardware, where)
     if model is not None:
-        changes["model"] = pinned(resolve_model(model), report)
+        changes["model"] = pinned(resolve_model(model, report, preferred_weights(wishes.stage)), report)
         if changes["model"].model_type != plan.facts.model.model_type:
             lengths = plan.facts.data.lengths.model_copy(update={"counted": False})
             changes["data"] = plan.facts.data.model_copy(update={"lengths": lengths})
