@@ -76,7 +76,11 @@ class Question:
     """Whether it is asked at all: False when it is known, detected or without effect."""
     needs: tuple[str, ...] = ()
     """Questions whose changed answer reopens this one."""
+    title: str = ""
+    """Short name beside its answer, as a template: `say(question.title)`."""
+    price: Callable[[Known], tuple[Choice, ...]] | None = None
+    """The choices with figures, and those that cannot be had disabled; it may take a second or two."""
     free_text: str = ""
-    """Example of what can be typed; empty where only choices are taken."""
+    """Example of what can be typed, as a template; empty where only choices are taken."""
     completes: Literal["", "model", "path", "hardware"] = ""
     """What free text is completed from."""

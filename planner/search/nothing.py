@@ -46,6 +46,10 @@ class DoesNotFit(NothingFeasible):
     """Nothing fits; `changes` are the smallest ones after which it would."""
 
     changes: tuple[Change, ...] = ()
+    peak: int = 0
+    """Bytes that the leanest way needs per device, or per process of a machine without one."""
+    limit: int = 0
+    """Bytes that there are."""
 
 
 def nothing_fits(s: Situation, grids: list[Predicted], attempt: Attempt) -> NothingFeasible:
@@ -87,7 +91,7 @@ def nothing_fits(s: Situation, grids: list[Predicted], attempt: Attempt) -> Noth
         )
         least = say("Use a machine with at least {needed} of memory.", needed=needed)
     refusal = DoesNotFit(sentence, why=why, remedy=listed(changes) or least)
-    refusal.changes = changes
+    refusal.changes, refusal.peak, refusal.limit = changes, peak, int(grid.limit[index])
     return refusal
 
 

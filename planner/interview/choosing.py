@@ -1,0 +1,44 @@
+"""Which choice a line means, and what taking one answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from planner.errors import BadInput
+from planner.interview.question import Answer, Choice
+from planner.language import say
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+"""Keys of the choices, in their order."""
+
+
+def pick(text: str, choices: Sequence[Choice]) -> Choice | None:
+    """Return the choice that a letter, label or value names; None if the line is something else."""
+    word = text.strip().casefold()
+    letter = word.strip("().[]:")
+    if len(letter) == 1 and letter in LETTERS:
+        index = LETTERS.index(letter)
+        if index < len(choices):
+            return choices[index]
+        raise BadInput(
+            say(
+                "There is no choice {letter}; the last is {last}.",
+                letter=letter,
+                last=LETTERS[len(choices) - 1],
+            )
+            if choices
+            else say("There are no choices here; type an answer.")
+        )
+    for choice in choices:
+        if word in (choice.label.casefold(), str(choice.value).casefold()):
+            return choice
+    return None
+
+
+def chosen(choice: Choice) -> Answer:
+    """Return a choice as an answer; raises `BadInput` with the reason if it cannot be taken."""
+    if choice.disabled:
+        raise BadInput(
+            say("{choice} cannot be chosen: {reason}", choice=choice.label, reason=choice.disabled)
+        )
+    return Answer(choice.value, choice.label, "typed")
