@@ -202,11 +202,15 @@ def offload_choices(s: Situation, kind: Kind) -> tuple[bool, ...]:
 
 
 def sharding_choices(s: Situation) -> tuple[tuple[int, int], ...]:
-    """Return (stage, degree) pairs: nothing, or over all replicas, or stage 1 over those of one node."""
+    """Return (stage, degree) pairs: nothing, or over all replicas, or stage 1 over those of one node.
+
+    Stage 3 only where it is fixed: saving and reloading under it is unreliable (PaddleNLP#4809, #6860;
+    upstream's docs call it temporarily unavailable).
+    """
     stage, degree = s.pin("sharding"), s.pinned_whole("sharding_parallel_degree")
-    stages = (STAGES.index(str(stage)),) if stage is not None else (0, 1, 2, 3)
+    stages = (STAGES.index(str(stage)),) if stage is not None else (0, 1, 2)
     if degree is not None:
-        fixed = stages if stage is not None or degree == 1 else (1, 2, 3)
+        fixed = stages if stage is not None or degree == 1 else (1, 2)
         return tuple((number, degree) for number in fixed)
     free: list[tuple[int, int]] = []
     for number in stages:

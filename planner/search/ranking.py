@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from planner import memory, speed
+from planner import memory
 from planner.language import say
-from planner.pace import cluster, speed_ratio
-from planner.phrases import size
+from planner.phrases import plural, size
 from planner.plan import MemoryPart
 from planner.search.axes import Dropped
 from planner.search.base import HEADROOM, held, memory_limits, profile_of
+from planner.search.epoch import epoch, full, most_sequences
 from planner.search.kinds import Kind
 from planner.setup import Setup
 from planner.situation import Situation
-from planner.workload import sequence_tokens
+from planner.workload import kept_tokens
 
 Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -34,16 +34,16 @@ MARGIN = {
     "offload": 0.010,
     "micro_batch": 0.002,
 }
-"""What each doubling of a split (each stage, each switch) must win in time to be preferred over a simpler
-way: a few percent in all, less than the forecast's own error. A judgement; `burden` adds them up."""
-
-STAGE3_MARGIN = 0.5
-"""The same for stage 3, under which saving and reloading is unreliable in this version: it must win by
-half."""
+"""How much simpler a way is without each doubling of a split (each stage, each switch), as a share of time. A
+judgement; `burden` adds them up."""
 
 PIPELINE_MARGIN = 0.04
-"""What a pipeline must win besides: it has failed on several models in this version (PaddleNLP#8579,
-#6863)."""
+"""The same for any pipeline: it has failed on several models in this version (PaddleNLP#8579, #6863)."""
+
+TIE = 1.025
+"""Ways at most this much slower than the fastest count as equally fast, far less than the forecast's own
+error; among them the simplest is taken. So a simpler way never costs more than this, and more memory never
+makes a plan slower by more."""
 
 PEAK_STEP = 0.10
 """Goal memory: peaks within a tenth of each other count as equal, and the faster way is taken."""
@@ -62,7 +62,7 @@ class Candidate:
     seconds: float
     """Of one optimizer step."""
     tokens_per_second: float
-    """Over all processes, padding included."""
+    """Over all processes, padding not counted."""
     fits: bool
     reason: str
 
@@ -96,37 +96,70 @@ class Predicted:
     peak: Numbers
     limit: Numbers
     seconds: Numbers
+    """Of one optimizer step."""
     tokens_per_second: Numbers
-    score: Numbers
-    """What is minimised among those that fit."""
+    """Over all processes, padding not counted."""
+    time: Numbers
+    """Of one pass over the data: what is minimised."""
+    burden: Numbers
+    per_step: Numbers
+    """Sequences of a step over all replicas."""
+    tier: Numbers
+    """Lower goes before everything else: goal memory sorts by peaks."""
     fits: Mask = field(repr=False)
+    few: Mask = field(repr=False)
+    """Where a step sees no more sequences than it should."""
 
     def best(self, where: Mask | None = None) -> int | None:
         """Return the index of the best way that fits, else of the leanest; None where there is none."""
         allowed = np.ones_like(self.fits) if where is None else where
-        for mask, key in ((allowed & self.fits, self.score), (allowed, self.peak)):
-            if mask.any():
-                return int(np.argmin(np.where(mask, key, np.inf)))
-        return None
+        fitting = allowed & self.fits
+        if (fitting & self.few).any():
+            return self.simplest_of_fastest(fitting & self.few)
+        if fitting.any():
+            return self.simplest_of_fastest(self.fewest(fitting))
+        return int(np.argmin(np.where(allowed, self.peak, np.inf))) if allowed.any() else None
+
+    def fewest(self, mask: Mask) -> Mask:
+        """Return the ways of a mask with the fewest sequences per step."""
+        found: Mask = mask & (self.per_step == self.per_step[mask].min())
+        return found
+
+    def simplest_of_fastest(self, mask: Mask) -> int:
+        """Return the way of least time and burden among those of a mask that are about as fast as the
+        fastest."""
+        first = mask & (self.tier == self.tier[mask].min())
+        tied = first & (self.time <= TIE * self.time[first].min())
+        return int(np.argmin(np.where(tied, self.time * (1 + self.burden), np.inf)))
+
+    def score(self, index: int) -> tuple[float, float]:
+        """Return what orders ways of different grids."""
+        return float(self.tier[index]), float(self.time[index] * (1 + self.burden[index]))
 
 
 def predict(s: Situation, kind: Kind, grid: Setup, room: float) -> Predicted:
-    """Return the forecasts of every way of a grid, at once.
-
-    A step of more than `room` sequences leaves too few steps: what is beyond counts by its square root, as a
-    batch beyond the gradient's noise scale does (arXiv:1812.06162). Processors have few processes anyway.
-    """
+    """Return the forecasts of every way of a grid, at once; a step should see about `room` sequences at
+    most, except on processors, which are few anyway."""
     number = grid.size
-    peak = _full(memory.peak_bytes(s.model, held(grid), s.device, profile_of(s)), number) * memory_ratio(s)
-    limit = _full(memory_limits(s, grid.processes), number)
-    machines = cluster(s)
-    seconds = _full(speed.step_seconds(s.model, grid, machines), number) / speed_ratio(s)
-    per_step = _full(grid.micro_batch * grid.accumulation * grid.replicas, number)
-    rate = per_step * grid.sequence_length / seconds
-    worth = np.where((per_step > room) & s.on_gpu, np.sqrt(per_step * room), per_step)
-    time = seconds / worth * padding(s, grid) * (1 + burden(s, grid))
-    score = np.floor(np.log(peak) / np.log(1 + PEAK_STEP)) * 1e6 + time if s.wishes.goal == "memory" else time
-    return Predicted(kind, grid, peak, limit, seconds, rate, score, peak <= HEADROOM * limit)
+    peak = full(memory.peak_bytes(s.model, held(grid), s.device, profile_of(s)), number) * memory_ratio(s)
+    limit = full(memory_limits(s, grid.processes), number)
+    found, weighed = epoch(s, grid), burden(s, grid)
+    most = most_sequences(found, room, weighed) if s.on_gpu else np.inf
+    by_peak = s.wishes.goal == "memory"
+    return Predicted(
+        kind=kind,
+        grid=grid,
+        peak=peak,
+        limit=limit,
+        seconds=found.step_seconds,
+        tokens_per_second=kept_tokens(s.data, grid.sequence_length) / found.seconds,
+        time=found.seconds,
+        burden=weighed,
+        per_step=found.sequences_per_step,
+        tier=np.floor(np.log(peak) / np.log(1 + PEAK_STEP)) if by_peak else np.zeros(number),
+        fits=peak <= HEADROOM * limit,
+        few=found.sequences_per_step <= most,
+    )
 
 
 def fitting(s: Situation, grid: Setup) -> bool:
@@ -140,14 +173,6 @@ def memory_ratio(s: Situation) -> float:
     return s.facts.calibration.memory_ratio if s.facts.calibration else 1.0
 
 
-def padding(s: Situation, grid: Setup) -> Numbers:
-    """Return the tokens that a sequence costs, relative to one row alone: rows in a batch are padded to the
-    longest of them."""
-    packed = bool(s.known("zero_padding", True))
-    alone, together = (sequence_tokens(s.data, grid.sequence_length, packed, number) for number in (1, 2))
-    return np.where(np.asarray(grid.micro_batch) == 1, 1.0, together / alone)
-
-
 def burden(s: Situation, grid: Setup) -> Numbers:
     """Return the share of time that a way must win over the simplest one to be preferred."""
     total: Numbers = np.zeros(grid.size)
@@ -158,7 +183,6 @@ def burden(s: Situation, grid: Setup) -> Numbers:
     total = total + sign * MARGIN["micro_batch"] * np.log2(np.asarray(grid.micro_batch))
     total = total + MARGIN["sharding"] * np.asarray(grid.sharding)
     total = total + PIPELINE_MARGIN * (np.asarray(grid.pipeline) > 1)
-    total = total + STAGE3_MARGIN * (np.asarray(grid.sharding) == 3)
     total = total + MARGIN["recompute"] * (np.asarray(grid.recompute) > 0)
     return total + MARGIN["offload"] * np.asarray(grid.offload)
 
@@ -169,7 +193,7 @@ def choose(grids: list[Predicted]) -> tuple[Predicted, int] | None:
              for index in [one.best()] if index is not None]  # fmt: skip
     if not ready:
         return None
-    return min(ready, key=lambda found: (found[0].kind.order or 0, float(found[0].score[found[1]])))
+    return min(ready, key=lambda found: (found[0].kind.order or 0, found[0].score(found[1])))
 
 
 def leanest(grids: list[Predicted]) -> tuple[Predicted, int]:
@@ -235,6 +259,12 @@ def reason(s: Situation, grid: Predicted, index: int, chosen: tuple[Predicted, i
     if not grid.fits[index]:
         usable = size(HEADROOM * grid.limit[index])
         return say("Needs {peak}, and {usable} may be used.", peak=peak, usable=usable)
+    if not grid.few[index] and best.few[chosen[1]]:
+        return say(
+            "Fits with {peak}, but a step would see {sequences}, too many for the data.",
+            peak=peak,
+            sequences=plural(int(grid.per_step[index]), "sequence"),
+        )
     share = float(best.tokens_per_second[chosen[1]] / grid.tokens_per_second[index] - 1)
     if share > 0.02:
         return say("Fits with {peak}, and is {share:.0%} slower.", peak=peak, share=share)
@@ -245,9 +275,5 @@ def reason(s: Situation, grid: Predicted, index: int, chosen: tuple[Predicted, i
     if share > -0.02:
         return say("Fits with {peak}, and is no faster.", peak=peak)
     return say(
-        "Fits with {peak} and is {share:.0%} faster, too little for another split.", peak=peak, share=-share
+        "Fits with {peak} and is {share:.1%} faster, too little to be less simple.", peak=peak, share=-share
     )
-
-
-def _full(value: object, number: int) -> Numbers:
-    return np.broadcast_to(np.asarray(value, dtype=np.float64), (number,))

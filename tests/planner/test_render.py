@@ -106,10 +106,13 @@ def test_nothing_is_null_and_nothing_is_off_by_name() -> None:
         plan(),
         plan(method="full"),
         plan("qwen2.5-7b-instruct", SHORT, "8x A100-80G", method="full"),
+        plan("qwen2.5-7b-instruct", SHORT, "8x A100-80G", sharding="none"),
     ):
         written = config(made)
         assert None not in written.values()
-        assert written.get("sharding", "stage2") == "stage2"
+        off = [name for name, decision in made.decisions.items() if decision.value in ("none", "")]
+        assert off and not [name for name in off if name in written]
+        assert written.get("sharding", "none") == made.value("sharding")
         assert ("lora" in written) == (made.value("method") == "lora")
 
 
