@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from planner.errors import ExitCode
+from planner.language import say, template
+
+if TYPE_CHECKING:
+    from runtime.health import Finding
 
 MARKS = {
-    "ok": ("ok", "green"),
-    "note": ("note", "blue"),
-    "warning": ("warning", "yellow"),
-    "problem": ("FIX", "red"),
+    "ok": (template("ok"), "green"),
+    "note": (template("note"), "blue"),
+    "warning": (template("warning"), "yellow"),
+    "problem": (template("FIX"), "red"),
 }
+
+SUBJECTS = {
+    "machine": template("machine"),
+    "device": template("device"),
+    "processor": template("processor"),
+    "probe": template("probe"),
+    "build": template("build"),
+    "memory": template("memory"),
+    "disk": template("disk"),
+    "engine": template("engine"),
+    "login": template("login"),
+    "terminal": template("terminal"),
+}
+"""What was looked at -> its word; what is missing here is a name, such as Python."""
+
+MARK_CELLS, SUBJECT_CELLS = 9, 11
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,7 +43,8 @@ MARKS = {
 def command(ctx: click.Context, as_json: bool) -> None:
     """Check this machine: processor, GPU, memory, disk, Python, engines, logins, terminal.
 
-    Exits with 0 if a fine-tune can run here, with 2 if something has to be fixed first.
+    Of each GPU it says what is free and which other processes hold the rest. Exits with 0 if a fine-tune can
+    run here, with 2 if something has to be fixed first.
 
     \b
     Examples:
@@ -35,13 +57,34 @@ def command(ctx: click.Context, as_json: bool) -> None:
     for finding in examine():
         findings.append(finding)
         if not as_json:
-            word, colour = MARKS[finding.level]
-            click.echo(f"{click.style(f'{word:<9}', fg=colour)}{finding.subject:<11}{finding.sentence}")
-            if finding.remedy:
-                click.echo(f"{'':<20}{finding.remedy}")
+            show(finding)
     if as_json:
         click.echo(json.dumps([finding.model_dump() for finding in findings], indent=2, ensure_ascii=False))
     to_fix = sum(finding.level == "problem" for finding in findings)
     if to_fix:
-        click.echo(f"{to_fix} thing{'s' if to_fix > 1 else ''} to fix before a run.", err=True)
+        one, more = (
+            template("{number} thing to fix before a run."),
+            template("{number} things to fix before a run."),
+        )
+        click.echo(say(one if to_fix == 1 else more, number=to_fix), err=True)
         ctx.exit(int(ExitCode.BAD_INPUT))
+
+
+def show(finding: Finding) -> None:
+    """Print one finding, with its remedy below."""
+    word, colour = MARKS[finding.level]
+    subject = say(SUBJECTS.get(finding.subject, finding.subject))
+    click.echo(
+        click.style(padded(say(word), MARK_CELLS), fg=colour)
+        + padded(subject, SUBJECT_CELLS)
+        + finding.sentence
+    )
+    if finding.remedy:
+        click.echo(" " * (MARK_CELLS + SUBJECT_CELLS) + finding.remedy)
+
+
+def padded(text: str, cells: int) -> str:
+    """Return a text with blanks up to a width; a Chinese character takes two cells."""
+    from rich.cells import cell_len
+
+    return text + " " * max(1, cells - cell_len(text))
