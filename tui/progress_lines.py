@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from planner.language import say, template
 from runtime.events import AnyEvent, Artifact, Log, Metric, Progress, Proof, State
 from runtime.run.durations import span
 from runtime.run.view import RunView
@@ -79,31 +80,59 @@ def progress_line(view: RunView, forecast: Expected, name: str, now: float) -> s
 
 def sentence(event: AnyEvent) -> str:
     """Return what an event means to a person; empty if it means nothing by itself."""
+    text = words(event)
+    return f"{event.stage}: {text}" if text and event.stage else text
+
+
+def words(event: AnyEvent) -> str:
+    """Return the sentence without the stage's name."""
     if isinstance(event, Log):
-        mark = "warning: " if event.level == "warning" else ""
-        return f"{event.stage}: {mark}{event.message}" if event.stage else f"{mark}{event.message}"
+        return say("warning: {message}", message=event.message) if event.level == "warning" else event.message
     if isinstance(event, Proof):
-        verdict = "holds" if event.passed else "does not hold"
-        return f"{event.stage}: proof {event.name} {verdict}: {event.sentence}"
+        if event.passed:
+            return say("proof {name} holds: {sentence}", name=event.name, sentence=event.sentence)
+        return say("proof {name} does not hold: {sentence}", name=event.name, sentence=event.sentence)
     if isinstance(event, Artifact):
-        return f"{event.stage}: {event.name}: {event.path}"
+        return f"{event.name}: {event.path}"
     if isinstance(event, State):
-        return state_sentence(event)
+        return state_words(event) if event.stage else ""  # the run's own are told at its end
     return ""  # failures are told once, at the end
 
 
-def state_sentence(event: State) -> str:
-    """Return a change of state in words; changes of the run as a whole are told at its end."""
-    if not event.stage:
-        return ""
-    words = {
-        "started": f"started ({event.reason})" if event.reason else "started",
-        "redone": f"is done again: {event.reason}",
-        "skipped": f"skipped: {event.reason}",
-        "committed": f"done in {span(event.seconds)}",
-        "stopping": event.reason or "stopping",
-        "saved": f"saved a checkpoint: {event.reason}" if event.reason else "saved a checkpoint",
-        "stopped": f"stopped: {event.reason}" if event.reason else "",
-    }
-    word = words.get(event.state, "")
-    return f"{event.stage}: {word}" if word else ""
+def state_words(event: State) -> str:
+    """Return a change of a stage's state in words."""
+    reason = said(event.reason)
+    if event.state == "committed":
+        return say("done in {time}", time=span(event.seconds))
+    if event.state == "stopping":
+        return reason or say("stopping")
+    with_reason, alone = STATE_WORDS.get(event.state, ("", ""))
+    return say(with_reason, reason=reason) if reason and with_reason else say(alone) if alone else ""
+
+
+STATE_WORDS = {
+    "started": (template("started ({reason})"), template("started")),
+    "redone": (template("is done again: {reason}"), ""),
+    "skipped": (template("skipped: {reason}"), ""),
+    "saved": (template("saved a checkpoint: {reason}"), template("saved a checkpoint")),
+    "stopped": (template("stopped: {reason}"), ""),
+}
+"""State -> its sentence with and without a reason."""
+
+RECORDED = (
+    template("not done yet"),
+    template("it was interrupted"),
+    template("it was stopped before its end"),
+    template("it failed last time"),
+    template("it stopped gracefully"),
+    template("it was ended at once"),
+    template("stop was requested"),
+    template("every stage is proven"),
+    template("continues from its last proven point"),
+)
+"""Reasons that the supervisor and the workers record in English, always in the same words."""
+
+
+def said(reason: str) -> str:
+    """Return a recorded reason in the language of the moment, where it is one of the known ones."""
+    return say(reason) if reason in RECORDED else reason

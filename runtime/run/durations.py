@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from planner.language import say
+
 
 def span(seconds: float) -> str:
-    """Return `0.4 s`, `21 s`, `2 min 05 s` or `3 h 10 min`."""
+    """Return `0.4 s`, `21 s`, `2 min 05 s` or `3 h 10 min`, in the current language."""
     if seconds < 9.95:
-        return f"{max(seconds, 0):.1f} s"
+        return say("{number} s", number=f"{max(seconds, 0):.1f}")
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return say("{number} s", number=whole)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+        return say("{minutes} min {seconds:02d} s", minutes=whole // 60, seconds=whole % 60)
+    return say("{hours} h {minutes:02d} min", hours=whole // 3600, minutes=whole % 3600 // 60)

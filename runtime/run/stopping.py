@@ -1,10 +1,10 @@
 """How a stage is stopped: gracefully on the first request, at once on the next, every step announced.
 
-A pause is a graceful stop that is remembered as a pause. Freezing the processes (SIGSTOP) would be quicker, and
-would keep the GPU's memory and the RAM taken, be lost with a reboot or a cluster job, and let the processes of one training
-time out on each other. A graceful stop gives everything back, and what is resumed equals the uninterrupted run
-number by number. It costs what a resume costs: the model is loaded again, and a stage other than training
-begins again.
+A pause is a graceful stop that is remembered as a pause. Freezing the processes (SIGSTOP) would be quicker,
+but it would keep the GPU's memory and the RAM taken, be lost with a reboot or a cluster job, and let the
+processes of one training time out on each other. A graceful stop gives everything back, and what is resumed
+equals the uninterrupted run number by number. It costs what a resume costs: the model is loaded again, and
+a stage other than training begins again.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def request(run: RunFolder) -> int:
 
 
 def pause(run: RunFolder) -> None:
-    """Ask the supervisor of a run to pause. Asking again does not press: only `request` ends a stage at once."""
+    """Ask the supervisor of a run to pause. Asking again does not press: only `request` does."""
     with run.stop_requests.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"t": round(time.time(), 3), PAUSE: True}) + "\n")
 
 
 def requests(run: RunFolder) -> int:
-    """Return how many requests to stop there have been since the supervisor was started; all pauses are one."""
+    """Return how many requests to stop there were since the supervisor started; all pauses are one."""
     pauses, stops = _asked(run)
     return max(stops, min(pauses, 1))
 

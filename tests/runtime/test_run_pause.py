@@ -26,7 +26,8 @@ from tests.runtime.stand_in_run import (
 
 
 @pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("STEERSMAN_STAGE_TABLE", stand_in_table.NAME)
 
 

@@ -10,8 +10,8 @@ import click
 def command(run: str) -> None:
     """Pause a run: save, free the machine, and remember that it was a pause.
 
-    RUN is a run's name, its folder, or `latest`. Training saves a checkpoint at the end of its step, and every
-    process ends, so memory and devices are free and the machine may be switched off. `steersman resume`
+    RUN is a run's name, its folder, or `latest`. Training saves a checkpoint at the end of its step, and
+    every process ends, so memory and devices are free and the machine may be switched off. `steersman resume`
     continues; the numbers are those of a run that was never paused. A stage other than training begins again.
 
     \b

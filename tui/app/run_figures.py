@@ -1,0 +1,100 @@
+"""The figures of a run as rows: a label, a value, and a share where there is a whole."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from planner.language import say
+from planner.phrases import count, size
+from runtime.run.durations import span
+from runtime.run.utilisation import Utilisation
+from runtime.run.view import RunView, StageView
+from tui.estimate import Expected
+
+MOST_DEVICES = 8
+
+
+class Row(NamedTuple):
+    """One line of figures."""
+
+    label: str
+    value: str
+    share: float | None = None
+    """Of a whole, from 0; above 1 is more than there should be."""
+
+
+def trained_stage(view: RunView) -> StageView | None:
+    """Return the stage whose figures count: the last one that has any."""
+    return next((stage for stage in reversed(view.stages.values()) if stage.metrics), None)
+
+
+def latest(stage: StageView) -> dict[str, float]:
+    """Return the newest value of every figure."""
+    values: dict[str, float] = {}
+    for metric in stage.metrics:
+        values |= metric.values
+    return values
+
+
+def training_rows(view: RunView, forecast: Expected) -> list[Row]:
+    """Return loss, learning rate, speed and memory; what is not known yet is left out."""
+    stage = trained_stage(view)
+    if stage is None:
+        return []
+    values = latest(stage)
+    rows = []
+    if "loss" in values:
+        rows.append(Row(say("Loss"), number(values["loss"])))
+    if "eval_loss" in values:
+        rows.append(Row(say("Dev loss"), number(values["eval_loss"])))
+    if "learning_rate" in values:
+        rows.append(Row(say("Learning rate"), f"{values['learning_rate']:.2e}"))
+    if "tokens_per_second" in values:
+        speed = count(values["tokens_per_second"])
+        rows.append(Row(say("Speed"), say("{count} tokens/s", count=speed)))
+    if "step_seconds" in values:
+        rows.append(Row(say("One step"), span(values["step_seconds"])))
+    if "peak_memory_bytes" in values:
+        rows.append(memory_row(values["peak_memory_bytes"], forecast.peak_memory_bytes))
+    return rows
+
+
+def memory_row(measured: float, forecast: int) -> Row:
+    """Return the highest memory so far beside the forecast."""
+    if not forecast:
+        return Row(say("Peak memory"), size(measured))
+    value = say("{measured} of {forecast}", measured=size(measured), forecast=size(forecast))
+    return Row(say("Peak memory"), value, measured / forecast)
+
+
+def machine_rows(use: Utilisation | None) -> list[Row]:
+    """Return what the running stage uses of this machine."""
+    if use is None:
+        return []
+    share = use.cpus_used / use.cpus
+    rows = [
+        Row(say("CPU"), say("{percent} of {cores}", percent=f"{share:.0%}", cores=cores(use.cpus)), share),
+        Row(
+            say("RAM"),
+            say("{used} of {total}", used=size(use.memory_bytes), total=size(use.memory_total_bytes)),
+            use.memory_bytes / use.memory_total_bytes,
+        ),
+    ]
+    for device in use.devices[:MOST_DEVICES]:
+        held = say("{used} of {total}", used=size(device.used_bytes), total=size(device.total_bytes))
+        label = say("GPU {index}", index=device.index)
+        rows.append(Row(label, f"{device.share:.0%} · {held}", device.share))
+    if len(use.devices) > MOST_DEVICES:
+        rows.append(Row("", say("and {count} more", count=len(use.devices) - MOST_DEVICES)))
+    return rows
+
+
+def cores(number_of: float) -> str:
+    """Return `2 cores`, `1.5 cores`."""
+    return say("{number} cores", number=f"{number_of:g}")
+
+
+def number(value: float) -> str:
+    """Return a loss: five digits; NaN and infinity as they are called."""
+    return f"{value:.4f}" if math.isfinite(value) else str(value)
