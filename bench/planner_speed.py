@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from bench.published.cases import CASES, Unmappable, case
-from planner import speed
+from bench.published.slowness import added_seconds
+from planner import speed, weights
 from planner.errors import BadInput
-from planner.facts import HardwareFacts
+from planner.facts import HardwareFacts, ModelFacts
 from planner.hardware_text import parse
-from planner.setup import Setup
+from planner.setup import FULL_RECOMPUTE, Setup
 
 LEAST_ROWS = 4
 """A rank correlation of fewer says nothing."""
@@ -74,9 +75,28 @@ def predicted(row: Row) -> float:
         raise Unmappable("products in fp8 are not among the planner's precisions")
     mapped = case(completed(row))
     setup = with_kernels(mapped.setup, row)
-    hardware = machine(row, setup)
-    total = float(speed.tokens_per_second(mapped.model, setup, speed.cluster(hardware, setup.precision)))
-    return total / shares(row, setup)
+    cluster = speed.cluster(machine(row, setup), setup.precision)
+    divisor = shares(row, setup)
+    believable(row, mapped.model, setup, cluster, divisor)
+    seconds = float(speed.step_seconds(mapped.model, setup, cluster))
+    seconds += float(added_seconds(row, mapped.model, setup, cluster))
+    tokens = setup.replicas * setup.accumulation * setup.micro_batch_tokens
+    return float(tokens) / seconds / divisor
+
+
+def believable(row: Row, model: ModelFacts, setup: Setup, cluster: speed.Cluster, divisor: float) -> None:
+    """Raise Unmappable where the measured speed needs more operations than the named card has: two per weight
+    forward, two for the gradient of the input, two for that of a trained weight, and recompute."""
+    products = model.active_parameters - weights.embedding(model) * (0 if model.tie_word_embeddings else 1)
+    each = (6.0 if setup.trains_all else 4.0) * products
+    if setup.recompute == FULL_RECOMPUTE:
+        each += 2.0 * (products - weights.embedding(model))
+    needed = float(row["tokens_per_s"]) * divisor / float(setup.processes) * each
+    if needed > cluster.flops:
+        raise Unmappable(
+            f"{needed / 1e12:.0f} TFLOP/s for the products alone, of {cluster.flops / 1e12:.0f} that the "
+            "named card has"
+        )
 
 
 def completed(row: Row) -> Row:
@@ -96,6 +116,8 @@ def completed(row: Row) -> Row:
         filled["recompute_mode"] = "full"  # unless disable_gradient_checkpointing is set
     if row["framework"] == "torchtune" and gpus > 1:
         filled["sharding"] = "FSDP FULL_SHARD"  # all of its distributed recipes
+    if row["framework"] == "torchtune" and row.get("recompute_mode") is None:
+        filled["recompute_mode"] = "full"  # enable_activation_checkpointing in all of its configs of 7B up
     experts = re.search(r"\bep(\d)\b", str(extra.get("framework_config")).replace("-", " "))
     if experts:
         filled["extra"] = {**extra, "ep": int(experts[1])}
@@ -136,6 +158,8 @@ def machine(row: Row, setup: Setup) -> HardwareFacts:
 def shares(row: Row, setup: Setup) -> float:
     """Return by what the speed of all processes is divided in the row's scope."""
     scope = str(row.get("tokens_per_s_scope"))
+    if scope == "not stated" and int(row.get("gpus") or 1) > 1:
+        raise Unmappable("whether the speed is that of one GPU or of all is not stated")
     if "replica" in scope:
         return float((row.get("extra") or {}).get("dp") or setup.replicas)
     return float(setup.processes) if "per GPU" in scope or "as HF" in scope else 1.0
