@@ -134,18 +134,33 @@ def _robust(ratios: list[float]) -> float:
 def _because(near: list[Measurement], memory: list[float], speed: list[float]) -> str:
     """Return the sentence that says which measurements correct what."""
     first = near[0]
-    which = say(
-        "Corrected by measurements on this machine ({number}), the nearest from {name} "
-        "({model}, {method}, {day}).",
-        number=count(len(near)),
-        name=first.name,
-        model=first.model,
-        method=first.method,
-        day=first.when[:10],
-    )
+    words = {
+        "number": count(len(near)),
+        "name": first.name,
+        "model": first.model,
+        "method": first.method,
+        "day": first.when[:10],
+    }
+    if first.kind == "trial":
+        which = say(
+            "Corrected by measurements on this machine ({number}), the nearest a trial of {name} "
+            "({model}, {method}, {day}).",
+            **words,
+        )
+    else:
+        which = say(
+            "Corrected by measurements on this machine ({number}), the nearest from {name} "
+            "({model}, {method}, {day}).",
+            **words,
+        )
     parts = [which]
     if memory:
         parts.append(say("Memory was {ratio:.2f} times the forecast.", ratio=median(memory)))
     if speed:
         parts.append(say("Speed was {ratio:.2f} times the forecast.", ratio=median(speed)))
+    cut = [applied for ratios in (memory, speed) if ratios and (applied := _robust(ratios)) in (LEAST, MOST)]
+    if cut:
+        parts.append(
+            say("No more than {limit:.2f} is applied: no machine is further off for good.", limit=cut[0])
+        )
     return " ".join(parts)

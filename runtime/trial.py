@@ -7,6 +7,7 @@ run will do; fetched and converted models stay in the cache and are not done twi
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -38,6 +39,9 @@ LEAST_STEP_SECONDS = 0.5
 """A shorter step is no measure of speed: a trial times the second step of a fresh process, which took 0.22 to
 0.34 s for a model of 0.6 M weights whose later steps take 0.11 to 0.13 s. Longer ones were within 4 %."""
 
+BUSY = 0.5
+"""Cores that others may use before a trial says so; an estimate."""
+
 Report = Callable[[str], None]
 
 
@@ -48,11 +52,28 @@ def trial(plan: Plan, report: Report = lambda sentence: None) -> Measurement:
     `report` is told each stage as it starts. Raises StageFailed, with the stage's own words, when one of them
     fails: a plan that cannot take two steps cannot be run either.
     """
+    if not plan.facts.hardware.devices and (busy := busy_cores()) >= BUSY:
+        report(
+            say(
+                "Other programs keep {busy:.1f} of {cores} cores busy; the trial measures the speed beside "
+                "them.",
+                busy=busy,
+                cores=plan.facts.hardware.cpu.cores,
+            )
+        )
     with scratch_run(plan) as run:
         view = _run_to_preflight(run, plan, report)
         measurement = of_preflight(plan, view.stage(LAST_STAGE))
     store(measurement)
     return measurement
+
+
+def busy_cores() -> float:
+    """Return how many cores ran something over the last minute; 0 where the system does not say."""
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        return 0.0
 
 
 @contextmanager

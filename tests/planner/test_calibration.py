@@ -109,6 +109,16 @@ def test_the_sentence_names_the_run_and_both_figures() -> None:
         assert word in found.because
 
 
+def test_the_sentence_says_what_a_trial_was_and_where_a_correction_ends() -> None:
+    trial = measured(0.4, 1.1).model_copy(update={"kind": "trial"})
+    found = calibrate([trial], FACTS)
+    assert found is not None and found.speed_ratio == 0.5
+    assert "a trial of run-1" in found.because
+    assert "0.40 times" in found.because and "No more than 0.50" in found.because
+    plain = calibrate([measured(0.8, 1.1)], FACTS)
+    assert plain is not None and "trial" not in plain.because and "No more" not in plain.because
+
+
 def test_a_fingerprint_survives_what_changes_from_day_to_day() -> None:
     later = MACHINE.model_copy(update={"disk_free_bytes": 5, "memory_bytes": 6, "description": "x"})
     assert fingerprint(later) == fingerprint(MACHINE)
