@@ -7,12 +7,15 @@ from collections.abc import Iterable
 
 from planner.language import say
 
+SIMILAR = 0.6
+"""Least likeness of a guess, from 0 to 1 (difflib's ratio); half-remembered names of ten letters have it."""
 
-def closest(name: str, known: Iterable[str]) -> str | None:
+
+def closest(name: str, known: Iterable[str], least: float = SIMILAR) -> str | None:
     """Return the known name most like `name`, ignoring case and treating `-` and space as `_`; None if none
     is."""
     by_key = {_key(candidate): candidate for candidate in sorted(known)}
-    matches = difflib.get_close_matches(_key(name), by_key, n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(_key(name), by_key, n=1, cutoff=least)
     return by_key[matches[0]] if matches else None
 
 

@@ -6,12 +6,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from planner.audit import Audit
+from planner.audit import TRAINED, Audit
 from planner.findings import Finding
 from planner.language import say, template
 from planner.phrases import size
-from tui.forecast_view import PARTS
-from tui.page import bar, bullets, glyphs, heading, indented, rows, width_of
+from tui.forecast_view import PARTS, bar_width, said
+from tui.forecast_view import STYLES as PART_STYLES
+from tui.page import NARROW, bar, bullets, glyphs, heading, indented, rows, width_of
 
 TITLES = {
     "rejects": template("The engine would refuse it"),
@@ -40,8 +41,9 @@ def print_audit(audit: Audit, name: str, console: Console) -> None:
     if audit.suggestions:
         console.print(heading(say("What the planner would change")))
         console.print(indented(listed(audit.suggestions, "green")))
-    if audit.fits is None:
-        console.print(indented(bullets(missing(audit))))
+    left = missing(audit) if audit.fits is None else []
+    if left:
+        console.print(indented(bullets(left)))
 
 
 def summary(audit: Audit) -> Table:
@@ -100,26 +102,36 @@ def place(finding: Finding) -> str:
 
 
 def memory(audit: Audit, console: Console) -> Table:
-    """Return the memory by part against the device, and the speed."""
+    """Return the memory of the fullest process: all of it against what may be used, then part by part."""
     assert audit.peak_bytes is not None and audit.limit_bytes is not None
-    shapes = glyphs(console)
+    shapes, wide, narrow = glyphs(console), bar_width(console), console.width < NARROW
     whole = max(audit.peak_bytes, audit.limit_bytes)
+    shown = [(said(PARTS, name), part) for name, part in audit.parts.items() if part.bytes]
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="cyan", no_wrap=True)
-    grid.add_column(width=30, no_wrap=True)
-    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(style="cyan", width=width_of([*(name for name, _ in shown), say("all")]), no_wrap=True)
+    grid.add_column(width=wide, no_wrap=True)
+    grid.add_column(justify="right", width=8, no_wrap=True)
+    grid.add_column(style="dim", overflow="fold", ratio=1)
+    together = bar(0, audit.peak_bytes / whole, wide, shapes, "bold green" if audit.fits else "bold red")
+    grid.add_row(Text(say("all"), style="bold"), together, size(audit.peak_bytes), room(audit, narrow))
     start = 0.0
-    for name, part in audit.parts.items():
-        if part.bytes:
-            end = start + part.bytes / whole
-            grid.add_row(said_part(name), bar(start, end, 30, shapes, "cyan"), size(part.bytes))
-            start = end
-    fits = say("fits") if audit.fits else say("does not fit")
-    grid.add_row(
-        say("all"), bar(0, start, 30, shapes, "green" if audit.fits else "red"), size(audit.peak_bytes)
-    )
-    grid.add_row(say("usable"), fits, size(audit.limit_bytes))
+    for index, (name, part) in enumerate(shown):
+        end = start + part.bytes / whole
+        piece = bar(start, end, wide, shapes, PART_STYLES[index % len(PART_STYLES)])
+        grid.add_row(name, piece, size(part.bytes), "" if narrow else part.because)
+        start = end
     return grid
+
+
+def room(audit: Audit, narrow: bool) -> Text:
+    """Say whether it fits, and into what."""
+    assert audit.limit_bytes is not None
+    word = say("fits") if audit.fits else say("does not fit")
+    if narrow:
+        return Text(word, style="bold")
+    return Text.assemble(
+        (word, "bold"), " ", say("({limit} of a device may be used)", limit=size(audit.limit_bytes))
+    )
 
 
 def speed(audit: Audit) -> str:
@@ -131,15 +143,12 @@ def speed(audit: Audit) -> str:
     )
 
 
-def said_part(name: str) -> str:
-    """Return the word of a part of memory."""
-    return say(PARTS[name]) if name in PARTS else name
-
-
 def missing(audit: Audit) -> list[str]:
     """Say what memory and speed could not be told for."""
+    if audit.stage not in TRAINED:
+        return []
     if not audit.hardware:
         return [say("Add --hardware to see whether it fits and how fast it would be.")]
-    if audit.stage not in ("sft", "dpo", "kto", "pretrain", "reward"):
-        return []
+    if audit.known:
+        return [say("Its degrees do not share the work over this machine, so memory and speed are not told.")]
     return [say("Add --model to see whether it fits and how fast it would be.")]

@@ -53,7 +53,7 @@ NEEDS: dict[str, Callable[[Plan], str]] = {
     template("steps"): lambda plan: count(int(str(plan.value("max_steps")))),
     template("training"): lambda plan: training_time(plan).seconds(),
     template("whole run"): lambda plan: total_time(plan).seconds(),
-    template("cost"): lambda plan: price(plan),
+    template("cost of training"): lambda plan: price(plan),
     template("disk"): lambda plan: size(plan.forecast.disk_bytes),
     template("host RAM"): lambda plan: size(plan.forecast.host_memory_bytes),
 }

@@ -18,7 +18,25 @@ def read_plan(path: Path) -> Plan:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or say("it is not text")
         raise BadInput(say("The plan {path} cannot be read: {reason}.", path=path, reason=reason)) from error
-    return loads(text, str(path))
+    try:
+        return loads(text, str(path))
+    except BadInput as error:
+        if is_config(text):
+            raise BadInput(
+                say("{path} is a training config, not a plan.", path=path),
+                remedy=say("Ask about it with: steersman audit {path}", path=path),
+            ) from error
+        raise
+
+
+def is_config(text: str) -> bool:
+    """Return whether a text is a config of PaddleNLP or PaddleFormers, which many take for a plan."""
+    from planner.audit.reading import read
+
+    try:
+        return "model_name_or_path" in read(text).values
+    except BadInput:
+        return False
 
 
 def in_language(plan: Plan, language: str | None = None) -> Plan:

@@ -13,6 +13,19 @@ from tui.decision_view import SUBJECTS
 from tui.page import heading, indented, width_of
 
 
+def as_data() -> list[dict[str, str]]:
+    """Return every setting as plain data: name, subject, what it takes, what it means."""
+    return [
+        {
+            "name": setting.name,
+            "subject": setting.group,
+            "expected": setting.expected,
+            "meaning": say(setting.meaning),
+        }
+        for setting in settings().values()
+    ]
+
+
 def print_settings(console: Console) -> None:
     """Print every setting by subject: what it takes and what it means."""
     for group in GROUPS:

@@ -32,6 +32,10 @@ class World:
     """The exact architecture, for rules that need sizes."""
 
 
+TUNED = ("", "SFT", "PT", "DPO", "VL-SFT", "VL-PT", "VL-DPO")
+"""`stage` of PaddleFormers -> run_sft or run_dpo; without one, SFT."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A config as its parser accepted it. `values` has a value for every argument of the script."""
@@ -70,6 +74,12 @@ class Case:
         """What the engine can do with this model; None when the model is unknown."""
         kind = self.world.model.model_type if self.world.model else self.world.model_type
         return family(self.engine, kind) if kind else None
+
+    @property
+    def tunes(self) -> bool:
+        """Whether the fine-tuning workflows read it; PaddleFormers' own pretraining scripts know no adapters
+        and load their own tokenizer (cli/train/tuner.py:51-66)."""
+        return self.engine == "paddlenlp" or self.text("stage") in TUNED
 
     @property
     def known_family(self) -> bool:

@@ -160,7 +160,7 @@ def unknown(script: str, key: str, names: tuple[str, ...]) -> Finding:
             fix=say("Write the name in full."),
             source=f"{SOURCE}:261-274",
         )
-    near = closest(key, list(options_of(script)))
+    near = closest(key, list(options_of(script)), schema.ALIKE)
     return Finding(
         code="parser.unknown",
         severity="rejects",

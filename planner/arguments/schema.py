@@ -13,6 +13,9 @@ REQUIRED = "__required__"
 OPAQUE = "__object__"
 """Default that only the engine can build (a nested object or a function)."""
 
+ALIKE = 0.75
+"""Least likeness of a guessed argument: with hundreds of long names, 0.6 would find one for any word."""
+
 
 class Argument(NamedTuple):
     """One argument of a script."""

@@ -164,7 +164,7 @@ def fault(
 def unknown(script: str, key: str) -> Finding:
     """Return the finding for a key that no dataclass has."""
     known = schema.arguments("paddleformers", script)
-    near = RENAMED.get(key) or closest(key, list(known))
+    near = RENAMED.get(key) or closest(key, list(known), schema.ALIKE)
     return Finding(
         code="parser.unknown",
         severity="rejects",

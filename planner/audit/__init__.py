@@ -41,6 +41,7 @@ class Audit(Record):
     stage: str
     method: str
     model: str = Field(description="Model as the config or the person names it; empty when unknown.")
+    known: bool = Field(False, description="Whether the model's shapes are known.")
     processes: int = Field(description="Training processes that it was examined for.")
     assumed: bool = Field(description="True: no hardware was named, so the fewest that the degrees allow.")
     hardware: str = ""
@@ -97,6 +98,7 @@ def audit(
         stage=stage,
         method=method(case),
         model=known.name if known else asked,
+        known=known is not None,
         processes=case.world.processes,
         assumed=hardware is None,
         hardware=hardware.description if hardware else "",

@@ -54,7 +54,7 @@ def setup_of(case: Case, stage: str) -> Setup:
 def method(case: Case) -> str:
     """Return what is trained, in the planner's words."""
     if case.engine == "paddleformers":
-        return "lora" if case.text("fine_tuning").lower() == "lora" else "full"
+        return "lora" if case.tunes and case.text("fine_tuning").lower() == "lora" else "full"
     return next((name for name in ("lora", "vera", "lokr", "prefix_tuning", "reft") if case[name]), "full")
 
 

@@ -63,11 +63,10 @@ def command(
     if as_json:
         click.echo(found.model_dump_json(indent=2))
     else:
-        from rich.console import Console
-
         from tui.audit_view import print_audit
+        from tui.commands.plan import stdout
 
-        print_audit(found, config.name, Console(highlight=False))
+        print_audit(found, config.name, stdout())
     if not found.clean:
         context.exit(2)
 

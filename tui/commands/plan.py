@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +70,7 @@ def command(
     Exit codes: 0 planned, 2 bad input, 3 nothing fits (with the smallest changes that would).
     """
     if list_settings:
-        from tui.plan_settings import print_settings
-
-        print_settings(stdout())
+        show_settings(as_json)
         return
     from planner.solve import make_plan
 
@@ -90,6 +89,16 @@ def command(
     show_plan(plan, as_json, why, output)
     if output is not None:
         write_plan(plan, output)
+
+
+def show_settings(as_json: bool) -> None:
+    """Print the settings on stdout."""
+    from tui.plan_settings import as_data, print_settings
+
+    if as_json:
+        click.echo(json.dumps(as_data(), ensure_ascii=False, indent=2))
+    else:
+        print_settings(stdout())
 
 
 def read_wishes(options: dict[str, Any]) -> Wishes:

@@ -53,7 +53,7 @@ RULES = (
     ),
     Rule(
         "method.default-lora", "notes", "fine_tuning",
-        lambda c: "fine_tuning" not in c.given and "lora" not in c.given,
+        lambda c: c.tunes and "fine_tuning" not in c.given and "lora" not in c.given,
         template("`fine_tuning` is not set, and the default trains LoRA adapters."),
         template("Set `fine_tuning` to lora or full, so that the file says "
             "it."), "cli/hparams/model_args.py:194", TRAIN,
@@ -149,7 +149,7 @@ RULES = (
     ),
     Rule(
         "data.tokenizer", "notes", "tokenizer_name_or_path",
-        lambda c: c["tokenizer_name_or_path"] and not c.preference
+        lambda c: c.tunes and c["tokenizer_name_or_path"] and not c.preference
         and c["tokenizer_name_or_path"] != c["model_name_or_path"],
         template("SFT never reads `tokenizer_name_or_path`; the tokenizer comes with the model."),
         template("Remove it."), "cli/train/sft/workflow.py:407", TRAIN,
