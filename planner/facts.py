@@ -69,7 +69,9 @@ class ModelFacts(Record):
         True, description="Whether the tokenizer renders chats; if not, plain text is used."
     )
     parameters_exact: bool = Field(
-        True, description="True: from weight headers, an index or the hub. False: computed from shapes."
+        True,
+        description="True: from weight headers, an index or the hub, or counted by an architecture's formula "
+        "(recipes/architectures.yaml). False: computed as if it were a llama, or experts vary by block.",
     )
     gated_mlp: bool = Field(True, description="SwiGLU and the like (three matrices); False: two matrices.")
     attention_bias: bool = Field(False, description="Whether query, key and value have a bias.")

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from planner.audit import TRAINED, Audit
 from planner.findings import Finding
-from planner.language import say, template
+from planner.language import join, say, template
 from planner.phrases import size
 from tui.forecast_view import PARTS, bar_width, said
 from tui.forecast_view import STYLES as PART_STYLES
@@ -87,8 +87,7 @@ def listed(findings: tuple[Finding, ...] | list[Finding], style: str) -> Table:
     grid.add_column(overflow="fold", ratio=1)
     for one in findings:
         said = Text(one.because)
-        if one.fix:
-            said.append(f" {one.fix}", style="bold")
+        said.append(join((one.because, one.fix))[len(one.because) :], style="bold")
         said.append(f"\n{one.code}", style=style)
         if one.source:
             said.append(f"  {one.source}", style="dim")

@@ -54,6 +54,7 @@ def command(
     from planner.audit import audit
 
     text = read_file(config)
+    refuse_plan(text, config)
     machine = None
     if hardware is not None:
         from runtime.gather import machine_facts
@@ -85,6 +86,17 @@ def read_file(path: Path) -> str:
         raise BadInput(
             say("{path} cannot be read: {fault}.", path=path, fault=error.strerror or str(error))
         ) from error
+
+
+def refuse_plan(text: str, path: Path) -> None:
+    """Say that a file is a plan of our own: its config is rendered from it, and was judged already."""
+    from planner.errors import BadInput
+
+    if all(f"\n{key}:" in text for key in ("facts", "wishes", "decisions")):
+        raise BadInput(
+            say("{path} is a plan, not a training config.", path=path),
+            remedy=say("Ask about it with: steersman explain {path}", path=path),
+        )
 
 
 def named_model(model: str | None, text: str, config: Path) -> ModelFacts | None:
