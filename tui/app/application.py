@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App
 from textual.binding import BindingType
@@ -19,8 +20,11 @@ from tui.app import leaving, preferences
 from tui.app.desk import Desk
 from tui.app.keys import Key
 from tui.app.messages import LanguageChanged
-from tui.app.themes import LOOKS, THEMES, first_look
+from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
 from tui.app.work import Work
+
+if TYPE_CHECKING:
+    from tui.app.runs import Runs
 
 MOST_FAILURES = 5
 """Unforeseen errors after which the app gives up: it would only fail again at every repaint."""
@@ -58,7 +62,6 @@ class SteersmanApp(App[int]):
             template("Quit"),
             id="app.quit",
             tooltip=template("Leave the app. Runs go on; answers are kept."),
-            priority=True,
         ),
         Key(
             "ctrl+c",
@@ -87,6 +90,13 @@ class SteersmanApp(App[int]):
         shows = "truecolor" if self.is_headless else self.console.color_system
         self.theme = LOOKS[first_look(shows, preferences.load().theme)].theme
 
+    @cached_property
+    def runs(self) -> Runs:
+        """Readers of runs and logs; imported with the first that is looked at."""
+        from tui.app.runs import Runs
+
+        return Runs()
+
     @property
     def stays_up(self) -> bool:
         """Whether an unforeseen error is shown and survived; in tests it is raised."""
@@ -97,6 +107,10 @@ class SteersmanApp(App[int]):
         from tui.app.screens.home import HomeScreen
 
         return HomeScreen()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return our own colours for themes that do not name them."""
+        return OWN_VARIABLES
 
     # Screens
 

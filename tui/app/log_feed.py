@@ -20,11 +20,14 @@ CHUNK_BYTES = 1 << 20
 POLL_SECONDS = 0.1
 LONGEST_LINE = 2000
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ESCAPES = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|"
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+)
 
 
 def collapse(line: str) -> str:
-    """Return what a terminal would show of a line: a progress bar's last state, no colours, no control codes.
+    """Return what a terminal would show of a line: a progress bar's last state, without control codes.
 
     A carriage return at the very end belongs to the line's end.
     """
@@ -47,7 +50,7 @@ class Drained(NamedTuple):
 
 
 class LogFeed:
-    """Reads one file until it is closed. `follow` runs in a thread; everything else may be called anywhere."""
+    """Reads one file until it is closed. `follow` runs in a thread; the rest may be called anywhere."""
 
     def __init__(self, path: Path, needle: str = "") -> None:
         """`needle` keeps only the lines that contain it, in any case."""

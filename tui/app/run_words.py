@@ -53,7 +53,9 @@ RUN_MEANINGS = {
     "finished": template("Every stage is proven."),
     "failed": template("A stage failed. Continuing starts from the last proven point."),
     "stopped": template("It was stopped on request. Continuing starts from the last proven point."),
-    "paused": template("It is paused: nothing of it runs, its memory is free. Continuing goes on where it was."),
+    "paused": template(
+        "It is paused: nothing of it runs, its memory is free. Continuing goes on where it was."
+    ),
     "lost": template(
         "Its supervisor is gone without a word: a crash, a reboot, a kill. "
         "Continuing starts from the last proven point."

@@ -146,7 +146,7 @@ def look_up(run: RunFolder) -> tuple[tuple[str, ...], Expected, Plan | None]:
     except SteersmanError:
         return (), Expected(), None
     plan = getattr(table, "plan", None)
-    if not hasattr(plan, "forecast"):
+    if plan is None or not hasattr(plan, "forecast"):
         return tuple(table.stages), Expected(), None
     forecast = Expected(dict(plan.forecast.stage_seconds), plan.forecast.peak_memory_bytes)
     return tuple(table.stages), forecast, plan

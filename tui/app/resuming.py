@@ -1,0 +1,34 @@
+"""Continue a run from the app: the same steps and the same refusals as `steersman resume`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planner.language import say
+from runtime.run.layout import RunFolder
+
+if TYPE_CHECKING:
+    from tui.app.work import Reporter
+
+
+def resume(run: RunFolder, reporter: Reporter | None = None) -> RunFolder:
+    """Start the supervisor of a run that exists, detached. Takes seconds.
+
+    Raises what `steersman resume` raises.
+    """
+    from runtime.run.start import start_supervisor
+    from runtime.run.task import build_table
+    from tui.session import check_runnable
+
+    def tell(sentence: str) -> None:
+        if reporter is not None:
+            reporter.say(sentence)
+
+    tell(say("Reading the plan"))
+    table = build_table(run)
+    check_runnable(table)
+    tell(say("Checking the engine"))
+    table.check()
+    tell(say("Continuing the run"))
+    start_supervisor(run)
+    return run
