@@ -227,7 +227,8 @@ def recompute_choices(s: Situation, found: Family | None) -> tuple[int, ...]:
     if not s.on_gpu:
         modes = (FULL_RECOMPUTE,)
     if granularity is not None:
-        modes = (GRANULARITY[str(granularity)],)
+        # Who says what to recompute wants something recomputed.
+        modes, pinned = (GRANULARITY[str(granularity)],), True if pinned is None else pinned
     if pinned is not None:
         return (modes or (FULL_RECOMPUTE,)) if pinned else (NO_RECOMPUTE,)
     return (NO_RECOMPUTE, *sorted(modes))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from planner.methods import blocked
 from planner.situation import Situation
+from planner.unused import ADAPTER_SETTINGS
 
 FULL_ROWS = 1000
 """Rows from which training every weight pays; with fewer, LoRA reaches the same answers and forgets less
@@ -32,10 +33,14 @@ def kinds(s: Situation) -> tuple[Kind, ...]:
     method = s.pin("method")
     if method is not None:
         return tuple(Kind(str(method), name, index) for index, name in enumerate(formats(s, str(method))))
+    if s.pin("num_prefix_tokens") is not None and not blocked(s, "prefix_tuning"):
+        return (Kind("prefix_tuning", "none", 0),)
     if s.wishes.stage in FULL_ONLY or blocked(s, "lora"):
         return (Kind("full", "none", 0),)
     names = formats(s, "qlora") if can_quantise(s) else ()
     low = [Kind("qlora", name, index + 1) for index, name in enumerate(names)]
+    if low and s.pin("weight_quantize_algo") is not None:
+        return tuple(low)
     if s.wishes.goal == "memory":
         low = [kind._replace(order=0) for kind in low]
     if prefers_full(s):
@@ -45,8 +50,10 @@ def kinds(s: Situation) -> tuple[Kind, ...]:
 
 
 def prefers_full(s: Situation) -> bool:
-    """Return whether training every weight is worth its memory and time."""
-    return s.on_gpu and s.wishes.goal == "quality" and s.data.train_rows >= FULL_ROWS
+    """Return whether training every weight is worth its memory and time; not where somebody fixed how the
+    adapters should be."""
+    adapters = any(s.pin(name) is not None for name in ADAPTER_SETTINGS)
+    return s.on_gpu and s.wishes.goal == "quality" and s.data.train_rows >= FULL_ROWS and not adapters
 
 
 def formats(s: Situation, method: str) -> tuple[str, ...]:

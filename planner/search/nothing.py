@@ -33,7 +33,7 @@ class Change:
     """One change of the wishes, the hardware or the model after which a plan fits."""
 
     kind: str
-    """pin, method, max_length, devices, device, model, memory"""
+    """pin, method, sharding, max_length, devices, device, model, memory"""
     sentence: str
     peak: int
     """Bytes of one process after the change."""
@@ -106,6 +106,7 @@ def working(s: Situation, attempt: Attempt) -> Iterator[Change]:
     for candidates in (
         pins(s),
         methods(s),
+        spread_weights(s),
         lengths(s, attempt),
         more_devices(s),
         larger(s),
@@ -155,6 +156,14 @@ def methods(s: Situation) -> Tried:
         wishes = s.wishes.model_copy(update={"pins": {**left, "method": name}})
         trial = Situation(s.facts, wishes, dict(s.decisions))
         yield "method", say("use method {method}", method=name), trial, (("method", name),)
+
+
+def spread_weights(s: Situation) -> Tried:
+    """Yield sharding stage 3, which the search leaves out because its checkpoints are unreliable."""
+    if s.on_gpu and s.hardware.device_count > 1 and s.pin("sharding") is None:
+        wishes = s.wishes.model_copy(update={"pins": {**s.wishes.pins, "sharding": "stage3"}})
+        words = say("fix sharding to stage3, and try a checkpoint before you rely on it")
+        yield "sharding", words, Situation(s.facts, wishes, dict(s.decisions)), (("sharding", "stage3"),)
 
 
 def lengths(s: Situation, attempt: Attempt) -> Tried:
