@@ -71,14 +71,26 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 
 def show(finding: Finding) -> None:
-    """Print one finding, with its remedy below."""
+    """Print one finding with its remedy: in columns on a terminal, else each sentence on one line."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from tui.commands.plan import stdout
+
     word, colour = MARKS[finding.level]
     subject = say(SUBJECTS.get(finding.subject, finding.subject))
-    click.echo(
-        click.style(padded(say(word), MARK_CELLS), fg=colour)
-        + padded(subject, SUBJECT_CELLS)
-        + finding.sentence
-    )
+    console = stdout()
+    if console.is_terminal:
+        grid = Table.grid()
+        grid.add_column(width=MARK_CELLS, style=colour)
+        grid.add_column(width=SUBJECT_CELLS)
+        grid.add_column(ratio=1, overflow="fold")
+        grid.add_row(say(word), subject, Text(finding.sentence))
+        if finding.remedy:
+            grid.add_row("", "", Text(finding.remedy, style="dim"))
+        console.print(grid)
+        return
+    click.echo(padded(say(word), MARK_CELLS) + padded(subject, SUBJECT_CELLS) + finding.sentence)
     if finding.remedy:
         click.echo(" " * (MARK_CELLS + SUBJECT_CELLS) + finding.remedy)
 
