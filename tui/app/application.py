@@ -62,6 +62,7 @@ class SteersmanApp(App[int]):
             template("Quit"),
             id="app.quit",
             tooltip=template("Leave the app. Runs go on; answers are kept."),
+            show=False,
         ),
         Key(
             "ctrl+c",

@@ -51,6 +51,7 @@ THEMES = (
             "footer-background": "#161e27",
             "footer-key-foreground": "#f2b76b",
             "footer-description-foreground": "#9fb0bf",
+            "faint": "#8b9cab",
             "border": "#33424f",
             "border-blurred": "#26323d",
             "block-cursor-background": "#2b4653",
@@ -78,6 +79,7 @@ THEMES = (
             "footer-background": "#e7e4dc",
             "footer-key-foreground": "#9a5b00",
             "footer-description-foreground": "#41505c",
+            "faint": "#5a6873",
             "border": "#b9b4a6",
             "border-blurred": "#d5d1c5",
             "block-cursor-background": "#cfe6ea",
@@ -108,6 +110,7 @@ THEMES = (
             "footer-background": "#000000",
             "footer-key-foreground": "#ffe000",
             "footer-description-foreground": "#ffffff",
+            "faint": "#d0d0d0",
             "border": "#ffffff",
             "border-blurred": "#bdbdbd",
             "block-cursor-background": "#ffe000",
@@ -117,6 +120,10 @@ THEMES = (
     ),
 )
 """Text and background of each are at least 7:1 apart (WCAG 2.2, 1.4.6), dimmed text at least 4.5:1."""
+
+
+OWN_VARIABLES = {"faint": "ansi_bright_black"}
+"""Colours that only we name, as they are in themes that do not: `faint` is for what may be overlooked."""
 
 
 def first_look(color_system: str | None, remembered: str | None) -> str:

@@ -1,15 +1,362 @@
-"""Conversation screen."""
+"""The conversation: questions and answers on the left, the plan so far on the right. Composition only.
+
+What is asked and said is in `tui.app.dialogue`; what is found and planned in `tui.app.pursuit`.
+"""
 
 from __future__ import annotations
 
-from textual.screen import Screen
+from collections.abc import Sequence
+from typing import ClassVar
 
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input, OptionList, Static
+
+from planner.errors import SteersmanError
+from planner.language import say, template
 from planner.plan import Plan
+from tui.app.answers import first_dialogue, forget_answers, keep_answers
+from tui.app.application import the_app
+from tui.app.asking import Asked
+from tui.app.blocks.answer import AnswerBlock
+from tui.app.blocks.block import Block, ErrorBlock
+from tui.app.blocks.question import ChoiceList, QuestionBox
+from tui.app.dialogue import Action
+from tui.app.keys import Key, KeyFooter
+from tui.app.messages import Cancelled, LanguageChanged, Refused, Worked, Working
+from tui.app.pursuit import Pursuit
+from tui.app.transcript import Entry
+from tui.app.widgets.busy_line import BusyLine
+from tui.app.widgets.completing import offers
+from tui.app.widgets.plan_summary import PlanSummary, one_line
+from tui.app.widgets.prompt import Completion, Prompt
 
 
 class ConversationScreen(Screen[None]):
-    """Conversation."""
+    """One plan in the making."""
+
+    CSS_PATH = "conversation.tcss"
+    HELP = template(
+        "I ask what I cannot find out, one question at a time, and the plan grows beside it. Answer in your "
+        "own words, by a letter, or with Enter, which takes what is proposed. Any answer can be given again."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Key(
+            "escape",
+            "leave",
+            template("Close"),
+            id="conversation.leave",
+            tooltip=template("Cancel what is under way, else clear the line, else close; answers are kept."),
+        ),
+        Key(
+            "f2",
+            "back",
+            template("Back"),
+            id="conversation.back",
+            tooltip=template("Return to the question before."),
+        ),
+        Key(
+            "f3",
+            "why",
+            template("Why?"),
+            id="conversation.why",
+            tooltip=template("Say why this is asked."),
+        ),
+        Key(
+            "f4",
+            "unsure",
+            template("Not sure"),
+            id="conversation.unsure",
+            tooltip=template("Let me decide, and say why."),
+        ),
+        Key(
+            "f5",
+            "plan",
+            template("Plan"),
+            id="conversation.plan",
+            tooltip=template("Show the plan so far; where it is beside the questions already, all of it."),
+        ),
+        Key(
+            "pageup",
+            "scroll_talk(-1)",
+            template("Scroll up"),
+            id="conversation.up",
+            tooltip=template("Scroll what was said."),
+            show=False,
+            priority=True,
+        ),
+        Key(
+            "pagedown",
+            "scroll_talk(1)",
+            template("Scroll down"),
+            id="conversation.down",
+            tooltip=template("Scroll what was said."),
+            show=False,
+            priority=True,
+        ),
+    ]
 
     def __init__(self, plan: Plan | None = None) -> None:
         super().__init__()
-        self.plan = plan
+        self.dialogue = first_dialogue(plan)
+        self.pursuit = Pursuit(self, self.dialogue)
+        self.problem = ""
+        """What was wrong with the last line."""
+        self.drawn: Asked | None = None
+        """The question as it is on the screen."""
+
+    # Drawing
+
+    def compose(self) -> ComposeResult:
+        """Yield everything as the dialogue has it now."""
+        yield Static(f"▌ Steersman  {say('A new plan')}", id="bar", markup=False)
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                with VerticalScroll(id="talk", can_focus=False):
+                    yield from self.blocks()
+                yield BusyLine(self.pursuit.under_way)
+                yield Static(id="summary")
+                with Vertical(id="ask"):
+                    yield from self.question()
+                yield Static(self.problem, id="problem", markup=False)
+                with Horizontal(id="line"):
+                    yield Static("›", id="sign", markup=False)
+                    yield Prompt()
+            with VerticalScroll(id="side", can_focus=False):
+                yield PlanSummary(self.dialogue)
+        yield KeyFooter()
+        yield Completion("#prompt", self.offers)
+
+    def on_mount(self) -> None:
+        """Begin to find what can be found."""
+        self.draw()
+        self.pursuit.go_on()
+
+    async def recompose(self) -> None:
+        """Draw everything anew."""
+        await super().recompose()
+        self.draw()
+
+    def blocks(self) -> list[Widget]:
+        """Return a block for each entry."""
+        return [block for entry in self.dialogue.transcript.entries if (block := self.block(entry))]
+
+    def block(self, entry: Entry) -> Widget | None:
+        """Return the block of an entry; None for an answer that is not there any more."""
+        if entry.kind == "error":
+            return ErrorBlock(entry)
+        if entry.kind != "answer":
+            return Block(entry)
+        answer = self.dialogue.answer_of(entry.key)
+        return AnswerBlock(entry, *answer) if answer else None
+
+    def question(self) -> list[Widget]:
+        """Return the question at hand, if there is one."""
+        asked = self.drawn = self.dialogue.asked()
+        return [QuestionBox(asked)] if asked else []
+
+    def offers(self, text: str) -> Sequence[str]:
+        """Return what a line could be completed to."""
+        asked = self.dialogue.asked()
+        return offers(the_app(self), text, asked.completes if asked else "")
+
+    def draw(self) -> None:
+        """Bring the screen in step with the dialogue."""
+        if not self.is_mounted:
+            return
+        with self.app.batch_update():
+            self.draw_talk()
+            self.draw_question()
+            self.query_one(PlanSummary).refresh(layout=True)
+            summary = self.query_one("#summary", Static)
+            summary.update(f"▣ {one_line(self.dialogue, max(20, self.size.width - 4))}")
+            problem = self.query_one("#problem", Static)
+            problem.update(f"✗ {self.problem}" if self.problem else "")
+            problem.display = bool(self.problem)
+            self.show_example(self.drawn)
+            if self.focused is None or isinstance(self.focused, AnswerBlock | ChoiceList):
+                self.query_one(Prompt).focus()
+
+    def draw_talk(self) -> None:
+        """Add and remove blocks, and leave those that say the same."""
+        talk = self.query_one("#talk", VerticalScroll)
+        wanted = self.dialogue.transcript.entries
+        shown = {child.entry: child for child in talk.children if isinstance(child, Block | AnswerBlock)}
+        for entry, child in shown.items():
+            now = self.dialogue.answer_of(entry.key) if entry.key else None
+            stale = isinstance(child, AnswerBlock) and (child.name_shown, child.answer) != now
+            if entry not in wanted or stale:
+                child.remove()
+                if stale and entry in wanted and (block := self.block(entry)):
+                    talk.mount(block, after=child)
+        for entry in wanted:
+            if entry not in shown and (block := self.block(entry)):
+                talk.mount(block)
+        talk.scroll_end(animate=False)
+
+    def draw_question(self) -> None:
+        """Replace the question if it is another one, or has other choices."""
+        ask = self.query_one("#ask", Vertical)
+        asked = self.dialogue.asked()
+        if asked == self.drawn:
+            return
+        self.drawn = asked
+        ask.remove_children()
+        if asked is not None:
+            ask.mount(QuestionBox(asked))
+
+    def show_example(self, asked: Asked | None) -> None:
+        """Show in the empty prompt what can be typed."""
+        example = say("for example: {example}", example=asked.example) if asked and asked.example else ""
+        self.query_one(Prompt).placeholder = example
+
+    # The person
+
+    @on(Input.Submitted)
+    def take_line(self, event: Input.Submitted) -> None:
+        """Take the line; an empty one takes the choice that is marked."""
+        event.stop()
+        text = event.value.strip() or self.marked_letter()
+        event.input.value = ""
+        self.take(text)
+
+    def take(self, text: str) -> None:
+        """Take a line, however it came about."""
+        self.problem = ""
+        try:
+            if text.startswith("/"):
+                from tui.app.slash.table import obey
+
+                obey(the_app(self), text)
+            else:
+                self.do(self.dialogue.line(text))
+        except SteersmanError as error:
+            self.problem = error.sentence()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Draw what changed, keep the answers, and find what is missing next."""
+        keep_answers(self.dialogue)
+        self.pursuit.go_on()
+        self.draw()
+
+    def do(self, action: Action) -> None:
+        """Do what a line asked for beyond the conversation."""
+        app, plan = the_app(self), self.dialogue.plan
+        if action == "leave":
+            self.dismiss()
+        elif action == "plan" and plan is not None:
+            app.open_plan(plan, app.desk.file)
+        elif action == "save" and plan is not None:
+            self.pursuit.save()
+        elif action == "start" and plan is not None:
+            self.pursuit.start()
+
+    def marked_letter(self) -> str:
+        """Return the letter of the marked choice if the person moved the mark; else an empty line."""
+        for choices in self.query(ChoiceList):
+            if choices.highlighted is not None and choices.highlighted != choices.proposed:
+                return choices.options[choices.highlighted].id or ""
+        return ""
+
+    @on(OptionList.OptionSelected)
+    def take_choice(self, event: OptionList.OptionSelected) -> None:
+        """Take a choice by letter, click or Enter."""
+        if isinstance(event.option_list, ChoiceList):
+            event.stop()
+            self.take(event.option.id or "")
+
+    @on(ChoiceList.Typed)
+    def type_on(self, event: ChoiceList.Typed) -> None:
+        """Hand what was typed among the choices to the prompt."""
+        prompt = self.query_one(Prompt)
+        prompt.focus()
+        prompt.insert_text_at_cursor(event.character)
+
+    @on(Prompt.Moved)
+    def move(self, event: Prompt.Moved) -> None:
+        """Move the mark among the choices."""
+        for choices in self.query(ChoiceList):
+            choices.action_cursor_down() if event.step > 0 else choices.action_cursor_up()
+
+    @on(AnswerBlock.Reopened)
+    def ask_again(self, event: AnswerBlock.Reopened) -> None:
+        """Ask a question again."""
+        self.dialogue.reopen(event.key)
+        self.go_on()
+
+    def action_leave(self) -> None:
+        """Cancel, clear, or close; in that order."""
+        prompt = self.query_one(Prompt)
+        if self.pursuit.cancel():
+            return
+        if prompt.value or self.problem:
+            prompt.value, self.problem = "", ""
+            self.draw()
+        else:
+            keep_answers(self.dialogue)
+            self.dismiss()
+
+    def action_back(self) -> None:
+        """Return to the question before."""
+        self.take("back")
+
+    def action_why(self) -> None:
+        """Say why this is asked."""
+        self.take("why")
+
+    def action_unsure(self) -> None:
+        """Let Steersman decide."""
+        self.take("not sure")
+
+    def action_plan(self) -> None:
+        """Show the plan so far where it is hidden, else the whole plan."""
+        if self.has_class("-narrow"):
+            self.toggle_class("-plan-shown")
+        elif self.dialogue.plan is not None:
+            self.do("plan")
+        else:
+            self.notify(say("There is no plan yet."), markup=False)
+
+    def action_scroll_talk(self, pages: int) -> None:
+        """Scroll what was said."""
+        talk = self.query_one("#talk", VerticalScroll)
+        talk.scroll_page_down() if pages > 0 else talk.scroll_page_up()
+
+    # The background
+
+    @on(Working)
+    def tell_working(self, event: Working) -> None:
+        """Show how far a job is."""
+        self.query_one(BusyLine).tell(event)
+
+    @on(Worked)
+    def take_result(self, event: Worked) -> None:
+        """Take what a job found."""
+        run = self.pursuit.worked(event.job, event.result)
+        self.go_on()
+        if run is not None:
+            forget_answers()
+            the_app(self).open_run(run)
+
+    @on(Refused)
+    def take_refusal(self, event: Refused) -> None:
+        """Say why a job ended without a result."""
+        self.pursuit.refused(event.job, event.error, event.details)
+        self.go_on()
+
+    @on(Cancelled)
+    def take_cancel(self, event: Cancelled) -> None:
+        """Say that a job was cancelled."""
+        self.pursuit.cancelled(event.job)
+        self.draw()
+
+    @on(LanguageChanged)
+    def speak_again(self, event: LanguageChanged) -> None:
+        """Say everything in the other language, the plan's sentences included."""
+        self.dialogue.respeak()
+        self.pursuit.go_on()

@@ -1,0 +1,187 @@
+"""The conversation as a value that no widget holds: what is asked, what was said, and the plan so far.
+
+The screen draws it and brings it facts; so it survives a change of language, of size or of screen, and can be
+tested without a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from planner.errors import BadInput, SteersmanError
+from planner.interview.choosing import chosen
+from planner.interview.command import meaning
+from planner.interview.interview import Interview
+from planner.interview.question import Answer, Choice
+from planner.language import say, template
+from tui.app.asking import Asked, closing, of_question, resuming, what_to_change
+from tui.app.transcript import Entry, Kind, Said, Transcript
+
+if TYPE_CHECKING:
+    from planner.difference import Difference
+    from planner.plan import Plan
+
+Mode = Literal["resuming", "questions", "closing", "changing"]
+Action = Literal["", "start", "plan", "save", "leave"]
+"""What the screen is to do after a line, beyond drawing."""
+
+GREETING = template(
+    "Hello. I plan fine-tunes of language models on PaddlePaddle, and run them. A few questions, then you "
+    "get a plan with a reason for every setting. Enter takes what I propose."
+)
+
+
+class Dialogue:
+    """An interview with its transcript."""
+
+    def __init__(self, interview: Interview, *, saved: Interview | None = None) -> None:
+        """`saved` are answers of another time, which are offered first."""
+        self.interview = interview
+        self.saved = saved
+        self.mode: Mode = "questions" if saved is None else "resuming"
+        self.transcript = Transcript()
+        self.plan: Plan | None = None
+        self.difference: Difference | None = None
+        """What the last answer changed in the plan."""
+        self.failed: SteersmanError | None = None
+        """Why there is no plan, where facts and wishes together allow none."""
+        self.settled = False
+        """Whether the plan at hand belongs to the answers at hand."""
+        self.tell("greeting", lambda: say(GREETING))
+
+    # What is on screen
+
+    def asked(self) -> Asked | None:
+        """Return what is asked now; None while something is found or planned first."""
+        if self.mode == "resuming" and self.saved is not None:
+            return resuming(self.saved)
+        if self.mode == "changing":
+            return what_to_change(self.interview)
+        if self.interview.current() is not None:
+            return of_question(self.interview)
+        if self.settled and (self.plan is not None or self.failed is not None):
+            return closing(self.plan)
+        return None
+
+    def tell(self, kind: Kind, text: Said, *, title: Said | None = None, details: str = "") -> Entry:
+        """Add something to the transcript; `text` is called whenever it is drawn, in the language of then."""
+        return self.transcript.tell(kind, text, title=title, details=details)
+
+    def answer_of(self, key: str) -> tuple[str, Answer] | None:
+        """Return (short name of the question, its answer)."""
+        for question, answer in self.interview.answered():
+            if question.key == key:
+                return say(question.title or question.key), answer
+        return None
+
+    # What the person does
+
+    def line(self, text: str) -> Action:
+        """Take a line that was typed, or the letter of a choice; raises `BadInput` in one sentence."""
+        word = meaning(text)
+        if word == "quit":
+            return "leave"
+        if word in ("back", "undo"):
+            self.back() if word == "back" else self.undo()
+            return ""
+        asked = self.asked()
+        if asked is None:
+            raise BadInput(say("One moment: I am still working on what you answered."))
+        if word == "why":
+            self.tell("explanation", _keep(asked.why or asked.text), title=lambda: say("Why I ask"))
+            return ""
+        if word == "help":
+            self.tell("explanation", _keep(asked.help()), title=lambda: say("What you can answer"))
+            return ""
+        if self.mode == "questions" and self.interview.current() is not None:
+            self._answer(text, unsure=word == "unsure")
+            return ""
+        return self._chose(asked.pick(text))
+
+    def back(self) -> None:
+        """Return to the question before."""
+        if self.mode in ("changing", "resuming"):
+            self.mode = "questions"
+            return
+        self.step(self.interview.back())
+
+    def undo(self) -> None:
+        """Return to before the last step."""
+        if self.interview.before is None:
+            raise BadInput(say("There is nothing to undo."))
+        self.mode = "questions"
+        self.step(self.interview.undo())
+
+    def reopen(self, key: str) -> None:
+        """Ask a question again; what depends on it follows only if its answer changes."""
+        self.mode = "questions"
+        self.step(self.interview.reopen(key))
+
+    def give(self, key: str, text: str) -> None:
+        """Answer a question that may not be the one at hand; raises `BadInput`, and nothing has changed."""
+        self.mode = "questions"
+        again = self.interview.reopen(key)
+        while (now := again.current()) is not None and now.key != key:
+            again = again.skip()
+        self.step(again.answer(text))
+
+    def step(self, interview: Interview) -> None:
+        """Go on with other answers."""
+        changed = interview.request() != self.interview.request()
+        self.interview = interview
+        self.settled = self.settled and not changed
+        self.transcript.answers(tuple(question.key for question, _ in interview.answered()))
+
+    def planned(self, plan: Plan) -> None:
+        """Take the plan that belongs to the answers at hand."""
+        from planner.difference import compare
+
+        self.difference = compare(self.plan, plan) if self.plan is not None else None
+        self.plan, self.failed, self.settled = plan, None, True
+        self.interview = self.interview.planned(plan)
+
+    def refused(self, error: SteersmanError) -> None:
+        """Take that the answers at hand allow no plan."""
+        self.plan, self.difference, self.failed, self.settled = None, None, error, True
+
+    def respeak(self) -> None:
+        """Say the answers in the language of the moment."""
+        known = self.interview.known
+        answers = dict(known.answers)
+        for question, answer in self.interview.answered():
+            choices = question.choices(known)
+            label = next((one.label for one in choices if one.value == answer.value), None)
+            if label is not None and answer.provenance != "detected":
+                answers[question.key] = replace(answer, shown=label)
+        self.interview = replace(self.interview, known=replace(known, answers=answers), shown=None)
+
+    def _answer(self, text: str, *, unsure: bool) -> None:
+        if unsure:
+            default = self.interview.default()
+            sentence = say("Then I take {answer}: {because}", answer=default.shown, because=default.because)
+            self.tell("explanation", _keep(sentence), title=lambda: say("Not sure is fine"))
+        self.step(self.interview.answer(text))
+
+    def _chose(self, choice: Choice) -> Action:
+        chosen(choice)  # says why it cannot be had
+        value = str(choice.value)
+        if self.mode == "resuming":
+            self.mode = "questions"
+            if value == "resume" and self.saved is not None:
+                self.step(self.saved)
+        elif self.mode == "changing":
+            self.mode = "questions"
+            if value:
+                self.reopen(value)
+        elif value == "change":
+            self.mode = "changing"
+        else:
+            return value  # type: ignore[return-value]
+        return ""
+
+
+def _keep(text: str) -> Callable[[], str]:
+    """Return a sentence that was said once: what it is about may be different later."""
+    return lambda: text

@@ -1,0 +1,107 @@
+"""What the conversation has done in the background: plain functions for threads, with no widget in sight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planner.facts import Facts
+from planner.interview.finding import Found, ToFind
+from planner.language import say
+from tui.app.work import Reporter
+
+if TYPE_CHECKING:
+    from planner.plan import Plan
+    from planner.wishes import Wishes
+    from runtime.run.layout import RunFolder
+
+PLAN_FILE = "plan.yaml"
+
+
+def find(sought: ToFind, folder: Path, stage: str, reporter: Reporter) -> Found:
+    """Return the facts that are missing; raises `BadInput` in one sentence."""
+    from runtime.find_facts import find as found
+    from runtime.paths import runs_folder
+
+    if sought.what == "hardware":
+        reporter.say(say("Looking at this machine"))
+    return found(
+        sought,
+        where=runs_folder(),
+        folder=folder,
+        stage=stage,
+        report=reporter.say,
+        progress=reporter.progress,
+    )
+
+
+def plan(facts: Facts, wishes: Wishes, reporter: Reporter) -> Plan:
+    """Return the plan of facts and wishes, corrected by what was measured on this machine."""
+    from planner.solve import make_plan
+    from runtime.calibration import calibration_for
+
+    reporter.say(say("Planning"))
+    known = facts.model_copy(update={"calibration": calibration_for(facts)})
+    return make_plan(known, wishes)
+
+
+def save(made: Plan, file: Path) -> Path:
+    """Write the plan file and return its path."""
+    from planner.planfile import dumps
+    from runtime.paths import write_atomically
+
+    write_atomically(file, dumps(made, file.name))
+    return file
+
+
+def free_name(folder: Path, made: Plan) -> Path:
+    """Return `plan.yaml` in a folder, or `plan-2.yaml`... where another plan has that name."""
+    from planner.planfile import dumps
+
+    number = 1
+    while True:
+        file = folder / (PLAN_FILE if number == 1 else f"plan-{number}.yaml")
+        if not file.exists() or file.read_text(encoding="utf-8", errors="replace") == dumps(made, file.name):
+            return file
+        number += 1
+
+
+def start(made: Plan, file: Path, reporter: Reporter) -> RunFolder:
+    """Write the plan, install its engine if it is missing, and start its run; return the run's folder.
+
+    A run of the same plan that is there already is continued. Raises `BadInput`.
+    """
+    from runtime.run.layout import RunFolder, create_run
+    from runtime.run.start import start_supervisor
+    from runtime.run.task import table_module
+    from tui.run_choice import choose_run
+
+    save(made, file)
+    text = file.read_text(encoding="utf-8")
+    engine(made, reporter)
+    reporter.say(say("Starting the run"))
+    root, known = choose_run(None, table_module().name_of_plan(text, str(file)), text)
+    table_module().build(RunFolder(root), text).check()
+    run = RunFolder(root) if known else create_run(root, text)
+    start_supervisor(run)
+    return run
+
+
+def engine(made: Plan, reporter: Reporter) -> None:
+    """Install and prove the plan's engine, unless it is there."""
+    from planner.errors import BadInput
+    from runtime.engines.check import check
+    from runtime.engines.install import install
+    from runtime.engines.registry import state
+
+    name, build = str(made.value("engine")), str(made.value("engine_build"))
+    if state(name, build).state == "installed":
+        return
+    reporter.say(say("Installing {engine} ({build}), once", engine=name, build=build))
+    install(name, build, reporter.say)
+    reporter.say(say("Checking the engine"))
+    if not check(name, build).ok:
+        raise BadInput(
+            say("{engine} ({build}) is installed, but does not work here.", engine=name, build=build),
+            remedy=say("`steersman doctor` says what to fix."),
+        )

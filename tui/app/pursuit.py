@@ -1,0 +1,177 @@
+"""Finds what a dialogue is missing: facts, prices of choices, the plan; saves it and starts its run."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from planner.errors import NothingFeasible, SteersmanError
+from planner.facts import Facts
+from planner.interview.finding import Found, ToFind
+from planner.interview.question import Known
+from planner.language import say, template
+from planner.wishes import Wishes
+from tui.app import legwork
+from tui.app.application import the_app
+from tui.app.dialogue import Dialogue
+from tui.app.messages import Working
+from tui.app.work import Reporter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from textual.screen import Screen
+
+    from planner.plan import Plan
+    from runtime.run.layout import RunFolder
+
+_numbers = itertools.count(1)
+
+
+class Pursuit:
+    """The jobs of one dialogue. Each has a name of its own, so that an answer that changed replaces it."""
+
+    def __init__(self, screen: Screen[Any], dialogue: Dialogue) -> None:
+        self.screen = screen
+        self.dialogue = dialogue
+        self.tag = f"dialogue {next(_numbers)}"
+        self.under_way: dict[str, Working | None] = {}
+        """Jobs that the person waits for, with what they said last."""
+        self.sought: dict[str, ToFind] = {}
+        self.priced: Known | None = None
+        self.planned: tuple[Facts, Wishes] | None = None
+
+    def go_on(self) -> None:
+        """Start whatever is missing and not under way."""
+        if not self.screen.is_attached or self.dialogue.mode == "resuming":
+            return
+        for missing in self.dialogue.interview.missing():
+            if self.sought.get(missing.what) != missing:
+                self.sought[missing.what] = missing
+                stage = str(self.dialogue.interview.known.value("stage") or "sft")
+                self.begin(
+                    f"find {missing.what}", partial(legwork.find, missing, the_app(self.screen).folder, stage)
+                )
+        self.price()
+        self.plan()
+
+    def price(self) -> None:
+        """Find what the choices at hand would cost."""
+        interview = self.dialogue.interview
+        question = interview.current()
+        if question is None or question.price is None or interview.shown is not None:
+            return
+        if interview.known.hardware is None or self.priced == interview.known:
+            return
+        self.priced = interview.known
+        task = partial(_price, question.price, interview.known)
+        self.begin("price", task, waited_for=False)
+
+    def plan(self) -> None:
+        """Plan, once there are facts, whenever they or the wishes changed."""
+        facts = self.dialogue.interview.facts()
+        if facts is None:
+            return
+        wanted = facts, self.dialogue.interview.request().wishes
+        if wanted != self.planned:
+            self.planned = wanted
+            self.dialogue.settled = False
+            self.begin("plan", partial(legwork.plan, *wanted))
+
+    def what_if(self, change: Callable[[Reporter], Any]) -> None:
+        """Work out another plan beside the one at hand."""
+        self.begin("what if", change)
+
+    def save(self) -> None:
+        """Write the plan into the person's folder."""
+        plan, file = self._to_be_saved()
+        self.begin("save", lambda reporter: legwork.save(plan, file))
+
+    def start(self) -> None:
+        """Write the plan and start its run."""
+        plan, file = self._to_be_saved()
+        self.begin("start", partial(legwork.start, plan, file))
+
+    def _to_be_saved(self) -> tuple[Plan, Path]:
+        plan, app = self.dialogue.plan, the_app(self.screen)
+        assert plan is not None
+        return plan, app.desk.file or legwork.free_name(app.folder, plan)
+
+    def begin(self, what: str, task: Callable[[Reporter], Any], *, waited_for: bool = True) -> None:
+        """Start a job, shown to the person unless it only makes something more exact."""
+        job = f"{self.tag}: {what}"
+        if waited_for:
+            self.under_way[job] = None
+        the_app(self.screen).work.start(job, self.screen, task)
+
+    def cancel(self) -> bool:
+        """Cancel the job that began last; return whether there was one."""
+        job = next(reversed(self.under_way), None)
+        if job is None:
+            return False
+        self.under_way.pop(job)
+        the_app(self.screen).work.cancel(job)
+        self.dialogue.tell("note", lambda: say("Cancelled."))
+        self._open_again(self._what(job))
+        return True
+
+    def worked(self, job: str, result: Any) -> RunFolder | None:
+        """Take a result; return the run if one was started."""
+        what, dialogue = self._what(job), self.dialogue
+        self.under_way.pop(job, None)
+        if what.startswith("find ") and isinstance(result, Found):
+            kind = what.removeprefix("find ")
+            sought = self.sought.get(kind)
+            facts: dict[str, Any] = {kind: result.facts}
+            dialogue.step(dialogue.interview.found(**facts, because=result.because, sought=sought))
+        elif what == "price" and self.priced == dialogue.interview.known:
+            dialogue.interview = dialogue.interview.priced(result)
+        elif what == "plan":
+            dialogue.planned(result)
+            the_app(self.screen).desk.put(result)
+        elif what == "save":
+            the_app(self.screen).desk.file = result
+            words = template("Saved as {path}. Run it with: steersman run {path}")
+            dialogue.tell("note", lambda: say(words, path=result))
+        elif what == "what if":
+            dialogue.tell("page", result.shown, title=result.title)
+        elif what == "start":
+            return result  # type: ignore[no-any-return]
+        return None
+
+    def refused(self, job: str, error: SteersmanError, details: str) -> None:
+        """Say why there is no result, and ask again what led to it."""
+        what, dialogue = self._what(job), self.dialogue
+        self.under_way.pop(job, None)
+        if what == "price":
+            return
+        sentence = error.sentence()
+        dialogue.tell("error", lambda: sentence, details=details or error.details)
+        if what == "plan":
+            dialogue.refused(error)
+        self._open_again(what)
+
+    def cancelled(self, job: str) -> None:
+        """Forget a job."""
+        self.under_way.pop(job, None)
+
+    def _open_again(self, what: str) -> None:
+        """Ask again for what could not be found; otherwise it would be sought forever."""
+        kind = what.removeprefix("find ")
+        if what.startswith("find "):
+            self.sought.pop(kind, None)
+            if kind in self.dialogue.interview.known.answers:
+                self.dialogue.step(self.dialogue.interview.reopen(kind))
+            elif kind == "hardware":
+                self.sought[kind] = ToFind("hardware", None)
+        elif what == "plan" and not self.dialogue.settled:
+            self.dialogue.refused(NothingFeasible(say("The plan was not made.")))
+
+    def _what(self, job: str) -> str:
+        return job.removeprefix(f"{self.tag}: ")
+
+
+def _price(price: Callable[[Known], Any], known: Known, reporter: Reporter) -> Any:
+    return price(known)
