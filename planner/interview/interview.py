@@ -201,6 +201,12 @@ class Interview:
         step = replace(self, facts_found={**self.facts_found, **facts})
         return step._with_answers(self.known.answers)
 
+    def take(self, sought: ToFind, found: Found) -> Interview:
+        """Return the interview with what was found for one of the `missing`."""
+        filed = {source_of(self.known, sought.what, sought): found}
+        step = replace(self, facts_found={**self.facts_found, **filed})
+        return step._with_answers(self.known.answers)
+
     def near(self, files: tuple[str, ...]) -> Interview:
         """Return the interview with data files near the person."""
         return replace(self, known=replace(self.known, files=files), shown=None)

@@ -16,9 +16,7 @@ VERSION = 1
 def to_saved(known: Known) -> dict[str, Any]:
     """Return what a person answered and fixed; what was detected will be detected again."""
     answers = {
-        key: {"value": plain(answer.value), "typed": answer.provenance != "default"}
-        for key, answer in known.answers.items()
-        if answer.provenance != "detected"
+        key: plain(answer.value) for key, answer in known.answers.items() if answer.provenance != "detected"
     }
     return {
         "version": VERSION,
@@ -36,18 +34,15 @@ def from_saved(
     answers: dict[str, Answer] = {}
     saved = data.get("answers")
     for question in questions:
-        entry = saved.get(question.key) if isinstance(saved, dict) else None
-        answer = again(question, entry, known) if isinstance(entry, dict) else None
-        if answer is not None:
-            answers[question.key] = answer
+        if isinstance(saved, dict) and question.key in saved:
+            answer = again(question, saved[question.key], known)
+            if answer is not None:
+                answers[question.key] = answer
     return answers, good_pins(data.get("pins"))
 
 
-def again(question: Question, entry: dict[str, Any], known: Known) -> Answer | None:
+def again(question: Question, value: object, known: Known) -> Answer | None:
     """Return one saved answer read again, as if it had been typed; None where it cannot be read any more."""
-    value = entry.get("value")
-    if not entry.get("typed"):
-        return None
     if value is None:
         open_choice = next((one for one in question.choices(known) if one.value is None), None)
         return None if open_choice is None else Answer(None, open_choice.label, "saved")

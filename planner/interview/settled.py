@@ -22,6 +22,8 @@ def settled(known: Known, found: FoundBefore, reopened: Mapping[str, Answer | No
     known = with_model(known, found)
     known = with_data(known, found)
     answers = dict(known.answers)
+    if "stage" in answers and stage_question.refusal(str(answers["stage"].value), known):
+        del answers["stage"]
     if "stage" not in answers and "stage" not in reopened and known.data is not None:
         detected = stage_question.detect(known.data)
         if detected is not None:

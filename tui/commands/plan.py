@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from planner.language import current, say
+from planner.language import current, join, say
 from tui.wish_options import wish_options
 
 if TYPE_CHECKING:
     from planner.facts import Facts
     from planner.plan import Plan
     from planner.wishes import Wishes
+    from tui.ask import Given
 
 EXAMPLE = "steersman plan --model smollm2-135m-instruct --data steersman-demo"
 
@@ -38,6 +40,7 @@ EXAMPLE = "steersman plan --model smollm2-135m-instruct --data steersman-demo"
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--why", "-v", is_flag=True, help="Also show what was rejected, and each decision's source.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON instead of the readable view.")
+@click.option("--ask", "asks", is_flag=True, help="Be asked for what is not given, line by line; pipes work.")
 @click.option("--list-settings", is_flag=True, help="Print every setting that --set takes, and stop.")
 def command(
     model: str | None,
@@ -51,6 +54,7 @@ def command(
     force: bool,
     why: bool,
     as_json: bool,
+    asks: bool,
     list_settings: bool,
     **options: Any,
 ) -> None:
@@ -60,6 +64,7 @@ def command(
 
     \b
     Examples:
+      steersman plan --ask
       steersman plan --model smollm2-135m-instruct --data steersman-demo -o plan.yaml
       steersman plan --model Qwen/Qwen2.5-7B-Instruct --data chats.jsonl --hardware "8x A100-80G"
       steersman plan --model qwen2.5-72b --data-rows 50000 --data-tokens 350:2048 --hardware "16x H800"
@@ -74,6 +79,11 @@ def command(
         return
     from planner.solve import make_plan
 
+    if asks:
+        refuse_overwrite(output, force)
+        given = given_already(model, data, data_rows, data_tokens, hardware, dev_fraction, options)
+        ask_and_write(given, output, trial=trial, why=why, as_json=as_json)
+        return
     wishes = read_wishes(options)
     model, data = required(model, data, data_rows, data_tokens)
     refuse_overwrite(output, force)
@@ -89,6 +99,45 @@ def command(
     show_plan(plan, as_json, why, output)
     if output is not None:
         write_plan(plan, output)
+
+
+def given_already(
+    model: str | None,
+    data: str | None,
+    rows: int | None,
+    tokens: str | None,
+    hardware: str | None,
+    dev_fraction: float,
+    options: dict[str, Any],
+) -> Given:
+    """Return what the command line answers already, so that nobody is asked for it."""
+    from tui.ask import Given, as_answers
+    from tui.wish_options import read
+
+    fields, pins = read(options)
+    if rows is not None or tokens is not None:
+        required(model or EXAMPLE, data, rows, tokens)
+        data = f"{rows} rows of {tokens} tokens"
+    recipes = fields.pop("recipes", None)
+    answers = as_answers({"hardware": hardware, "model": model, "data": data}, fields)
+    return Given(answers, pins, recipes, dev_fraction)
+
+
+def ask_and_write(given: Given, output: Path | None, *, trial: bool, why: bool, as_json: bool) -> None:
+    """Ask for what is not given, show the plan, and write it where the person wants it."""
+    from rich.console import Console
+
+    from runtime.saved_answers import forget
+    from tui.ask import ask
+
+    console = Console(stderr=True, highlight=False) if as_json else stdout()
+    plan, file = ask(console, given, output, lambda plan: show_plan(plan, as_json, why, output))
+    if trial:
+        plan = after_trial(plan)
+        show_plan(plan, as_json, why, file)
+    if file is not None:
+        write_plan(plan, file)
+        forget()
 
 
 def show_settings(as_json: bool) -> None:
@@ -132,9 +181,9 @@ def required(
         if missing[1:]
         else missing[0]
     )
-    raise BadInput(
-        say("A plan needs {names}.", names=names), remedy=say("For example: {command}", command=EXAMPLE)
-    )
+    example = say("For example: {command}", command=EXAMPLE)
+    ask = say("Or be asked: steersman plan --ask") if sys.stdin.isatty() else ""
+    raise BadInput(say("A plan needs {names}.", names=names), remedy=join((example, ask)))
 
 
 def refuse_overwrite(output: Path | None, force: bool) -> None:

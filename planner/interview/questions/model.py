@@ -90,7 +90,7 @@ def read(text: str, known: Known) -> Answer:
     name = text.strip().strip("'\"`")
     if PATH.match(name):
         return Answer(name, name, "typed")
-    match = interpret(name)
+    match = interpret(name, "base" if known.value("stage") == "pretrain" else "chat")
     if match is not None:
         return Answer(match.entry.name, match.entry.name, "typed", match.because)
     if HUB.fullmatch(name) or name.endswith(".json"):
