@@ -34,7 +34,7 @@ class SteersmanApp(App[int]):
     """A conversation that ends in a finished fine-tune."""
 
     TITLE = "Steersman"
-    CSS_PATH = "steersman.tcss"
+    CSS_PATH = ["steersman.tcss", "screens/home.tcss"]  # noqa: RUF012 - of the first screen Textual reads none
     COMMAND_PALETTE_BINDING = "ctrl+k"  # our own binding, with words that are translated, is below
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
         (0, "-narrow"),
