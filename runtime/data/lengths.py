@@ -29,6 +29,10 @@ class LengthCounter:
         )
         return next((length for length, count in running if count >= wanted), 0)
 
+    def longer_than(self, tokens: int) -> int:
+        """Return how many rows have more than `tokens` tokens."""
+        return sum(count for length, count in self.lengths.items() if length > tokens)
+
     def facts(self, counted: bool) -> TokenLengths:
         """Return the distribution; `counted` says whether by the model's own tokenizer."""
         rows = self.lengths.total()

@@ -44,6 +44,8 @@ class Sample(NamedTuple):
     row: int
     parts: Parts
     lengths: Lengths
+    value: int = 0
+    """Seeded hash of its text, by which the split takes rows out."""
 
 
 class _Row(NamedTuple):
@@ -68,6 +70,8 @@ class RowPass:
     samples_wanted: int
     split: DevSplit
     lengths: LengthCounter = field(default_factory=LengthCounter)
+    uncut: LengthCounter = field(default_factory=LengthCounter)
+    """Lengths of the same rows before anything was cut to fit, and of those that cannot be cut to fit."""
     seen: SeenRows = field(default_factory=SeenRows)
     usable: dict[str, int] = field(default_factory=lambda: {"train": 0, "dev": 0})
     rows_read: int = 0
@@ -154,6 +158,8 @@ class RowPass:
         for (row, parts), lengths in zip(
             rendered, self.counter.lengths([parts for _, parts in rendered]), strict=True
         ):
+            if role == "train":
+                self.uncut.add(sum(map(sum, lengths)), sum(answer for _, answer in lengths))
             fitted = self.fit(row, lengths)
             if fitted.conversation is None:
                 continue
@@ -168,7 +174,7 @@ class RowPass:
                 if len(self.samples) < self.samples_wanted:
                     uncut = fitted.conversation == row.conversation
                     kept = parts if uncut else self.counter.parts(fitted.conversation)
-                    self.samples.append(Sample(name, row.raw.row, kept, fitted.lengths))
+                    self.samples.append(Sample(name, row.raw.row, kept, fitted.lengths, row.value))
             self.has_system = self.has_system or bool(fitted.conversation.system)
             if self.sink is not None:
                 self.sink(role, row.value, fitted.conversation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +32,9 @@ class Scan:
     suggested_max_length: int
     has_system: bool
     dev_hashes: frozenset[int] = frozenset()
+    """Samples with such a `value` are held out for evaluation."""
+    uncut: LengthCounter = field(default_factory=LengthCounter)
+    """Lengths of all training rows, those to be held out included, before anything was cut to fit."""
 
 
 def scan(
@@ -135,6 +138,7 @@ def _result(state: RowPass, path: str, print_of_bytes: str) -> Scan:
         suggested_max_length=suggested,
         has_system=state.has_system,
         dev_hashes=frozenset(chosen),
+        uncut=state.uncut,
     )
 
 

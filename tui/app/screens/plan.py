@@ -27,7 +27,6 @@ from tui.app.plan_session import PlanSession, named
 from tui.app.plan_writing import WRITING, PlanWriting
 from tui.app.screens.plan_keys import PLAN_KEYS
 from tui.app.widgets.ask_bar import AskBar
-from tui.app.widgets.code_pane import CodePane
 from tui.app.widgets.config_tabs import ConfigTabs
 from tui.app.widgets.decision_row import DecisionRow
 from tui.app.widgets.decision_tree import DecisionTree
@@ -161,6 +160,9 @@ class PlanScreen(Screen[None]):
         elif event.job == FILES:
             self.texts = event.result
             await self.query_one(ConfigTabs).show(self.texts)
+            if self.tab == "files":
+                self.query_one(ConfigTabs).start()
+            self.tell("")
         else:
             self.written(event.job, event.result)
 
@@ -264,7 +266,7 @@ class PlanScreen(Screen[None]):
             self.query_one(WhatIfPane).start()
         elif self.tab == "files":
             self.render_files()
-            self.query_one(CodePane).focus()
+            self.query_one(ConfigTabs).start()
         elif before != self.tab:
             self.focus_first()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static, Tab, Tabs
 
 from planner.language import say, template
 from planner.plan import Plan
+from tui.app.keys import Key
 from tui.app.widgets.code_pane import CodePane
 
 COMMAND = "command.sh"
@@ -18,6 +22,20 @@ class FileTabs(Tabs):
     """One tab for each file."""
 
     HELP = template("The files of the plan. Left and right go from file to file, down goes into the text.")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Key(
+            "down,enter",
+            "into",
+            template("Into the text"),
+            id="files.into",
+            tooltip=template("Scroll the text of the file."),
+            show=False,
+        )
+    ]
+
+    def action_into(self) -> None:
+        """Go into the text."""
+        self.screen.query_one(CodePane).focus()
 
 
 class ConfigTabs(Vertical):
@@ -60,6 +78,10 @@ class ConfigTabs(Vertical):
         self.chosen = name
         self.query_one(FileTabs).active = tab_id(name)
         self.query_one(CodePane).show(self.texts[name], name.rpartition(".")[2])
+
+    def start(self) -> None:
+        """Put the focus on the tabs."""
+        self.query_one(FileTabs).focus()
 
     @property
     def text(self) -> str:
