@@ -127,18 +127,13 @@ def read_plan(path: Path) -> PlanRow | None:
         method = find(values["decisions"], "method")
         model = values["facts"]["model"]["name"]
         return PlanRow(path, str(values["name"]), str(model), str(method), 0.0)
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration, yaml.YAMLError):
         return None
 
 
 def find(decisions: dict[str, Any], setting: str) -> Any:
     """Return a decided value from a plan file, in which decisions are grouped by subject."""
-    for name, entry in decisions.items():
-        if name == setting:
-            return entry["value"]
-        if isinstance(entry, dict) and setting in entry:
-            return entry[setting]["value"]
-    raise KeyError(setting)
+    return next(group[setting]["value"] for group in decisions.values() if setting in group)
 
 
 def what(row: RunRow) -> str:

@@ -64,7 +64,7 @@ def memory_row(measured: float, forecast: int) -> Row:
     """Return the highest memory so far beside the forecast."""
     if not forecast:
         return Row(say("Peak memory"), size(measured))
-    value = say("{measured} of {forecast}", measured=size(measured), forecast=size(forecast))
+    value = part_of(measured, forecast)
     return Row(say("Peak memory"), value, measured / forecast)
 
 
@@ -77,17 +77,24 @@ def machine_rows(use: Utilisation | None) -> list[Row]:
         Row(say("CPU"), say("{percent} of {cores}", percent=f"{share:.0%}", cores=cores(use.cpus)), share),
         Row(
             say("RAM"),
-            say("{used} of {total}", used=size(use.memory_bytes), total=size(use.memory_total_bytes)),
+            part_of(use.memory_bytes, use.memory_total_bytes),
             use.memory_bytes / use.memory_total_bytes,
         ),
     ]
     for device in use.devices[:MOST_DEVICES]:
-        held = say("{used} of {total}", used=size(device.used_bytes), total=size(device.total_bytes))
         label = say("GPU {index}", index=device.index)
+        held = part_of(device.used_bytes, device.total_bytes)
         rows.append(Row(label, f"{device.share:.0%} · {held}", device.share))
     if len(use.devices) > MOST_DEVICES:
         rows.append(Row("", say("and {count} more", count=len(use.devices) - MOST_DEVICES)))
     return rows
+
+
+def part_of(part: float, whole: float) -> str:
+    """Return `1.5 of 2.0 GiB`: a unit that both have is said once."""
+    first, last = size(part), size(whole)
+    number_of, _, unit = first.partition(" ")
+    return say("{part} of {whole}", part=number_of if last.endswith(f" {unit}") else first, whole=last)
 
 
 def cores(number_of: float) -> str:

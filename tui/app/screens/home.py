@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.table import Table
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -322,7 +324,7 @@ def ways() -> list[Option | None]:
             "new",
             "n",
             say("Make a plan"),
-            say("Answer a few questions about model, data and goal. What can be found out, is."),
+            say("Answer a few questions about model, data and goal. What can be found out is not asked."),
         ),
         (
             "demo",
@@ -339,5 +341,10 @@ def ways() -> list[Option | None]:
     )
     options: list[Option | None] = []
     for action, key, title, sentence in texts:
-        options += [Option(f"{key}  {title}\n   {sentence}", id=action), None]
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(width=1)
+        grid.add_column(overflow="fold", ratio=1)
+        grid.add_row(Text(key, "bold"), Text(title, "bold"))
+        grid.add_row("", Text(sentence, "dim"))
+        options += [Option(grid, id=action), None]
     return options[:-1]

@@ -103,6 +103,7 @@ class LossCurve(Vertical):
             self.call_after_refresh(self._again)
             return
         plot.clear()
+        plot.set_xlabel(say("step"))
         ends = [*losses.steps[-1:], *dev.steps[-1:]]
         begins = [*losses.steps[:1], *dev.steps[:1]]
         plot.set_xlimits(min(begins), max([*ends, self._total, min(begins) + 1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from rich.text import Text
 from textual.widgets import DataTable
@@ -15,9 +16,9 @@ from tui.app.widgets.ink import ink
 from tui.app.widgets.run_head import cut
 from tui.page import width_of
 
-NARROW = 100
-NAME_CELLS = 28
-MODEL_CELLS = 34
+LEAST_NAME, LEAST_WHERE = 20, 22
+GAPS = 10
+"""Cells between and around four columns."""
 
 
 class RowsTable(DataTable[Text]):
@@ -63,10 +64,11 @@ class RunsTable(RowsTable):
     def show(self, rows: list[RunRow], width: int) -> None:
         """Show the runs in a table of this width."""
         now = time.time()
-        names = min(width_of(row.run.name for row in rows), NAME_CELLS) if rows else 0
-        words = max((width_of([word.say()]) for word in RUN_WORDS.values()), default=8) + 2
-        times = 18
-        room = max(width - names - words - times - 10, 10)
+        words = max(width_of([word.say()]) for word in RUN_WORDS.values()) + 2
+        times = width_of((when(row, now) for row in rows), 4)
+        free = width - words - times - GAPS
+        names = min(width_of((row.run.name for row in rows), 3), max(free - LEAST_WHERE, LEAST_NAME))
+        room = max(free - names, LEAST_WHERE)
         filled = []
         for row in rows:
             word = RUN_WORDS[row.state]
@@ -113,16 +115,27 @@ class PlansTable(RowsTable):
     def show(self, rows: list[PlanRow], width: int) -> None:
         """Show the plans in a table of this width."""
         now = time.time()
-        room = max(width - 62, 12)
+        methods = width_of((row.method for row in rows), 6)
+        times = width_of((ago(row.when, now) for row in rows), 9)
+        free = width - methods - times - GAPS
+        names = min(width_of((row.name for row in rows), 4), max(free - LEAST_WHERE, LEAST_NAME))
+        room = max(free - names, LEAST_WHERE)
         filled = []
         for row in rows:
-            place = str(row.path).replace(str(row.path.home()), "~", 1)
-            short = place if width_of([place]) <= room else "…" + place[-(room - 1) :]
             cells = [
-                Text(cut(row.name, NAME_CELLS)),
+                Text(cut(row.name, names)),
                 Text(row.method),
-                Text(short, ink(self, "text-muted")),
+                Text(end_of(row.path, room), ink(self, "text-muted")),
                 Text(ago(row.when, now), ink(self, "text-muted")),
             ]
             filled.append((str(row.path), cells))
         self.fill([say("Plan"), say("Method"), say("File"), say("Last used")], filled)
+
+
+def end_of(path: Path, room: int) -> str:
+    """Return a path in so many cells: its end tells more than its beginning."""
+    home = str(path.home())
+    place = f"~{str(path)[len(home) :]}" if str(path).startswith(home + "/") else str(path)
+    while width_of([place]) > room:
+        place = "…" + place[2:]
+    return place

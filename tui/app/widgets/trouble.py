@@ -44,7 +44,7 @@ class Trouble(Static):
     def _show(self, title: str, what: str, why: str, remedy: str, log: str) -> None:
         self.display = True
         self.details = "\n".join(filter(None, (title, what, why, remedy, log)))
-        rows = [(say("Why"), why), (say("What to do"), remedy), (say("Log"), log)]
+        rows = [(say("Why"), why), (say("What to do"), remedy), (say("Log"), "" if log in remedy else log)]
         grid = Table.grid(padding=(0, 2))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold", ratio=1)
