@@ -186,6 +186,12 @@ class SteersmanApp(App[int]):
         except SteersmanError as error:
             self.notify(error.sentence(), severity="warning", markup=False)
 
+    def begin_slash(self, text: str) -> None:
+        """Put a slash command into the prompt of the conversation, for its argument to be typed."""
+        from tui.app.slash.command import conversation
+
+        conversation(self).begin_line(f"{text} ")
+
     def action_help(self) -> None:
         """Explain what has the focus."""
         from tui.app.screens.help import HelpScreen

@@ -38,6 +38,13 @@ class Asked:
         words = say("or why?, back, skip, not sure")
         return ", ".join(part for part in (letters, typed, words) if part) + "."
 
+    def explanation(self) -> str:
+        """Return why it is asked and why the default is one."""
+        proposed = self.default and say(
+            "I propose {answer}: {because}", answer=self.default, because=self.because
+        )
+        return join((self.why or self.text, proposed if self.because else ""))
+
     def pick(self, text: str) -> Choice:
         """Return the choice that a line means; an empty one means the proposed one. Raises `BadInput`."""
         if not text.strip() and self.proposed is not None:

@@ -32,7 +32,8 @@ class SteersmanCommands(Provider):
         yield Entry(say("New plan"), say("Answer a few questions and get a plan."), app.open_conversation)
         yield Entry(say("Home"), say("Plans and runs."), app.go_home)
         for name, command in commands().items():
-            yield Entry(f"/{name} {say(command.help)}", say(command.hint), partial(app.slash, f"/{name}"))
+            act = partial(app.begin_slash if command.needs_argument else app.slash, f"/{name}")
+            yield Entry(f"/{name}: {say(command.help)}", say(command.hint), act)
         yield Entry(say("Help"), say("Help for what has the focus."), app.action_help)
         yield Entry(say("Quit"), say("Leave the app; runs go on."), app.leave)
 

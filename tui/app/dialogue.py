@@ -90,7 +90,7 @@ class Dialogue:
         if asked is None:
             raise BadInput(say("One moment: I am still working on what you answered."))
         if word == "why":
-            self.tell("explanation", _keep(asked.why or asked.text), title=lambda: say("Why I ask"))
+            self.tell("explanation", _keep(asked.explanation()), title=lambda: say("Why I ask"))
             return ""
         if word == "help":
             self.tell("explanation", _keep(asked.help()), title=lambda: say("What you can answer"))
@@ -123,9 +123,11 @@ class Dialogue:
         """Answer a question that may not be the one at hand; raises `BadInput`, and nothing has changed."""
         self.mode = "questions"
         again = self.interview.reopen(key)
-        while (now := again.current()) is not None and now.key != key:
-            again = again.skip()
-        self.step(again.answer(text))
+        now = again.current()
+        if now is not None and now.key == key:
+            self.step(again.answer(text))
+        else:
+            self.step(self.interview.given({key: text}, "typed"))
 
     def step(self, interview: Interview) -> None:
         """Go on with other answers."""

@@ -49,9 +49,20 @@ def save(made: Plan, file: Path) -> Path:
     """Write the plan file and return its path."""
     from planner.planfile import dumps
     from runtime.paths import write_atomically
+    from runtime.recent_plans import remember
 
     write_atomically(file, dumps(made, file.name))
+    remember(file)
     return file
+
+
+def read(text: str, folder: Path) -> RunFolder | tuple[Plan, Path]:
+    """Return a run, or a saved plan with its file in the language of the moment; raises `BadInput`."""
+    from tui.app.opening import read as opened
+    from tui.plan_input import in_language
+
+    found = opened(text, folder)
+    return (in_language(found[0]), found[1]) if isinstance(found, tuple) else found
 
 
 def free_name(folder: Path, made: Plan) -> Path:
@@ -71,20 +82,11 @@ def start(made: Plan, file: Path, reporter: Reporter) -> RunFolder:
 
     A run of the same plan that is there already is continued. Raises `BadInput`.
     """
-    from runtime.run.layout import RunFolder, create_run
-    from runtime.run.start import start_supervisor
-    from runtime.run.task import table_module
-    from tui.run_choice import choose_run
+    from tui.app.starting import start as started
 
     save(made, file)
-    text = file.read_text(encoding="utf-8")
     engine(made, reporter)
-    reporter.say(say("Starting the run"))
-    root, known = choose_run(None, table_module().name_of_plan(text, str(file)), text)
-    table_module().build(RunFolder(root), text).check()
-    run = RunFolder(root) if known else create_run(root, text)
-    start_supervisor(run)
-    return run
+    return started(made, file, reporter)
 
 
 def engine(made: Plan, reporter: Reporter) -> None:

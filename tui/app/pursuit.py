@@ -84,6 +84,11 @@ class Pursuit:
         """Work out another plan beside the one at hand."""
         self.begin("what if", change)
 
+    def open(self, text: str) -> None:
+        """Read a saved plan, or find a run."""
+        folder = the_app(self.screen).folder
+        self.begin("open", lambda reporter: legwork.read(text, folder))
+
     def save(self) -> None:
         """Write the plan into the person's folder."""
         plan, file = self._to_be_saved()
@@ -135,9 +140,11 @@ class Pursuit:
             the_app(self.screen).desk.file = result
             words = template("Saved as {path}. Run it with: steersman run {path}")
             dialogue.tell("note", lambda: say(words, path=result))
+        elif what == "open" and isinstance(result, tuple):
+            the_app(self.screen).open_plan(*result)
         elif what == "what if":
             dialogue.tell("page", result.shown, title=result.title)
-        elif what == "start":
+        elif what in ("start", "open"):
             return result  # type: ignore[no-any-return]
         return None
 

@@ -159,6 +159,11 @@ class ConversationScreen(Screen[None]):
         asked = self.drawn = self.dialogue.asked()
         return [QuestionBox(asked)] if asked else []
 
+    @property
+    def talk_width(self) -> int:
+        """Cells that a block of the transcript has for its words."""
+        return self.query_one("#talk").content_size.width - 4 if self.is_mounted else 76
+
     def offers(self, text: str) -> Sequence[str]:
         """Return what a line could be completed to."""
         asked = self.dialogue.asked()
@@ -262,6 +267,16 @@ class ConversationScreen(Screen[None]):
             if choices.highlighted is not None and choices.highlighted != choices.proposed:
                 return choices.options[choices.highlighted].id or ""
         return ""
+
+    def begin_line(self, text: str) -> None:
+        """Put the beginning of a line into the prompt."""
+
+        def begin() -> None:
+            prompt = self.query_one(Prompt)
+            prompt.focus()
+            prompt.value, prompt.cursor_position = text, len(text)
+
+        self.call_after_refresh(begin)
 
     @on(OptionList.OptionSelected)
     def take_choice(self, event: OptionList.OptionSelected) -> None:

@@ -1,4 +1,4 @@
-"""What a slash command is."""
+"""What a slash command is, and what most of them need: the conversation and its plan."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planner.errors import BadInput
+from planner.language import say
+
 if TYPE_CHECKING:
+    from planner.plan import Plan
     from tui.app.application import SteersmanApp
+    from tui.app.screens.conversation import ConversationScreen
 
 
 def nothing(app: SteersmanApp) -> Sequence[str]:
@@ -27,3 +32,47 @@ class SlashCommand:
     """Does it, given what was typed after the name; raises `BadInput`."""
     completes: Callable[[SteersmanApp], Sequence[str]] = nothing
     """What the argument may be completed to."""
+    needs_argument: bool = False
+    """Whether it means nothing without one; the palette then leaves the rest to be typed."""
+
+
+def conversation(app: SteersmanApp) -> ConversationScreen:
+    """Return the conversation, brought to the front; a new one with the plan at hand if there is none."""
+    from tui.app.screens.conversation import ConversationScreen
+
+    for screen in reversed(app.screen_stack):
+        if isinstance(screen, ConversationScreen):
+            found = screen
+            while app.screen_stack[-1] is not found:
+                app.pop_screen()
+            return found
+    app.open_conversation(app.desk.plan)
+    opened = app.screen
+    assert isinstance(opened, ConversationScreen)
+    return opened
+
+
+def plan_at_hand(app: SteersmanApp) -> Plan:
+    """Return the plan that a command is about; raises `BadInput` where there is none yet."""
+    if app.desk.plan is None:
+        raise BadInput(
+            say("There is no plan yet."), remedy=say("Answer the questions first, or /open a plan file.")
+        )
+    return app.desk.plan
+
+
+def argument_of(text: str, command: str, example: str) -> str:
+    """Return what was typed after a command; raises `BadInput` with an example where nothing was."""
+    if not text:
+        raise BadInput(
+            say("/{command} needs more words.", command=command),
+            remedy=say("For example: {command}", command=f"/{command} {example}"),
+        )
+    return text
+
+
+def setting_names(app: SteersmanApp) -> Sequence[str]:
+    """Return the settings of the table."""
+    from planner.setting_values import settings
+
+    return tuple(settings())

@@ -1,0 +1,34 @@
+"""/open FILE: a saved plan, or a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from planner.language import template
+from tui.app.slash.command import SlashCommand, argument_of, conversation
+
+if TYPE_CHECKING:
+    from tui.app.application import SteersmanApp
+
+
+def act(app: SteersmanApp, argument: str) -> None:
+    """Read it in the background and show it."""
+    text = argument_of(argument, "open", "plan.yaml")
+    screen = conversation(app)
+    screen.pursuit.open(text)
+    screen.draw()
+
+
+def plan_files(app: SteersmanApp) -> Sequence[str]:
+    """Return the YAML files of the person's folder."""
+    return sorted(path.name for pattern in ("*.yaml", "*.yml") for path in app.folder.glob(pattern))
+
+
+COMMAND = SlashCommand(
+    help=template("open a saved plan or a run"),
+    hint=template("/open plan.yaml"),
+    act=act,
+    completes=plan_files,
+    needs_argument=True,
+)
