@@ -127,8 +127,8 @@ class Asker:
 
     def ask(self, question: Question) -> None:
         """Ask one question until its answer, or a step elsewhere."""
+        self.interview = self.interview.priced(priced(question, self.interview.known))
         if not self.ended:
-            self.interview = self.interview.priced(priced(question, self.interview.known))
             print_question(self.console, self.interview, question)
         while True:
             line = self.line()

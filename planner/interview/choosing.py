@@ -42,3 +42,15 @@ def chosen(choice: Choice) -> Answer:
             say("{choice} cannot be chosen: {reason}", choice=choice.label, reason=choice.disabled)
         )
     return Answer(choice.value, choice.label, "typed")
+
+
+def possible(default: Answer, choices: Sequence[Choice]) -> Answer:
+    """Return the default, or the choice that comes nearest before it (else after it) and can be taken."""
+    at = next((index for index, choice in enumerate(choices) if choice.value == default.value), None)
+    if at is None or not choices[at].disabled:
+        return default
+    nearest = next((one for one in (*reversed(choices[:at]), *choices[at + 1 :]) if not one.disabled), None)
+    if nearest is None:
+        return default
+    because = say("{choice} cannot be had: {reason}.", choice=default.shown, reason=choices[at].disabled)
+    return Answer(nearest.value, nearest.label, "default", because)

@@ -9,7 +9,7 @@ from typing import Any
 from planner.errors import BadInput
 from planner.facts import DataFacts, Facts, HardwareFacts, ModelFacts
 from planner.interview import saved
-from planner.interview.choosing import chosen, pick
+from planner.interview.choosing import chosen, pick, possible
 from planner.interview.command import meaning
 from planner.interview.finding import Found, FoundBefore, Source, ToFind
 from planner.interview.question import Answer, Choice, Known, Provenance, Question
@@ -70,13 +70,13 @@ class Interview:
         return replace(self, shown=choices)
 
     def default(self) -> Answer:
-        """Return what an empty line would answer: the answer before if there was one. KeyError without a
-        current question."""
+        """Return what an empty line would answer: the answer before if there was one, else the question's
+        default, or what comes nearest to it where that cannot be had. KeyError without a current question."""
         question = self._now()
         so_far = self.reopened.get(question.key)
         if so_far is not None:
             return replace(so_far, because=say("It is the answer so far."))
-        return question.default(self.known)
+        return possible(question.default(self.known), self.choices())
 
     def question(self, key: str) -> Question:
         """Return a question by its key; raises `BadInput` where there is none."""
@@ -114,7 +114,8 @@ class Interview:
 
     def skip(self) -> Interview:
         """Return the interview with the current question's default taken."""
-        return self._answered(self._now().key, self.default())
+        key = self._now().key
+        return self._answered(key, self.reopened.get(key) or self.default())
 
     def given(self, answers: Mapping[str, str], provenance: Provenance = "flag") -> Interview:
         """Return the interview with answers that came from elsewhere, as texts; raises `BadInput`."""
@@ -141,6 +142,8 @@ class Interview:
         self.question(key)
         answers = {name: answer for name, answer in self.known.answers.items() if name != key}
         so_far = self.known.answers.get(key, self.reopened.get(key))
+        if any(sought.what == key for sought in self.missing()):
+            so_far = None  # nothing was found for it, so nobody wants it again
         step = replace(self, reopened={**self.reopened, key: so_far}, before=self)
         return step._with_answers(answers)
 
