@@ -45,6 +45,16 @@ DATA_FILES = {
 }
 """Template -> what its script reads (PaddleNLP llm/docs)."""
 
+FORMERS_DATA = {
+    "sft": "`train.jsonl` and `dev.jsonl`, JSON lines with `messages`",
+    "dpo": "`train.jsonl` and `dev.jsonl`, JSON lines with `messages`, `chosen_response` and "
+    "`rejected_response`",
+    "pretrain": "`train.jsonl` and `dev.jsonl`, JSON lines with `text`",
+    "export": "nothing",
+}
+"""Template -> what `paddleformers-cli` reads (paddleformers 1.2.0 datasets/reader/convertor.py:242-273,
+datasets/DPODataset.py:204-216)."""
+
 MODEL, DATA, OUTPUT = "model", "data", "output"
 
 
@@ -122,10 +132,16 @@ def readme(plan: Plan) -> str:
         version=plan.steersman,
         script=SCRIPT_PATH.get(script(plan), script(plan)),
         config=config_name(plan),
-        data_files=DATA_FILES[family(plan)],
+        data_files=data_files(plan),
         nodes=plan.facts.hardware.nodes,
         merges=merges(plan),
     )
+
+
+def data_files(plan: Plan) -> str:
+    """Return what the plan's script reads from the data folder."""
+    known = FORMERS_DATA if plan.value("engine") == "paddleformers" else DATA_FILES
+    return known[family(plan)]
 
 
 def _word(value: object) -> str:

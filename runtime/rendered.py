@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from planner.errors import BadInput
+from planner.language import say
 from planner.methods import runnable
 from planner.plan import Plan
 from planner.planfile import dumps
@@ -133,10 +134,11 @@ def write_data(plan: Plan, folder: Path, progress: Progress) -> None:
 def refuse_foreign(folder: Path) -> None:
     """Refuse a folder that holds something else: nothing of a person's is ever overwritten."""
     if folder.is_file():
-        raise BadInput(f"{folder} is a file.", remedy="Name a folder.")
+        raise BadInput(say("{path} is a file.", path=folder), remedy=say("Name a folder."))
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "launch.sh").is_file():
         raise BadInput(
-            f"{folder} is not empty and was not written by `steersman render`.", remedy="Name another folder."
+            say("{folder} is not empty and was not written by `steersman render`.", folder=folder),
+            remedy=say("Name another folder."),
         )
 
 

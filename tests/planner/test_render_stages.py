@@ -180,6 +180,41 @@ def test_json_has_its_reasons_in_a_file_beside_it(case: Case) -> None:
     assert all(f"| `{name}` |" in told for name in decided)
 
 
+READ = """
+import json, sys
+from paddleformers.datasets.reader.file_reader import BaseReader
+kind, rows = json.loads(sys.argv[1])
+convert = BaseReader(file_path="", file_type=kind).convertor_map[kind]
+print("ROWS" + json.dumps([convert(row) for row in rows]))
+"""
+
+ROWS: dict[str, dict[str, Any]] = {
+    "sft": {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
+    "dpo": {
+        "messages": [{"role": "user", "content": "a"}],
+        "chosen_response": [{"role": "assistant", "content": "b"}],
+        "rejected_response": [{"role": "assistant", "content": "c"}],
+    },
+    "pretrain": {"text": "words and more words"},
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("stage", ROWS)
+def test_paddleformers_reads_rows_as_the_readme_says(stage: str, paddleformers_python: Path) -> None:
+    made = planned(Case("paddleformers", stage, pins=(("method", "full"),)))
+    row, written = ROWS[stage], config(made)
+    assert all(f"`{key}`" in files(made)["README.md"] for key in row)
+    given = json.dumps([written["train_dataset_type"], [row]])
+    command = [str(paddleformers_python), "-c", READ, given]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert "ROWS" in said.stdout, said.stderr[-2000:]
+    (read,) = json.loads(said.stdout.split("ROWS")[-1])
+    assert read["messages"]
+    if stage == "dpo":
+        assert read["chosen_response"] != read["rejected_response"]
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize("engine", arguments.RULES)
 def test_the_engines_own_parser_takes_the_config_of_every_stage(engine: str, tmp_path: Path) -> None:

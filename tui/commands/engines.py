@@ -63,7 +63,7 @@ def list_engines(as_json: bool) -> None:
             details = (
                 f"{each.disk_bytes / 1e9:.1f} GB of an unfinished installation; install or remove clears it"
             )
-        click.echo(f"{each.engine:<12}{each.build:<7}{each.state:<11}{details}".rstrip())
+        click.echo(f"{each.engine:<15}{each.build:<7}{each.state:<11}{details}".rstrip())
 
 
 @command.command("install")

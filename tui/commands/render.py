@@ -15,8 +15,9 @@ import click
 def command(plan_file: Path, folder: Path, configs_only: bool) -> None:
     """Write a plan's configs, data, model and launch.sh into a folder that trains without Steersman.
 
-    config.json is in the format of upstream's own training script. Nothing in the folder names a path outside
-    of it, so it can be copied to another machine.
+    The config is in the format of upstream's own script. Nothing in the folder names a path outside of it, so
+    it can be copied to another machine. A plan that `steersman run` does not run (another stage than sft,
+    PaddleFormers, ...) becomes a folder for the toolkit's own script, without model and data.
 
     \b
     Examples:
@@ -25,6 +26,8 @@ def command(plan_file: Path, folder: Path, configs_only: bool) -> None:
       steersman render plan.yaml -o rendered --configs-only
     """
     from planner.errors import BadInput
+    from planner.language import say
+    from planner.methods import runnable
     from planner.planfile import loads
     from runtime.rendered import refuse_foreign, render_folder
     from tui.commands.data import ProgressLine
@@ -33,7 +36,11 @@ def command(plan_file: Path, folder: Path, configs_only: bool) -> None:
         text = plan_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
-            f"The plan {plan_file} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}."
+            say(
+                "The plan {path} cannot be read: {reason}.",
+                path=plan_file,
+                reason=getattr(error, "strerror", None) or say("it is not text"),
+            )
         ) from error
     plan = loads(text, str(plan_file))
     refuse_foreign(folder)
@@ -41,4 +48,8 @@ def command(plan_file: Path, folder: Path, configs_only: bool) -> None:
         written = render_folder(plan, folder, configs_only=configs_only, progress=progress)
     for path in written:
         click.echo(path)
-    click.echo(f"Train with: PYTHON=/path/to/engine/bin/python {folder / 'launch.sh'}", err=True)
+    if runnable(plan):
+        click.echo(say("{file} says how to run it.", file=folder / "README.md"), err=True)
+    else:
+        command = f"PYTHON=/path/to/engine/bin/python {folder / 'launch.sh'}"
+        click.echo(say("Train with: {command}", command=command), err=True)
