@@ -8,7 +8,7 @@ from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.search import HEADROOM, TARGET_STEPS, outcome, wanted_rows, wanted_sequences
 from planner.search.grid import MOST_TOKENS
 from planner.situation import Situation
-from planner.workload import power_of_two_below, sequences
+from planner.workload import power_of_two_below, sequence_tokens, sequences
 
 SHM_PER_LOADER = 256 * 1024**2
 
@@ -48,6 +48,18 @@ def micro(s: Situation) -> Choice:
             rows=rows,
         )
         why_more = say("More rows per step would leave fewer than {steps} steps.", steps=TARGET_STEPS)
+    elif not s.flag("zero_padding") and value == 1 and larger and larger[0].fits:
+        alone, together = (sequence_tokens(s.data, length, False, number) for number in (1, 2))
+        because = say(
+            "One row at a time has {alone:.0f} tokens on average; rows in a batch are padded to the longest "
+            "of them, about {together:.0f}.",
+            alone=alone,
+            together=together,
+        )
+        why_more = larger[0].reason
+    elif larger and larger[0].fits:
+        because = say("{tokens} at a time: more would fit only beside slower settings.", tokens=tokens)
+        why_more = larger[0].reason
     else:
         because = say(
             "{tokens} need {peak} of the {usable} that may be used.",

@@ -9,11 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.search.axes import ALL, NODE, Axes
+from planner.search.epoch import ROUNDING
 from planner.setup import Setup
 from planner.situation import Situation
 from planner.workload import power_of_two_below
 
 Ints = NDArray[np.int64]
+
+LEAST_PIECE = 5e8
+"""Weights that a process should hold at least for a split to pay: smaller pieces start kernels most of the
+time, and messages cost more than they save. A judgement; the search drops it where nothing else fits."""
+
+FULL_PIPELINE = 2
+"""Micro-batches for each stage of a pipeline, if the data have room for them: with twice as many as stages a
+third of the time is lost at its ends, with fewer more (arXiv:2104.04473, section 2.2.1)."""
 
 MOST_TOKENS = {"cpu": 256, "gpu": 16384}
 """Tokens of one forward pass beyond which a device gains no speed."""
@@ -66,11 +75,29 @@ def layouts(s: Situation, axes: Axes, master_grad: bool) -> dict[str, Ints]:
     return {name: array[keep] for name, array in found.items()}
 
 
-def accelerator_grid(s: Situation, base: Setup, axes: Axes, wanted: float) -> Setup | None:
-    """Return every way on accelerators; None when there is none. `wanted` sequences make a step."""
+def large_pieces(s: Situation, splits: dict[str, Ints]) -> dict[str, Ints]:
+    """Return the splits into pieces that are worth it; what a person fixed stays."""
+    pinned = [s.pin(f"{name}_parallel_degree") is not None for name in ("tensor", "pipeline")]
+    pieces = splits["tensor"] * splits["pipeline"]
+    keep = (pieces == 1) | (s.model.parameters / pieces >= LEAST_PIECE)
+    if any(pinned) or not keep.any():
+        return splits
+    return {name: array[keep] for name, array in splits.items()}
+
+
+def accelerator_grid(
+    s: Situation, base: Setup, axes: Axes, wanted: float, room: float, *, small_pieces: bool = False
+) -> Setup | None:
+    """Return every way on accelerators; None when there is none.
+
+    `wanted` sequences make a step, or up to `room` to fill a pipeline. `small_pieces` also splits models that
+    are too small for it.
+    """
     splits = layouts(s, axes, base.master_grad)
     if not len(splits["tensor"]):
         return None
+    if not small_pieces:
+        splits = large_pieces(s, splits)
     replicas = axes.world // (splits["tensor"] * splits["pipeline"] * splits["context"])
     micro = micro_batches(s, base, wanted / int(replicas.min()))
     flat = crossed(
@@ -78,8 +105,11 @@ def accelerator_grid(s: Situation, base: Setup, axes: Axes, wanted: float) -> Se
         {"recompute": np.array(axes.recompute), "offload": np.array(axes.offload), "micro_batch": micro},
     )
     replicas = flat.pop("replicas")
-    rounds = accumulations(s, wanted, flat["micro_batch"] * replicas)
+    per_pass = flat["micro_batch"] * replicas
+    rounds = accumulations(s, wanted, per_pass)
     if s.pin("gradient_accumulation_steps") is None:
+        filled = np.minimum(FULL_PIPELINE * flat["pipeline"], (room / per_pass).astype(np.int64))
+        rounds = np.where(flat["pipeline"] > 1, np.maximum(rounds, filled), rounds)
         # Chunks of layers take turns, so their micro-batches come in whole rounds (Paddle 3.3.1
         # pipeline_parallel.py:3484).
         whole = np.maximum(1, rounds // flat["pipeline"]) * flat["pipeline"]
@@ -87,6 +117,8 @@ def accelerator_grid(s: Situation, base: Setup, axes: Axes, wanted: float) -> Se
     keep = (flat["virtual"] == 1) | (rounds % flat["pipeline"] == 0)
     if s.pin("per_device_train_batch_size") is None:
         keep &= flat["micro_batch"] <= np.maximum(1, wanted / replicas)
+        # What only fills a pipeline is dealt out in single sequences, or the step would grow twice.
+        keep &= (flat["micro_batch"] == 1) | (rounds * per_pass <= ROUNDING * wanted)
     if not keep.any():
         return None
     together = splittable(base, flat["tensor"]) & axes.sequence_parallel

@@ -54,7 +54,7 @@ def fits(s: Situation, max_length: int | None = None) -> bool:
     plain_ones = [kind for kind in tried if kind.weight_format == "none"] or tried
     key = ("fits", _asked(trial, (1.0,)))
     if key not in s.memo:
-        grids = (grid_of(trial, kind, 1.0)[0] for kind in plain_ones)
+        grids = (grid_of(trial, kind, 1.0, 1.0, small_pieces=True)[0] for kind in plain_ones)
         s.memo[key] = any(fitting(trial, grid) for grid in grids if grid is not None)
     return bool(s.memo[key])
 
@@ -74,6 +74,9 @@ def search(s: Situation, rate: float | None) -> Outcome:
     grids, dropped = predicted(s, rate)
     chosen = choose(grids)
     if chosen is None:
+        grids, dropped = predicted(s, rate, small_pieces=True)
+        chosen = choose(grids)
+    if chosen is None:
         raise nothing_fits(s, grids, attempt)
     same, index = chosen
     setup = same.grid.one(index)
@@ -92,28 +95,34 @@ def search(s: Situation, rate: float | None) -> Outcome:
 
 def attempt(s: Situation) -> tuple[Predicted, int] | None:
     """Return the best way of a changed situation; None when nothing fits there either."""
-    return choose(predicted(s, None)[0])
+    return choose(predicted(s, None)[0]) or choose(predicted(s, None, small_pieces=True)[0])
 
 
-def predicted(s: Situation, rate: float | None) -> tuple[list[Predicted], tuple[Dropped, ...]]:
+def predicted(
+    s: Situation, rate: float | None, *, small_pieces: bool = False
+) -> tuple[list[Predicted], tuple[Dropped, ...]]:
     """Return the forecasts of every method's grid, and what was left out of the first one's."""
     grids, dropped = [], None
+    room = room_for_sequences(s, rate)
     for kind in kinds(s):
-        grid, left_out = grid_of(s, kind, wanted_sequences(s, kind.method, rate))
+        wanted = wanted_sequences(s, kind.method, rate)
+        grid, left_out = grid_of(s, kind, wanted, room, small_pieces=small_pieces)
         dropped = left_out if dropped is None else dropped
         if grid is not None:
-            grids.append(predict(s, kind, grid, room_for_sequences(s, rate)))
+            grids.append(predict(s, kind, grid, room))
     return grids, dropped or ()
 
 
-def grid_of(s: Situation, kind: Kind, wanted: float) -> tuple[Setup | None, tuple[Dropped, ...]]:
+def grid_of(
+    s: Situation, kind: Kind, wanted: float, room: float, *, small_pieces: bool
+) -> tuple[Setup | None, tuple[Dropped, ...]]:
     """Return every way of one method, and the degrees that were left out."""
     base = setup_for(s, method=kind.method, weight_format=kind.weight_format)
     found = family_of(s)
     if not s.on_gpu or found is None:
         return processor_grid(s, base, recompute_choices(s, found), wanted), ()
     axes, dropped = axes_for(s, kind, found)
-    return accelerator_grid(s, base, axes, wanted), dropped
+    return accelerator_grid(s, base, axes, wanted, room, small_pieces=small_pieces), dropped
 
 
 def _asked(s: Situation, wanted: tuple[float, ...]) -> Asked:

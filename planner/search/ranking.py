@@ -40,7 +40,7 @@ judgement; `burden` adds them up."""
 PIPELINE_MARGIN = 0.04
 """The same for any pipeline: it has failed on several models in this version (PaddleNLP#8579, #6863)."""
 
-TIE = 1.025
+TIE = 1.03
 """Ways at most this much slower than the fastest count as equally fast, far less than the forecast's own
 error; among them the simplest is taken. So a simpler way never costs more than this, and more memory never
 makes a plan slower by more."""
