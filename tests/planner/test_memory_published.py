@@ -12,7 +12,8 @@ from bench.planner_memory import errors
 from bench.published import models, reading, toolkits
 from bench.published.cases import CASES, Case, load
 from planner.facts import ModelFacts
-from planner.memory import PADDLENLP, Profile, terms
+from planner.memory import PADDLENLP, Profile, activations, terms
+from planner.phrases import MIB
 from planner.setup import CORE_ATTENTION, FULL_RECOMPUTE, NO_RECOMPUTE, Setup
 
 here = pytest.mark.skipif(not CASES.is_file(), reason="the published measurements are not here")
@@ -155,3 +156,13 @@ def test_gpt_without_pipeline_ignores_recompute_of_granularity_full(
         "extra": {"recompute_granularity": granularity},
     }
     assert reading.setup(row, known("GPT-345M")).recompute == level
+
+
+def test_a_block_of_paddlenlp_keeps_what_its_profile_says() -> None:
+    # PaddleNLP paddlenlp/experimental/galvatron/models/llama_hf/configs/memory_profiling_bf16_qwen2.5-7b.json:
+    # activations of one and of two blocks on 4096 tokens, 2400.5 and 3444.97 MiB.
+    qwen = known("Qwen2.5-7B")
+    setup = replace(BASE, sequence_length=4096)
+    block = activations.count(qwen, setup, PADDLENLP)
+    kept = float(block.attention(setup) + block.mlp(setup)) * 4096 * 2 / MIB
+    assert kept == pytest.approx(3444.97 - 2400.5, rel=0.05)
