@@ -159,8 +159,8 @@ def test_gpt_without_pipeline_ignores_recompute_of_granularity_full(
 
 
 def test_a_block_of_paddlenlp_keeps_what_its_profile_says() -> None:
-    # PaddleNLP paddlenlp/experimental/galvatron/models/llama_hf/configs/memory_profiling_bf16_qwen2.5-7b.json:
-    # activations of one and of two blocks on 4096 tokens, 2400.5 and 3444.97 MiB.
+    # PaddleNLP paddlenlp/experimental/galvatron/models/llama_hf/configs,
+    # memory_profiling_bf16_qwen2.5-7b.json: one and two blocks on 4096 tokens, 2400.5 and 3444.97 MiB.
     qwen = known("Qwen2.5-7B")
     setup = replace(BASE, sequence_length=4096)
     block = activations.count(qwen, setup, PADDLENLP)
