@@ -172,3 +172,42 @@ def test_verdicts_agree_with_the_wheels_parsers() -> None:
     assert [code for code in loud if code not in GROUNDED] == []
     assert all(any(finding.severity == "fails" for finding in one.found) for one in judged
                if one.entry["model_conflicts"])  # fmt: skip
+
+
+def test_pretraining_of_its_own_has_no_adapters_and_reads_its_tokenizer() -> None:
+    """PaddleFormers' ernie_pretrain knows no LoRA (cli/train/ernie_pretrain/workflow.py:600)."""
+    lines = [
+        "stage: ernie_pretrain",
+        "model_name_or_path: baidu/ERNIE-4.5-21B-A3B-Base-PT",
+        "tokenizer_name_or_path: ./tokenizer",
+        "dataset_type: pretrain",
+        "input_dir: ./data",
+        "output_dir: out",
+        "max_steps: 10",
+    ]
+    own = audit("\n".join(lines))
+    assert (own.stage, own.method) == ("pretrain", "full")
+    assert not {"method.default-lora", "data.tokenizer"} & codes(own)
+    tuned = audit("\n".join(["stage: PT", *lines[1:]]))
+    assert tuned.method == "lora"
+    assert {"method.default-lora", "data.tokenizer"} <= codes(tuned)
+
+
+@pytest.mark.parametrize(
+    ("key", "fix"),
+    [
+        ("learning_rat", "Did you mean `learning_rate`?"),
+        ("use_intermediate_api", "Remove the line."),
+        ("pipeline_schedule_mode", "Remove the line."),
+    ],
+)
+def test_only_a_near_name_is_guessed(key: str, fix: str) -> None:
+    found = audit(text(**{key + "_": 1} if key == "learning_rat" else {key: 1}))
+    unknown = [one for one in found.findings if one.code == "parser.unknown"]
+    assert [one.fix for one in unknown] == [fix]
+
+
+def test_a_known_model_whose_degrees_do_not_fit_the_machine_is_not_asked_for_again() -> None:
+    found = audit(text(tensor_parallel_degree=16), hardware=parse("8x A100-80G"))
+    assert found.known
+    assert found.fits is None

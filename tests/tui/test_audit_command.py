@@ -79,3 +79,18 @@ def test_the_models_folder_beside_the_config_is_used(tmp_path: Path) -> None:
     result = run(str(path), "--hardware", "4x A100", "--json")
     assert result.exit_code == 2
     assert "parallel.tensor-heads" in {one["code"] for one in json.loads(result.stdout)["findings"]}
+
+
+def test_a_plan_is_told_from_a_config_and_the_other_way_round(config: Path, tmp_path: Path) -> None:
+    from planner.planfile import dumps
+    from tests.planner.scenes import plan
+    from tui.plan_input import read_plan
+
+    file = tmp_path / "plan.yaml"
+    file.write_text(dumps(plan(), file.name), encoding="utf-8")
+    result = run(str(file))
+    assert isinstance(result.exception, BadInput)
+    assert f"steersman explain {file}" in result.exception.sentence()
+    with pytest.raises(BadInput, match="is a training config, not a plan") as raised:
+        read_plan(config)
+    assert f"steersman audit {config}" in raised.value.sentence()

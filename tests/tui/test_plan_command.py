@@ -259,6 +259,13 @@ def test_settings_are_listed_with_ranges(capsys: pytest.CaptureFixture[str]) -> 
     assert "a whole number, at least 1" in out
 
 
+def test_settings_are_data_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", "--list-settings", "--json") == 0
+    listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert list(listed) == list(settings())
+    assert all(entry["expected"] and entry["meaning"] for entry in listed.values())
+
+
 @pytest.fixture
 def plan_file(tiny_hf_model: Path, chats: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     file = tmp_path / "plan.yaml"
