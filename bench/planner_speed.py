@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,14 +102,13 @@ def believable(row: Row, model: ModelFacts, setup: Setup, cluster: speed.Cluster
 
 def completed(row: Row) -> Row:
     """Return the row with what it states elsewhere: the micro-batch of PaddleNLP's table of batch sizes per
-    step."""
+    step. Where its rows are not packed, nobody says how long they are, so that they stay out."""
     extra = row.get("extra") or {}
     filled = dict(row)
     gpus = int(row.get("gpus") or 1)
     tensor, pipeline = int(row.get("tp") or 1), int(row.get("pp") or 1)
     if row.get("micro_batch") is None and str(extra.get("batch_size_column", "")).isdigit():
         filled["micro_batch"] = max(1, int(extra["batch_size_column"]) // (gpus // (tensor * pipeline)))
-        filled["seq_len"] = row.get("seq_len") or 1024
     if row.get("grad_accum") is None and extra.get("global_batch_size") and row.get("micro_batch"):
         replicas = max(1, gpus // (tensor * pipeline))
         filled["grad_accum"] = max(1, int(extra["global_batch_size"]) // (replicas * int(row["micro_batch"])))
@@ -220,8 +220,9 @@ def main(arguments: list[str]) -> None:
     print("\n".join(table(found)))
     missing = [entry for entry in results if isinstance(entry, str)]
     print(f"{len(missing)} rows with a speed cannot be put in the planner's terms:")
-    for reason in missing if "--rows" in arguments else ():
-        print(" ", reason)
+    reasons = missing if "--rows" in arguments else [entry.split(": ")[-1] for entry in missing]
+    for reason, number in Counter(reasons).most_common():
+        print(f"  {number:3} {reason}")
 
 
 if __name__ == "__main__":
