@@ -159,10 +159,11 @@ class Asker:
                 return False
             return True
         self.interview = interview.answer(line)
-        answer = self.interview.known.answers.get(question.key)
-        if answer is not None:
-            reason = answer.because if command == "unsure" or answer.provenance == "typed" else ""
-            self.say(join((f"{say(question.title)}: {answer.shown}.", reason)), style="green")
+        for each, answer in self.interview.answered():
+            earlier = interview.known.answers.get(each.key)
+            if earlier is None or earlier.value != answer.value:
+                because = answer.because if command == "unsure" or answer.provenance == "typed" else ""
+                self.say(join((f"{say(each.title)}: {answer.shown}.", because)), style="green")
         return True
 
     def planned(self) -> Plan | None:

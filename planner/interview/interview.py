@@ -15,6 +15,7 @@ from planner.interview.finding import Found, FoundBefore, Source, ToFind
 from planner.interview.question import Answer, Choice, Known, Provenance, Question
 from planner.interview.questions import QUESTIONS
 from planner.interview.request import PINNED, Request, request
+from planner.interview.sentence import understood
 from planner.interview.settled import settled, source_of
 from planner.language import say
 from planner.plan import Plan
@@ -91,7 +92,8 @@ class Interview:
     # Answers
 
     def answer(self, text: str) -> Interview:
-        """Return the interview after a line: a choice's letter or label, or free text.
+        """Return the interview after a line: a choice's letter or label, or free text. A line that answers
+        other questions, or several, is taken for what it says.
 
         Raises `BadInput` in one sentence; nothing has changed then.
         """
@@ -102,7 +104,13 @@ class Interview:
         choice = pick(text, choices)
         if choice is not None:
             return self.choose(choice)
-        read = question.read(text.strip(), self.known)
+        try:
+            read = question.read(text.strip(), self.known)
+        except BadInput:
+            others = understood(text, self.known)
+            if not others:
+                raise
+            return self._said(others)
         same = next((one for one in choices if one.value == read.value and one.value is not None), None)
         if same is not None and same.disabled:
             chosen(same)
@@ -123,7 +131,7 @@ class Interview:
         for key, text in answers.items():
             question = self.question(key)
             answer = replace(question.read(text, interview.known), provenance=provenance)
-            interview = interview._with_answers({**interview.known.answers, key: answer})
+            interview = interview._put(key, answer)
         return interview
 
     def back(self) -> Interview:
@@ -256,6 +264,19 @@ class Interview:
         return question
 
     def _answered(self, key: str, answer: Answer) -> Interview:
+        asked = (*(name for name in self.asked if name != key), key)
+        return replace(self._put(key, answer), asked=asked, before=self)
+
+    def _said(self, answers: Mapping[str, Answer]) -> Interview:
+        """Return the interview after a line that answers several questions; undone in one step."""
+        said = self
+        for question in self.questions:
+            if question.key in answers:
+                said = said._answered(question.key, answers[question.key])
+        return replace(said, before=self)
+
+    def _put(self, key: str, answer: Answer) -> Interview:
+        """Return the interview with an answer, and without those that depended on another one."""
         answers = dict(self.known.answers)
         so_far = answers.get(key, self.reopened.get(key))
         answers[key] = answer
@@ -264,8 +285,7 @@ class Interview:
                 if name in answers and answers[name].provenance != "flag":
                     del answers[name]
         reopened = {name: value for name, value in self.reopened.items() if name != key}
-        asked = (*(name for name in self.asked if name != key), key)
-        return replace(self, asked=asked, reopened=reopened, before=self)._with_answers(answers)
+        return replace(self, reopened=reopened)._with_answers(answers)
 
     def _dependents(self, key: str) -> tuple[str, ...]:
         """Return the questions that depend on one, directly or through others."""

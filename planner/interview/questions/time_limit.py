@@ -29,13 +29,13 @@ UNITS = {
     "hours": 60.0, "hour": 60.0, "hrs": 60.0, "hr": 60.0, "h": 60.0, "个小时": 60.0, "小时": 60.0,
     "个钟头": 60.0, "days": 1440.0, "day": 1440.0, "d": 1440.0, "天": 1440.0, "weeks": 10080.0,
     "week": 10080.0, "周": 10080.0,
-    "seconds": 1 / 60, "secs": 1 / 60, "s": 1 / 60, "秒": 1 / 60,
+    "seconds": 1 / 60, "秒": 1 / 60,
 }  # fmt: skip
 """Unit -> minutes."""
 
 AMOUNT = re.compile(
-    rf"(\d+(?:\.\d+)?|{'|'.join(sorted(NUMBERS, key=len, reverse=True))})\s*"
-    rf"({'|'.join(sorted(UNITS, key=len, reverse=True))})(?![a-z])"
+    rf"(?<![a-z0-9.])(\d+(?:\.\d+)?|{'|'.join(sorted(NUMBERS, key=len, reverse=True))})\s*"
+    rf"({'|'.join(sorted(UNITS, key=len, reverse=True))})(?![a-z0-9])"
 )
 MOST_MINUTES = 366 * 1440.0
 
