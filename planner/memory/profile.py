@@ -139,4 +139,10 @@ PADDLENLP = Profile(
 llm/docs/pretrain.rst), of which the allocator's gaps were 1.4 % in a small run
 (llm/docs/pretrain_tutorial.md: 12.307 allocated, 12.483 reserved)."""
 
-PADDLEFORMERS = replace(PADDLENLP, name="PaddleFormers", source="paddleformers 1.x trains PaddleNLP's layers")
+PADDLEFORMERS = replace(
+    PADDLENLP,
+    name="PaddleFormers",
+    source="paddleformers 1.x trains PaddleNLP's layers; experts may run as one grouped product "
+    "(qwen3_moe/modeling.py:823)",
+    experts_in_turn=False,
+)
