@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import IO, Literal, NamedTuple
 
+from planner.language import template
+
 Severity = Literal["error", "warning", "note"]
 Action = Literal["row dropped", "fixed", "kept"]
 
@@ -26,42 +28,52 @@ class Kind(NamedTuple):
 
 
 KINDS: dict[str, Kind] = {
-    "row.unreadable": Kind("error", "row dropped", "the line is not JSON"),
-    "row.not_object": Kind("error", "row dropped", "the row is not an object with named fields"),
-    "field.missing": Kind("error", "row dropped", "a required field is missing"),
-    "field.type": Kind("error", "row dropped", "a field has the wrong type"),
-    "prompt.empty": Kind("error", "row dropped", "the prompt is empty"),
-    "answer.missing": Kind("error", "row dropped", "there is no answer"),
-    "answer.empty": Kind("error", "row dropped", "the answer is empty"),
-    "role.unknown": Kind("error", "row dropped", "a role is unknown"),
-    "role.late_system": Kind("error", "row dropped", "a system prompt stands in mid-conversation"),
-    "turns.unequal": Kind("error", "row dropped", "questions and answers differ in number"),
-    "template.refuses": Kind("error", "row dropped", "the model's chat template refuses the conversation"),
-    "template.rewrites": Kind("error", "row dropped", "the model's chat template rewrites earlier turns"),
-    "length.no_answer": Kind("error", "row dropped", "truncation would leave nothing of the answer"),
-    "length.no_prompt": Kind("error", "row dropped", "system prompt and template alone exceed src_length"),
-    "length.rounds_cut": Kind("warning", "fixed", "too long: the oldest turns are left out"),
-    "length.prompt_cut": Kind("warning", "fixed", "too long: the end of the question is cut off"),
-    "length.answer_cut": Kind("warning", "kept", "too long: only the beginning of the answer is trained on"),
-    "turns.cut": Kind("warning", "fixed", "an empty turn ends the conversation early"),
-    "role.repeated": Kind("warning", "fixed", "the same role speaks twice in a row"),
-    "role.first_assistant": Kind("warning", "fixed", "the conversation starts with an answer"),
-    "role.last_user": Kind("warning", "fixed", "the conversation ends with a question"),
-    "role.tool": Kind("warning", "kept", "tool messages become ordinary turns"),
-    "system.moved": Kind(
-        "warning", "fixed", "the template knows no system prompt: it moves into the first question"
+    "row.unreadable": Kind("error", "row dropped", template("the line is not JSON")),
+    "row.not_object": Kind("error", "row dropped", template("the row is not an object with named fields")),
+    "field.missing": Kind("error", "row dropped", template("a required field is missing")),
+    "field.type": Kind("error", "row dropped", template("a field has the wrong type")),
+    "prompt.empty": Kind("error", "row dropped", template("the prompt is empty")),
+    "answer.missing": Kind("error", "row dropped", template("there is no answer")),
+    "answer.empty": Kind("error", "row dropped", template("the answer is empty")),
+    "role.unknown": Kind("error", "row dropped", template("a role is unknown")),
+    "role.late_system": Kind("error", "row dropped", template("a system prompt stands in mid-conversation")),
+    "turns.unequal": Kind("error", "row dropped", template("questions and answers differ in number")),
+    "template.refuses": Kind(
+        "error", "row dropped", template("the model's chat template refuses the conversation")
     ),
-    "template.none": Kind("warning", "fixed", "without a chat template, turns become plain text"),
-    "text.number": Kind("warning", "fixed", "a number stands where text belongs"),
-    "text.nul": Kind("warning", "fixed", "the text holds NUL characters"),
-    "text.surrogate": Kind("warning", "fixed", "the text holds half characters (lone surrogates)"),
-    "text.carriage_return": Kind("note", "fixed", "the text holds Windows line ends"),
-    "text.control": Kind("warning", "kept", "the text holds control characters"),
-    "text.special": Kind("warning", "kept", "the text holds one of the tokenizer's special tokens"),
-    "field.ignored": Kind("note", "kept", "a field is not used in training"),
-    "row.duplicate": Kind("warning", "kept", "the row repeats an earlier one"),
-    "row.leak": Kind("warning", "kept", "the dev row is also a training row"),
-    "upstream.split": Kind("note", "kept", "upstream's own run_finetune.py would stop at this row"),
+    "template.rewrites": Kind(
+        "error", "row dropped", template("the model's chat template rewrites earlier turns")
+    ),
+    "length.no_answer": Kind(
+        "error", "row dropped", template("truncation would leave nothing of the answer")
+    ),
+    "length.no_prompt": Kind(
+        "error", "row dropped", template("system prompt and template alone exceed src_length")
+    ),
+    "length.rounds_cut": Kind("warning", "fixed", template("too long: the oldest turns are left out")),
+    "length.prompt_cut": Kind("warning", "fixed", template("too long: the end of the question is cut off")),
+    "length.answer_cut": Kind(
+        "warning", "kept", template("too long: only the beginning of the answer is trained on")
+    ),
+    "turns.cut": Kind("warning", "fixed", template("an empty turn ends the conversation early")),
+    "role.repeated": Kind("warning", "fixed", template("the same role speaks twice in a row")),
+    "role.first_assistant": Kind("warning", "fixed", template("the conversation starts with an answer")),
+    "role.last_user": Kind("warning", "fixed", template("the conversation ends with a question")),
+    "role.tool": Kind("warning", "kept", template("tool messages become ordinary turns")),
+    "system.moved": Kind(
+        "warning", "fixed", template("the template knows no system prompt: it moves into the first question")
+    ),
+    "template.none": Kind("warning", "fixed", template("without a chat template, turns become plain text")),
+    "text.number": Kind("warning", "fixed", template("a number stands where text belongs")),
+    "text.nul": Kind("warning", "fixed", template("the text holds NUL characters")),
+    "text.surrogate": Kind("warning", "fixed", template("the text holds half characters (lone surrogates)")),
+    "text.carriage_return": Kind("note", "fixed", template("the text holds Windows line ends")),
+    "text.control": Kind("warning", "kept", template("the text holds control characters")),
+    "text.special": Kind("warning", "kept", template("the text holds one of the tokenizer's special tokens")),
+    "field.ignored": Kind("note", "kept", template("a field is not used in training")),
+    "row.duplicate": Kind("warning", "kept", template("the row repeats an earlier one")),
+    "row.leak": Kind("warning", "kept", template("the dev row is also a training row")),
+    "upstream.split": Kind("note", "kept", template("upstream's own run_finetune.py would stop at this row")),
 }
 """Code -> severity, action and title. Codes are stable: reports and tests match on them."""
 

@@ -1,0 +1,89 @@
+"""Jobs that read the data of a plan as it will be trained on: the first rows at once, then all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planner.errors import BadInput
+from planner.language import say
+from planner.plan import Plan
+from tui.app.work import Reporter
+
+if TYPE_CHECKING:
+    from runtime.data.masked_row import Token
+    from runtime.data.row_pass import Sample
+    from runtime.data.scan import Scan
+
+FIRST_ROWS = 100
+"""Rows that can be looked at."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row, token by token."""
+
+    sample: Sample
+    tokens: tuple[Token, ...]
+
+
+def read_first_rows(plan: Plan, reporter: Reporter) -> tuple[Row, ...]:
+    """Return the first training rows of the plan's data, cut to the plan's lengths."""
+    from runtime.data.first_rows import first_rows
+    from runtime.data.masked_row import masked_row
+    from runtime.data.tokens import load_counter
+
+    refuse_described(plan)
+    reporter.say(say("Reading the tokenizer"))
+    counter = load_counter(folder_of(plan, reporter))
+    reporter.say(say("Reading the first rows"))
+    samples = first_rows(
+        plan.facts.data.path,
+        counter,
+        max_length=number(plan, "max_length"),
+        src_length=number(plan, "src_length"),
+        seed=number(plan, "seed"),
+        rows=FIRST_ROWS,
+    )
+    limit = number(plan, "max_length")
+    return tuple(Row(sample, masked_row(counter, sample.parts, limit)) for sample in samples)
+
+
+def read_everything(plan: Plan, reporter: Reporter) -> Scan:
+    """Return what a scan of all rows finds, with the plan's lengths and split."""
+    from runtime.data.scan import scan
+
+    refuse_described(plan)
+    data = plan.facts.data
+    return scan(
+        data.path,
+        folder_of(plan, reporter),
+        max_length=number(plan, "max_length"),
+        src_length=number(plan, "src_length"),
+        seed=number(plan, "seed"),
+        dev_fraction=data.dev_rows / (data.train_rows + data.dev_rows),
+        samples=FIRST_ROWS,
+        progress=reporter.progress,
+    )
+
+
+def folder_of(plan: Plan, reporter: Reporter) -> Path | None:
+    """Return the folder with the model's tokenizer; None when lengths have to be estimated."""
+    from runtime.acquire.tokenizer import tokenizer_folder
+
+    return tokenizer_folder(plan.facts.model, reporter.say, reporter.progress)
+
+
+def refuse_described(plan: Plan) -> None:
+    """Say that data which was only described cannot be looked at."""
+    if plan.facts.data.typed:
+        raise BadInput(
+            say("The data of this plan was described, and is not here to be looked at."),
+            remedy=say("Make the plan with the data itself, or copy the plan to where the data is."),
+        )
+
+
+def number(plan: Plan, setting: str) -> int:
+    """Return the value of a setting that is a whole number."""
+    return int(str(plan.value(setting)))
