@@ -34,6 +34,7 @@ COMMANDS = {
     "engines": "List, install, check and remove engines.",
     "doctor": "Check this machine and say what to fix.",
     "chat": "Talk to the result of a run.",
+    "serve": "Show the app in a browser, on this machine alone.",
     "watch": "Open SwanLab's local dashboard for a run.",
 }
 """Subcommand -> one-line help, in the order of the help text. The code of `a-b` is `tui/commands/a_b.py`."""

@@ -1,0 +1,1 @@
+"""The app in a browser: a small web server that shows what a terminal would show."""
