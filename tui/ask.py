@@ -72,7 +72,7 @@ class Asker:
         before = saved_answers.kept()
         earlier = Interview.from_saved(before, known) if before is not None else self.interview
         if earlier.answered() or earlier.known.pins:
-            self.say(say("There are {answers} of last time.", answers=kept_words(earlier)))
+            self.say(say("I kept {answers} from last time.", answers=kept_words(earlier)))
             line = self.line(say("Go on with them? [Y/n]"))
             if line is None or line.strip().lower() not in NO:
                 self.interview = earlier
@@ -207,13 +207,18 @@ class Asker:
         """Return the next line; None from the end of the input on."""
         if self.ended:
             return None
+        prompt = f"{prompt} > " if prompt else "> "
+        typed = sys.stdin.isatty()
+        if self.console.stderr or not typed:
+            self.console.print(Text(prompt), end="")
+            prompt = ""
         try:
-            line = input(f"{prompt} > " if prompt else "> ")
+            line = input(prompt)
         except EOFError:
             self.ended = True
             self.say(say("No more input: the rest takes its defaults."))
             return None
-        if not sys.stdin.isatty():
+        if not typed:
             self.console.print(Text(line))
         return line
 

@@ -1,0 +1,277 @@
+"""`steersman plan --ask`: through a pipe, and in a real terminal with a person who errs and leaves."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from planner.planfile import loads
+from runtime import saved_answers
+from tui.command_line import main
+
+PLAN = [sys.executable, "-m", "tui.command_line", "plan"]
+PATIENCE = 60
+"""Seconds after which a terminal that says nothing fails the test."""
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def model(tiny_hf_model: Path) -> str:
+    return str(tiny_hf_model)
+
+
+def piped(monkeypatch: pytest.MonkeyPatch, text: str, *arguments: object) -> int:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    return int(main(["plan", "--ask", *map(str, arguments)]))
+
+
+def test_at_the_end_of_a_pipe_the_rest_takes_its_defaults(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert piped(monkeypatch, f"{model}\n", "-o", "plan.yaml") == 0
+    plan = loads(Path("plan.yaml").read_text(encoding="utf-8"))
+    out = capsys.readouterr().out
+    assert plan.facts.data.path == "steersman-demo"
+    assert plan.facts.model.source.id == model
+    assert "No more input" in out
+    assert "I found" in out
+    assert not Path(plan.name + ".yaml").exists()
+
+
+def test_flags_are_answers_and_are_not_asked(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--model", model, "--data", "steersman-demo", "--goal", "memory", "--time-limit", "90")
+    fixed = ("--set", "lora_rank=4", "--method", "lora", "--cost-per-hour", "2", "-o", "plan.yaml")
+    assert piped(monkeypatch, "\n", *flags, *fixed) == 0
+    out = capsys.readouterr().out
+    wishes = loads(Path("plan.yaml").read_text(encoding="utf-8")).wishes
+    assert (wishes.goal, wishes.time_limit_minutes, wishes.cost_per_device_hour) == ("memory", 90, 2)
+    assert wishes.pins == {"lora_rank": 4, "method": "lora"}
+    assert out.count("Empty line:") == 1
+    assert "Where will the finished model be used?" in out
+
+
+def test_everything_can_be_typed_in_words(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (
+        model,
+        "2000 rows of 100 tokens",
+        "fine-tune",
+        "best quality",
+        "not sure",
+        "two hours",
+        "vllm",
+        "no",
+    )
+    assert piped(monkeypatch, "\n".join(lines) + "\n", "--hardware", "two 4090s", "--json") == 0
+    out, err = capsys.readouterr()
+    plan = json.loads(out)
+    assert plan["facts"]["hardware"]["devices"][0]["count"] == 2
+    assert plan["facts"]["data"]["typed"]
+    assert (plan["wishes"]["goal"], plan["wishes"]["time_limit_minutes"]) == ("quality", 120)
+    assert "It compares every way that fits" in err
+
+
+def test_bad_answers_are_explained_and_asked_again(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ("smolm2-135m", "z", model, "nowhere.jsonl", "?", "why?", "steersman-demo", "back", "demo")
+    assert piped(monkeypatch, "\n".join(lines) + "\n", "-o", "plan.yaml") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Did you mean `smollm2-135m`" in out
+    assert "There is no choice z" in out
+    assert "There is no data set nowhere.jsonl" in out
+    assert "Everywhere: why?" in out
+    assert out.count("What should it learn from?") == 3
+
+
+def test_answers_that_fit_in_no_way_are_changed_one_by_one(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--model", "qwen2.5-72b", "--data-rows", 1000, "--data-tokens", 300, "--hardware", "4090")
+    monkeypatch.setattr("runtime.find_facts.pinned", lambda facts, report: facts)
+    lines = ("sft", "", "", "", "", "", "nonsense", "model", "smollm2", "", "no")
+    assert piped(monkeypatch, "\n".join(lines) + "\n", *flags) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "does not fit with method" in out
+    assert "Which answer do you want to change?" in out
+    assert "smollm2-135m-instruct-described-lora" in out
+
+
+def test_an_end_of_input_with_answers_that_fit_in_no_way_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--model", "qwen2.5-72b", "--data-rows", 1000, "--data-tokens", 300, "--hardware", "4090")
+    monkeypatch.setattr("runtime.find_facts.pinned", lambda facts, report: facts)
+    assert piped(monkeypatch, "", *flags) == 3
+    assert "does not fit" in capsys.readouterr().err
+
+
+def test_it_speaks_chinese(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    lines = (model, "示例", "省显存", "不知道", "两个小时", "为什么？", "", "不要")
+    assert piped(monkeypatch, "\n".join(lines) + "\n") == 0
+    out = capsys.readouterr().out
+    asked = out[: out.index("-steersman-demo-")]
+    english = [line for line in asked.splitlines() if re.match(r"(I found|[A-Z][a-z]+ [a-z]+ [a-z]+ )", line)]
+    assert english == []
+    assert asked.count("？") >= 5
+
+
+class Terminal:
+    """A command in a pseudo-terminal, and what it has printed."""
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        master, slave = pty.openpty()
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "100"}
+        self.process = subprocess.Popen(
+            command,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(slave)
+        self.master = master
+        self.text = ""
+
+    def until(self, words: str) -> str:
+        """Return what was printed up to `words`, which must come; it is taken off."""
+        deadline = time.monotonic() + PATIENCE
+        while words not in self.text:
+            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
+            assert ready, f"no {words!r} in {self.text[-2000:]!r}"
+            self.text += self.read()
+        before, _, self.text = self.text.partition(words)
+        return before + words
+
+    def read(self) -> str:
+        """Return what there is; fails at the end."""
+        data = os.read(self.master, 65536).decode("utf-8", "replace")
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", data).replace("\r\n", "\n")
+
+    def type(self, line: str) -> None:
+        """Type a line and enter."""
+        os.write(self.master, f"{line}\n".encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        os.write(self.master, b"\x03")
+
+    def end(self) -> int:
+        """Return the exit code, once the command has ended."""
+        while True:
+            try:
+                self.text += self.read()
+            except OSError:  # the other side is closed
+                return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[type[Terminal]]:
+    opened: list[Terminal] = []
+
+    class Kept(Terminal):
+        def __init__(self, *arguments: str) -> None:
+            super().__init__([*PLAN, *arguments], tmp_path)
+            opened.append(self)
+
+    yield Kept
+    for one in opened:
+        if one.process.poll() is None:
+            one.process.send_signal(signal.SIGKILL)
+            one.process.wait()
+        os.close(one.master)
+
+
+def test_a_novice_presses_enter_until_the_plan_is_written(
+    model: str, tmp_path: Path, terminal: type[Terminal]
+) -> None:
+    person = terminal("--ask", "--model", model)
+    person.until("I found")
+    for question in ("What should it learn from?", "What matters most", "How should it be trained?",
+                     "By when", "Where will the finished model"):  # fmt: skip
+        person.until(question)
+        person.until("> ")
+        person.type("")
+    assert "Forecast" in person.until("Save it as ")
+    person.until("> ")
+    person.type("")
+    assert person.end() == 0
+    (file,) = tmp_path.glob("*.yaml")
+    plan = loads(file.read_text(encoding="utf-8"))
+    assert plan.facts.hardware.origin == "probed"
+    assert plan.facts.data.lengths.counted
+
+
+def test_ctrl_c_keeps_the_answers_and_the_next_start_goes_on_with_them(
+    model: str, tmp_path: Path, terminal: type[Terminal]
+) -> None:
+    person = terminal("--ask")
+    person.until("Which model")
+    person.until("> ")
+    person.type(model)
+    person.until("What should it learn from?")
+    person.until("> ")
+    person.interrupt()
+    assert person.end() == 130
+    assert "Your answers are kept" in person.text
+    assert saved_answers.kept()["answers"] == {"model": model}
+
+    again = terminal("--ask")
+    again.until("I kept 1 answer from last time.")
+    again.until("> ")
+    again.type("y")
+    again.until("What should it learn from?")
+    again.until("> ")
+    again.type("quit")
+    assert again.end() == 130
+
+    fresh = terminal("--ask")
+    fresh.until("> ")
+    fresh.type("n")
+    fresh.until("Which model")
+    fresh.until("> ")
+    fresh.interrupt()
+    assert fresh.end() == 130
+    assert saved_answers.kept() is None
+
+
+def test_a_plan_without_a_model_suggests_to_be_asked_in_a_terminal(terminal: type[Terminal]) -> None:
+    person = terminal()
+    assert person.end() == 2
+    assert "steersman plan --ask" in person.text
+
+
+def test_a_saved_plan_forgets_the_answers(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved_answers.keep({"version": 1, "answers": {"goal": "memory"}, "pins": {}})
+    assert piped(monkeypatch, f"y\n{model}\n", "-o", "plan.yaml") == 0
+    assert loads(Path("plan.yaml").read_text(encoding="utf-8")).wishes.goal == "memory"
+    assert saved_answers.kept() is None
