@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from planner.language import say
 from runtime.run.layout import RunFolder
 from runtime.run.view import RunView
 
@@ -19,13 +20,13 @@ def next_steps(run: RunFolder, view: RunView) -> list[tuple[str, str]]:
     steps = []
     model = output_path(run, view, "merge", "model")
     if model:
-        steps.append(("Talk to the result", f"steersman chat {run.reference}"))
-        steps.append(("Take the model elsewhere", f"cp -r {shlex.quote(model)} my-model"))
+        steps.append((say("Talk to the result"), f"steersman chat {run.reference}"))
+        steps.append((say("Take the model elsewhere"), f"cp -r {shlex.quote(model)} my-model"))
     if view.state != "finished":
-        steps.append(("Continue", f"steersman resume {run.reference}"))
-        steps.append(("Read the log", f"steersman logs {run.reference}"))
+        steps.append((say("Continue"), f"steersman resume {run.reference}"))
+        steps.append((say("Read the log"), f"steersman logs {run.reference}"))
     if (run.root / "tracker").is_dir():
-        steps.append(("See the curves", f"steersman watch {run.reference}"))
+        steps.append((say("See the curves"), f"steersman watch {run.reference}"))
     if view.state == "finished":
-        steps.append(("Verify every result", f"steersman resume {run.reference}"))
+        steps.append((say("Verify every result"), f"steersman resume {run.reference}"))
     return steps

@@ -7,10 +7,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from planner.language import say, template
 from planner.plan import Plan
 from runtime.run.layout import RunFolder
 from runtime.run.next_steps import output_path
 from runtime.run.view import RunView
+
+STAGE_NAMES = {
+    "acquire": template("acquire"),
+    "convert": template("convert"),
+    "prepare": template("prepare"),
+    "preflight": template("preflight"),
+    "train": template("train"),
+    "merge": template("merge"),
+    "generate": template("generate"),
+    "report": template("report"),
+}
+"""What the stages of a plan are called."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +55,25 @@ def comparisons(plan: Plan, view: RunView) -> list[Comparison]:
     if figures.get("peak_memory_bytes"):
         peak = float(figures["peak_memory_bytes"])
         found.append(
-            Comparison("Peak memory of one training process", "bytes", forecast.peak_memory_bytes, peak)
+            Comparison(say("Peak memory of one training process"), "bytes", forecast.peak_memory_bytes, peak)
         )
     if figures.get("tokens_per_second"):
         speed = float(figures["tokens_per_second"])
-        found.append(Comparison("Training speed", "tokens/s", forecast.tokens_per_second, speed))
+        found.append(Comparison(say("Training speed"), "tokens/s", forecast.tokens_per_second, speed))
     if figures.get("train_seconds") and figures.get("steps"):
         step = float(figures["train_seconds"]) / float(figures["steps"])
-        found.append(Comparison("One training step", "seconds", forecast.step_seconds, step))
+        found.append(Comparison(say("One training step"), "seconds", forecast.step_seconds, step))
     for name, stage in view.stages.items():
         if stage.seconds:
             planned = float(forecast.stage_seconds.get(name, 0.0))
-            found.append(Comparison(f"Stage {name}", "seconds", planned, stage.seconds))
+            found.append(
+                Comparison(
+                    say("Stage {name}", name=say(STAGE_NAMES.get(name, name))),
+                    "seconds",
+                    planned,
+                    stage.seconds,
+                )
+            )
     return found
 
 

@@ -1,4 +1,8 @@
-"""The report stage: what was planned, what came out, and the evidence, as report.json and report.md."""
+"""The report stage: what was planned, what came out, and the evidence, for programs and for people.
+
+It writes report.json and report.md into the stage's folder, and report.html, which opens offline, into the
+run's own folder.
+"""
 
 from __future__ import annotations
 
@@ -8,86 +12,44 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from planner.plan import Plan
+from planner.language import speaking
 from planner.planfile import loads
 from runtime.calibration import record
 from runtime.paths import write_atomically
 from runtime.run import journal
 from runtime.run.layout import RunFolder
-from runtime.run.next_steps import next_steps, output_path
 from runtime.run.view import RunView, fold
-from runtime.stages.measured import comparisons, losses, question, samples
+from runtime.stages.report_content import content
+from runtime.stages.report_html import document
 from runtime.stages.report_page import page
 from runtime.workers.emit import Emitter, write_result
 
-OUTPUT_NAMES = {
-    ("merge", "model"): "Tuned model (Hugging Face folder)",
-    ("train", "adapter"): "Adapter",
-    ("train", "model"): "Trained weights",
-    ("generate", "samples"): "Answers before and after",
-    ("prepare", "data"): "Prepared data",
-    ("convert", "model"): "Base model in PaddleNLP's format",
-    ("acquire", "model"): "Base model",
-}
+PAGE_NAME = "report.html"
+"""The standalone page, in the run's folder."""
 
 
 def main(spec: dict[str, Any]) -> int:
-    """Write the report of a run and return 0."""
+    """Write the report of a run, in the language of its plan, and return 0."""
     run = RunFolder(Path(spec["run_folder"]))
     plan = loads(run.plan.read_text(encoding="utf-8"), str(run.plan))
     emitter = Emitter(spec["stage_folder"], spec["stage"])
     view = fold(journal.read(run.journal), plan.stages)
-    content = report(run, plan, view)
+    # The report is written when everything else is proven; what comes next is what a finished run offers.
+    finished = RunView(stages=view.stages, state="finished")
+    with speaking(plan.wishes.language):
+        report = content(run, plan, finished)
+        text, html = page(report), document(report)
     folder = Path(spec["stage_folder"])
-    write_atomically(folder / "report.json", json.dumps(content, ensure_ascii=False, indent=2) + "\n")
-    write_atomically(folder / "report.md", page(content))
-    emitter.artifact("report", folder / "report.md")
+    write_atomically(folder / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+    write_atomically(folder / "report.md", text)
+    write_atomically(run.root / PAGE_NAME, html)
+    emitter.artifact("report", run.root / PAGE_NAME)
     # What was measured corrects the next forecast on this machine; that it cannot be kept spoils no run.
     with suppress(OSError):
         record(run)
-    write_result(folder, {"report": str(folder / "report.json"), "page": str(folder / "report.md")})
+    outputs = {"report": folder / "report.json", "page": folder / "report.md", "html": run.root / PAGE_NAME}
+    write_result(folder, {name: str(path) for name, path in outputs.items()})
     return 0
-
-
-def report(run: RunFolder, plan: Plan, view: RunView) -> dict[str, Any]:
-    """Return the content of report.json."""
-    files = {
-        name: path
-        for (stage, key), name in OUTPUT_NAMES.items()
-        if (path := output_path(run, view, stage, key))
-    }
-    # The report is written when everything else is proven; what comes next is what a finished run offers.
-    finished = RunView(stages=view.stages, state="finished")
-    return {
-        "name": run.name,
-        "summary": summary(plan),
-        "comparisons": [comparison.as_dict() for comparison in comparisons(plan, view)],
-        "loss": losses(view),
-        "figures": {name: stage.figures for name, stage in view.stages.items() if stage.figures},
-        "proofs": [
-            {"stage": stage.name, "name": proof.name, "passed": proof.passed, "sentence": proof.sentence}
-            | {"measured": dict(proof.measured)}
-            for stage in view.stages.values()
-            for proof in stage.proofs.values()
-        ],
-        "samples": [
-            {"question": question(sample), "base": sample.get("base", ""), "tuned": sample.get("tuned", "")}
-            for sample in samples(run, view)
-        ],
-        "files": {**files, "Run folder": str(run.root), "Plan": str(run.plan), "Journal": str(run.journal)},
-        "next": next_steps(run, finished),
-    }
-
-
-def summary(plan: Plan) -> str:
-    """Return what was done, in one sentence."""
-    data, method = plan.facts.data, plan.value("method")
-    how = "LoRA adapters of" if method == "lora" else "all weights of"
-    machine = plan.facts.hardware.description
-    return (
-        f"Trained {how} {plan.facts.model.name} ({plan.facts.model.parameters / 1e6:.0f} M parameters) on "
-        f"{data.train_rows} rows of {data.path}, {plan.value('max_steps')} steps, on {machine}."
-    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from planner.language import join, say
 from planner.phrases import size
 from runtime.run.durations import span
 
@@ -14,15 +15,15 @@ def page(report: dict[str, Any]) -> str:
     parts = [
         f"# {report['name']}",
         introduction(report),
-        "## Planned and measured",
+        f"## {say('Planned and measured')}",
         comparison_table(report["comparisons"]),
-        "## Proofs",
+        f"## {say('Proofs')}",
         proof_table(report["proofs"]),
-        "## Before and after",
+        f"## {say('Before and after')}",
         sample_table(report["samples"]),
-        "## Files",
+        f"## {say('Files')}",
         file_list(report["files"]),
-        "## Next",
+        f"## {say('Next')}",
         "\n".join(f"- {what}: `{command}`" for what, command in report["next"]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -33,10 +34,12 @@ def introduction(report: dict[str, Any]) -> str:
     loss = report["loss"]
     sentences = [report["summary"]]
     if "first" in loss:
-        sentences.append(f"Training loss went from {loss['first']:.3f} to {loss['last']:.3f}.")
+        first, last = f"{loss['first']:.3f}", f"{loss['last']:.3f}"
+        sentences.append(say("Training loss went from {first} to {last}.", first=first, last=last))
     if "eval_last" in loss:
-        sentences.append(f"Loss on rows that were not trained on: {loss['eval_last']:.3f}.")
-    return " ".join(sentences)
+        shown = f"{loss['eval_last']:.3f}"
+        sentences.append(say("Loss on rows that were not trained on: {loss}.", loss=shown))
+    return join(sentences)
 
 
 def quantity(value: float, unit: str) -> str:
@@ -72,7 +75,7 @@ def comparison_table(comparisons: list[dict[str, Any]]) -> str:
         )
         for row in comparisons
     ]
-    return table(("", "planned", "measured", "measured / planned"), rows)
+    return table(("", say("planned"), say("measured"), say("measured / planned")), rows)
 
 
 def proof_table(proofs: list[dict[str, Any]]) -> str:
@@ -80,13 +83,13 @@ def proof_table(proofs: list[dict[str, Any]]) -> str:
     rows = [
         (
             proof["name"],
-            "holds" if proof["passed"] else "does not hold",
+            say("holds") if proof["passed"] else say("does not hold"),
             proof["sentence"],
             ", ".join(f"{key} = {figure(value)}" for key, value in proof["measured"].items()),
         )
         for proof in proofs
     ]
-    return table(("proof", "", "what was compared", "measured"), rows)
+    return table((say("proof"), "", say("what was compared"), say("measured")), rows)
 
 
 def figure(value: Any) -> str:
@@ -97,7 +100,7 @@ def figure(value: Any) -> str:
 def sample_table(samples: list[dict[str, Any]]) -> str:
     """Return the answers of base and tuned model side by side."""
     rows = [(sample["question"], sample["base"], sample["tuned"]) for sample in samples]
-    return table(("prompt", "before", "after"), rows)
+    return table((say("prompt"), say("before"), say("after")), rows)
 
 
 def file_list(files: dict[str, str]) -> str:
