@@ -12,6 +12,8 @@ from runtime.run.view import RunView, StageView
 LEAST_CORRECTION, MOST_CORRECTION = 0.2, 5.0
 FIRST_TRUSTED_SHARE = 0.02
 """A stage's own progress is extrapolated once this much of it is done."""
+SAYS_NOTHING = ("acquire",)
+"""Stages whose time says nothing of the machine's: what is cached takes none, and a download its own."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,11 @@ def stage_remaining(stage: StageView, forecast: Expected, now: float) -> float |
 
 def correction(view: RunView, forecast: Expected) -> float:
     """Return measured / forecast over the stages that this session has finished; 1 before there are any."""
-    done = [stage for stage in view.stages.values() if stage.state == "committed"]
+    done = [
+        stage
+        for stage in view.stages.values()
+        if stage.state == "committed" and stage.name not in SAYS_NOTHING
+    ]
     planned = sum(forecast.stage_seconds.get(stage.name, 0.0) for stage in done)
     measured = sum(stage.seconds for stage in done if stage.name in forecast.stage_seconds)
     if planned <= 0:

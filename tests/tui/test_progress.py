@@ -101,6 +101,17 @@ def test_the_time_left_is_the_forecast_corrected_by_what_was_measured() -> None:
     assert run_remaining(view, Expected(), 81) is None
 
 
+def test_a_model_that_was_there_already_makes_nothing_else_faster() -> None:
+    began = [
+        State(t=0, stage="", state="started"),
+        State(t=0, stage="acquire", state="started"),
+        State(t=0.5, stage="acquire", state="committed", seconds=0.5),
+    ]
+    view = fold(began, STAGES)
+    assert correction(view, FORECAST) == 1.0
+    assert run_remaining(view, FORECAST, 1) == 20 + 200 + 30
+
+
 def test_before_its_first_step_a_stage_is_estimated_by_its_forecast() -> None:
     view = fold([State(t=100, stage="train", state="started")], STAGES)
     assert stage_remaining(view.stage("train"), FORECAST, 150) == 150
