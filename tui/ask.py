@@ -19,7 +19,7 @@ from planner.interview.command import meaning
 from planner.interview.finding import Found, ToFind
 from planner.interview.interview import Interview
 from planner.interview.pricing import priced
-from planner.interview.question import Known, Question
+from planner.interview.question import Answer, Known, Question
 from planner.interview.request import FIELDS
 from planner.language import join, say
 from planner.plan import Plan
@@ -118,7 +118,7 @@ class Asker:
         self.take(sought, found)
         for question, answer in self.interview.answered():
             if answer.provenance == "detected" and question.key not in before and question.key != "hardware":
-                self.say(join((f"{say(question.title)}: {answer.shown}.", answer.because)))
+                self.say(join((told(question, answer), answer.because)))
 
     def take(self, sought: ToFind, found: Found) -> None:
         """File what was found, and say it."""
@@ -163,7 +163,7 @@ class Asker:
             earlier = interview.known.answers.get(each.key)
             if earlier is None or earlier.value != answer.value:
                 because = answer.because if command == "unsure" or answer.provenance == "typed" else ""
-                self.say(join((f"{say(each.title)}: {answer.shown}.", because)), style="green")
+                self.say(join((told(each, answer), because)), style="green")
         return True
 
     def planned(self) -> Plan | None:
@@ -259,6 +259,11 @@ def ask(
                 return plan, file
     except KeyboardInterrupt:
         raise asker.left() from None
+
+
+def told(question: Question, answer: Answer) -> str:
+    """Return an answer as a sentence."""
+    return say("{question}: {answer}.", question=say(question.title), answer=answer.shown)
 
 
 CHANGE = Path()

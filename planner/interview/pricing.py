@@ -16,9 +16,6 @@ from planner.interview.request import wishes
 from planner.language import say
 from planner.phrases import duration, size
 from planner.plan import Plan
-from planner.search import HEADROOM
-from planner.search.nothing import DoesNotFit
-from planner.solve import make_plan
 from planner.unused import TRAINING_STAGES
 
 ASSUMED_ROWS, ASSUMED_TOKENS = 1000, "350:2048"
@@ -54,6 +51,8 @@ def by_model(choices: Iterable[Choice], models: Iterable[ModelFacts], known: Kno
 
 
 def _figured(choice: Choice, model: ModelFacts, hardware: HardwareFacts, known: Known) -> Choice:
+    from planner.solve import make_plan  # here, because asking needs no search
+
     asked = wishes(known)
     facts = Facts(model=model, data=known.data or assumed(asked.stage), hardware=hardware)
     try:
@@ -76,6 +75,9 @@ def figures(plan: Plan, timed: bool) -> str:
 
 def why_not(error: NothingFeasible | BadInput, hardware: HardwareFacts) -> str:
     """Return why a plan cannot be made: with two figures where memory is short."""
+    from planner.search.base import HEADROOM
+    from planner.search.nothing import DoesNotFit
+
     if isinstance(error, DoesNotFit) and error.peak:
         return say(
             "needs about {needed}, you have {memory}",
@@ -103,5 +105,5 @@ def _with(known: Known, key: str, choice: Choice) -> Known:
     return replace(known, answers={**known.answers, key: answer})
 
 
-def _joined(*parts: str) -> str:
-    return "; ".join(part for part in parts if part)
+def _joined(words: str, figures: str) -> str:
+    return say("{words}; {figures}", words=words, figures=figures) if words else figures

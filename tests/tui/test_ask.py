@@ -14,7 +14,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -194,16 +194,19 @@ class Terminal:
                 return self.process.wait(PATIENCE)
 
 
+Open = Callable[..., Terminal]
+"""Starts `steersman plan` with arguments in a terminal of its own."""
+
+
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[type[Terminal]]:
+def terminal(tmp_path: Path) -> Iterator[Open]:
     opened: list[Terminal] = []
 
-    class Kept(Terminal):
-        def __init__(self, *arguments: str) -> None:
-            super().__init__([*PLAN, *arguments], tmp_path)
-            opened.append(self)
+    def start(*arguments: str) -> Terminal:
+        opened.append(Terminal([*PLAN, *arguments], tmp_path))
+        return opened[-1]
 
-    yield Kept
+    yield start
     for one in opened:
         if one.process.poll() is None:
             one.process.send_signal(signal.SIGKILL)
@@ -211,9 +214,7 @@ def terminal(tmp_path: Path) -> Iterator[type[Terminal]]:
         os.close(one.master)
 
 
-def test_a_novice_presses_enter_until_the_plan_is_written(
-    model: str, tmp_path: Path, terminal: type[Terminal]
-) -> None:
+def test_a_novice_presses_enter_until_the_plan_is_written(model: str, tmp_path: Path, terminal: Open) -> None:
     person = terminal("--ask", "--model", model)
     person.until("I found")
     for question in ("What should it learn from?", "What matters most", "How should it be trained?",
@@ -232,7 +233,7 @@ def test_a_novice_presses_enter_until_the_plan_is_written(
 
 
 def test_ctrl_c_keeps_the_answers_and_the_next_start_goes_on_with_them(
-    model: str, tmp_path: Path, terminal: type[Terminal]
+    model: str, tmp_path: Path, terminal: Open
 ) -> None:
     person = terminal("--ask")
     person.until("Which model")
@@ -264,7 +265,7 @@ def test_ctrl_c_keeps_the_answers_and_the_next_start_goes_on_with_them(
     assert saved_answers.kept() is None
 
 
-def test_a_plan_without_a_model_suggests_to_be_asked_in_a_terminal(terminal: type[Terminal]) -> None:
+def test_a_plan_without_a_model_suggests_to_be_asked_in_a_terminal(terminal: Open) -> None:
     person = terminal()
     assert person.end() == 2
     assert "steersman plan --ask" in person.text
