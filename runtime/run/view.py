@@ -121,10 +121,12 @@ def _apply_state(stage: StageView, event: State) -> None:
     elif event.state == "redone":
         stage.state, stage.reason = "waiting", event.reason
         stage.outputs, stage.figures = {}, {}
-    elif event.state in ("stopping", "saving"):
+    elif event.state == "stopping":
         stage.activity = event.reason or event.state
+    elif event.state == "saving":
+        stage.activity = event.state
     elif event.state in ("saved", "running", "resumed"):
-        stage.activity = "" if stage.activity in ("saving",) else stage.activity
+        stage.activity = "" if stage.activity == "saving" else stage.activity
         stage.reason = event.reason or stage.reason
 
 

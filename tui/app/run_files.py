@@ -40,7 +40,7 @@ def results(run: RunFolder, view: RunView) -> list[RunFile]:
     found = [
         RunFile(say(name), Path(path))
         for name, stage, output in RESULTS
-        if (path := output_path(run, view, stage, output))
+        if stage in view.stages and (path := output_path(run, view, stage, output))
     ]
     seen = {file.path for file in found}
     for stage in view.stages.values():

@@ -23,11 +23,11 @@ async def until(pilot: Pilot[Any], condition: Callable[[], Any], seconds: float 
 
 
 def text_of(widget: Widget) -> str:
-    """Return what a widget shows, as lines of text."""
-    size = widget.size
-    return "\n".join(
-        "".join(segment.text for segment in widget.render_line(y)).rstrip() for y in range(size.height)
-    )
+    """Return what is on the screen where a widget is, with everything inside it."""
+    region = widget.region
+    strips = widget.screen._compositor.render_strips(widget.app.size)
+    shown = (strip.crop(region.x, region.right) for strip in strips[region.y : region.bottom])
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in shown)
 
 
 def screen_text(pilot: Pilot[Any]) -> str:

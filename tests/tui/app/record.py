@@ -38,9 +38,9 @@ LOG_BYTES = 6000
 TOO_LITTLE_BYTES = 700 << 20
 PINS = {
     "method": "full",
-    "num_train_epochs": 6,
+    "num_train_epochs": 8,
     "learning_rate": 0.003,
-    "max_new_tokens": 40,
+    "max_new_tokens": 200,
     "save_steps": 20,
     "eval_steps": 20,
     "logging_steps": 1,
@@ -69,11 +69,13 @@ def main() -> None:
 
 def facts(model: Path) -> Facts:
     """Return the facts of a tiny plan on this machine."""
-    data = scan("steersman-demo", model, max_length=256, src_length=128, seed=42, dev_fraction=0.1)
+    data = scan("steersman-demo", model, max_length=512, src_length=256, seed=42, dev_fraction=0.1)
     return Facts(model=resolve_model(str(model)), data=data.facts, hardware=probe_hardware(model))
 
 
-def supervise(run: RunFolder, *more: str, prepare: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
+def supervise(
+    run: RunFolder, *more: str, prepare: Callable[[], None] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a supervisor."""
     run.stop_requests.unlink(missing_ok=True)
     command = [sys.executable, "-m", "runtime.run.supervise", str(run.root), *more]
@@ -115,7 +117,9 @@ def lost(run: RunFolder) -> None:
 def stopped(run: RunFolder) -> None:
     """A run that is stopped in its training."""
     supervisor = supervise(run)
-    wait_until(lambda: any(event.kind == "metric" and event.step > 24 for event in events(run)), "training", 300)
+    wait_until(
+        lambda: any(event.kind == "metric" and event.step > 24 for event in events(run)), "training", 300
+    )
     stopping.request(run)
     assert supervisor.wait(300) == 130
 
@@ -139,7 +143,12 @@ def without_places(text: str, run: RunFolder, root: Path) -> str:
     """Return a text with this machine's folders called by their roles."""
     from runtime.paths import PROJECT
 
-    for place, role in ((run.root, "@RUN@"), (root, "/work"), (PROJECT, "/steersman"), (engines_folder(), "/engines")):
+    for place, role in (
+        (run.root, "@RUN@"),
+        (root, "/work"),
+        (PROJECT, "/steersman"),
+        (engines_folder(), "/engines"),
+    ):
         for spelling in dict.fromkeys((str(place.resolve()), str(place))):
             text = text.replace(spelling, role)
     return text

@@ -153,7 +153,13 @@ class HomeScreen(Screen[None]):
         news = self.query_one("#home-news", Static)
         news.display = bool(self.doing)
         news.update(self.doing)
-        if self.focused is None and self.looked and self.is_current:
+        if self.looked and (self.focused is None or not self.focused.is_on_screen):
+            self.call_after_refresh(self._focus_first)
+
+    def _focus_first(self) -> None:
+        """Let the keyboard work at once, on what there is."""
+        if self.focused is None or not self.focused.is_on_screen:
+            empty = not self.runs and not self.plans
             self.query_one("#ways" if empty else "#runs" if self.runs else "#plans").focus()
 
     # What a person asks for

@@ -21,7 +21,7 @@ from runtime.run.utilisation import Utilisation
 from runtime.run.view import RunView
 from tui.app.application import the_app
 from tui.app.keys import KeyFooter
-from tui.app.messages import Refused, Worked, Working
+from tui.app.messages import LanguageChanged, Refused, Worked, Working
 from tui.app.run_figures import machine_rows, trained_stage, training_rows
 from tui.app.run_keys import KEYS
 from tui.app.run_news import news
@@ -36,7 +36,10 @@ from tui.app.widgets.stage_list import StageList
 from tui.app.widgets.trouble import Trouble
 from tui.estimate import Expected
 
-TICK_SECONDS = 1.0
+TICK_SECONDS = 0.25
+"""Shortest time between two drawings; a training may log far more often."""
+IDLE_TICKS = 4
+"""Ticks after which the clock is drawn again although nothing happened."""
 RESUMABLE = ("created", "failed", "stopped", "paused", "lost")
 TABS = {
     "curve-tab": template("Curve"),
@@ -70,6 +73,8 @@ class RunScreen(Screen[None]):
         """What a job of this screen is doing."""
         self.tab = "curve-tab"
         self._feed: RunFeed | None = None
+        self._changed = False
+        self._ticks = 0
 
     # What is on the screen
 
@@ -96,17 +101,24 @@ class RunScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin to follow."""
         self._feed = the_app(self).runs.follow(self.folder, self)
-        self.set_interval(TICK_SECONDS, self.show)
+        self.set_interval(TICK_SECONDS, self.tick)
 
     def on_unmount(self) -> None:
         """End the reading; the run does not notice."""
         if self._feed is not None:
             self._feed.close()
 
+    def tick(self) -> None:
+        """Draw what has changed; the clock once a second."""
+        self._ticks += 1
+        if self._changed or (self._ticks >= IDLE_TICKS and self.state == "running"):
+            self.show()
+
     def show(self) -> None:
         """Show everything as it is now."""
-        if not self.query(RunHead):
+        if not self.built:
             return
+        self._changed, self._ticks = False, 0
         now = self.now()
         view, state = self.view, self.state
         self.query_one(RunHead).show(
@@ -120,8 +132,13 @@ class RunScreen(Screen[None]):
             self.query_one(LossCurve).show(trained.metrics, steps)
         self._show_log()
 
+    @property
+    def built(self) -> bool:
+        """Whether every part is there; while the screen is built anew, some are not."""
+        return all(self.query(part) for part in (RunHead, StageList, LossCurve, LogPane, FilesPane))
+
     def now(self) -> float:
-        """Return the time; of a run that does not run, its last."""
+        """Return the time."""
         return time.time()
 
     def _show_log(self) -> None:
@@ -136,9 +153,23 @@ class RunScreen(Screen[None]):
     @on(RunRead)
     def read(self, message: RunRead) -> None:
         """Take over what was read from the start."""
-        self.view, self.events = message.view, message.events
+        self.view = message.view
+        self.events = [event for event in message.events if event.kind not in ("progress", "metric")]
         self.forecast = message.forecast
         self._change_state(message.state)
+        if self.built:
+            self.query_one(EventsPane).show(self.events)
+        self._show_all()
+
+    @on(LanguageChanged)
+    def speak(self) -> None:
+        """Say everything again once the parts are there."""
+        self.call_after_refresh(self._say_again)
+
+    def _say_again(self) -> None:
+        if not self.built:
+            self.call_after_refresh(self._say_again)
+            return
         self.query_one(EventsPane).show(self.events)
         self._show_all()
 
@@ -149,14 +180,20 @@ class RunScreen(Screen[None]):
             self.view.apply(event)
         self.events += [event for event in message.events if event.kind not in ("progress", "metric")]
         self._change_state(message.state)
-        self.query_one(EventsPane).add(message.events)
-        self._show_all()
+        self._changed = True
+        if self.built:
+            self.query_one(EventsPane).add(message.events)
+        if not message.events or any(
+            event.kind in ("state", "artifact", "error") for event in message.events
+        ):
+            self._show_all()
 
     @on(RunObserved)
     def observed(self, message: RunObserved) -> None:
         """Show what the machine does."""
         self.use = message.use
-        self.query_one(RunFigures).show(training_rows(self.view, self.forecast), machine_rows(self.use))
+        if self.built:
+            self.query_one(RunFigures).show(training_rows(self.view, self.forecast), machine_rows(self.use))
 
     @on(RunUnreadable)
     def unreadable(self, message: RunUnreadable) -> None:
@@ -172,9 +209,15 @@ class RunScreen(Screen[None]):
         self.refresh_bindings()
 
     def _show_all(self) -> None:
+        if not self.built:
+            return
         self.query_one(Trouble).show(self.view, self.state)
-        self.query_one(FilesPane).show(self.folder, self.view)
+        self._show_files()
         self.show()
+
+    def _show_files(self) -> None:
+        if self.tab == "files-tab":  # it asks the disk
+            self.query_one(FilesPane).show(self.folder, self.view)
 
     # What a person asks for
 
@@ -301,3 +344,4 @@ class RunScreen(Screen[None]):
     def remember_tab(self, event: TabbedContent.TabActivated) -> None:
         """Keep the tab when the screen is built anew."""
         self.tab = event.pane.id or self.tab
+        self._show_files()

@@ -102,6 +102,9 @@ class LossCurve(Vertical):
             self.mount(StillPlot(id="plot-of-loss"))
             self.call_after_refresh(self._again)
             return
+        if not plot.query("#legend"):  # its parts are on their way
+            self.call_after_refresh(self._again)
+            return
         plot.clear()
         plot.set_xlabel(say("step"))
         ends = [*losses.steps[-1:], *dev.steps[-1:]]
