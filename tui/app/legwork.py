@@ -35,6 +35,13 @@ def find(sought: ToFind, folder: Path, stage: str, reporter: Reporter) -> Found:
     )
 
 
+def near(folder: Path, reporter: Reporter) -> tuple[str, ...]:
+    """Return the data files in a folder that could be trained on."""
+    from runtime.near_files import near_files
+
+    return near_files(folder)
+
+
 def plan(facts: Facts, wishes: Wishes, reporter: Reporter) -> Plan:
     """Return the plan of facts and wishes, corrected by what was measured on this machine."""
     from planner.solve import make_plan

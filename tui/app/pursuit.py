@@ -40,6 +40,8 @@ class Pursuit:
         self.under_way: dict[str, Working | None] = {}
         """Jobs that the person waits for, with what they said last."""
         self.sought: dict[str, ToFind] = {}
+        self.looked_around = False
+        """Whether data files near the person were looked for."""
         self.priced: Known | None = None
         self.planned: tuple[Facts, Wishes] | None = None
 
@@ -47,6 +49,9 @@ class Pursuit:
         """Start whatever is missing and not under way."""
         if not self.screen.is_attached or self.dialogue.mode == "resuming":
             return
+        if not self.looked_around:
+            self.looked_around = True
+            self.begin("near", partial(legwork.near, the_app(self.screen).folder), waited_for=False)
         for missing in self.dialogue.interview.missing():
             if self.sought.get(missing.what) != missing:
                 self.sought[missing.what] = missing
@@ -131,6 +136,8 @@ class Pursuit:
             sought = self.sought.get(kind)
             facts: dict[str, Any] = {kind: result.facts}
             dialogue.step(dialogue.interview.found(**facts, because=result.because, sought=sought))
+        elif what == "near":
+            dialogue.interview = dialogue.interview.near(result)
         elif what == "price" and self.priced == dialogue.interview.known:
             dialogue.interview = dialogue.interview.priced(result)
         elif what == "plan":
@@ -152,7 +159,7 @@ class Pursuit:
         """Say why there is no result, and ask again what led to it."""
         what, dialogue = self._what(job), self.dialogue
         self.under_way.pop(job, None)
-        if what == "price":
+        if what in ("price", "near"):
             return
         sentence = error.sentence()
         dialogue.tell("error", lambda: sentence, details=details or error.details)

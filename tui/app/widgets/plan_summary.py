@@ -43,6 +43,9 @@ IDLE: dict[str, tuple[Value, ...]] = {
 }
 """Values that say nothing: such a setting is left out unless it just changed."""
 
+CHANGED = "●"
+"""Stands for a value before where there are several."""
+
 MARK = 2
 """Cells of the mark before a label."""
 
@@ -99,7 +102,7 @@ def row(label: str, text: str, before: str, width: int) -> Content:
     mark = ("● ", "bold $text-accent") if before else ("  ", "")
     value = Content.assemble(
         (text, "bold $text-accent" if before else ""),
-        (f"  {say('was {value}', value=before)}" if before else "", "$faint"),
+        (f"  {say('was {value}', value=before)}" if before not in ("", CHANGED) else "", "$faint"),
     )
     first, *rest = value.wrap(max(8, width - wide - MARK))
     head = Content.assemble(mark, (set_cell_size(label, wide), "$faint"), first)
@@ -150,7 +153,7 @@ def decided(plan: Plan, difference: Difference | None) -> list[tuple[str, str, s
         rows.append((say(label), f"{show(plan.value(name))}{pinned}", changed.get(name, "")))
     others = [one for one in changed if one not in SHOWN]
     if others:
-        rows.append((say("Also changed"), ", ".join(others), changed[others[0]] or "-"))
+        rows.append((say("Also changed"), ", ".join(others), CHANGED))
     return rows
 
 
