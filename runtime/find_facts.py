@@ -13,7 +13,7 @@ from planner.errors import BadInput
 from planner.facts import DataFacts, HardwareFacts, ModelFacts
 from planner.interview.finding import Found, ToFind
 from planner.interview.questions.stage import TAUGHT_BY
-from planner.language import say
+from planner.language import join, say
 from planner.model_names import Weights
 from planner.phrases import count, parameters, plural
 
@@ -49,7 +49,9 @@ def find(
     """
     if sought.what == "hardware":
         hardware, failures = look(sought.text, where)
-        return Found(hardware, " ".join((say("I found {machine}.", machine=hardware.description), *failures)))
+        machine = say("I found {machine}.", machine=hardware.description)
+        other = say("If you train elsewhere, name that machine at any question: `two 4090s`.")
+        return Found(hardware, join((machine, *failures, "" if hardware.devices else other)))
     assert sought.text is not None
     if sought.what == "model":
         report(say("Looking for the model {name}.", name=sought.text))
@@ -111,8 +113,8 @@ def find_data(
 ) -> DataFacts:
     """Return the facts of a named file, folder or bundled set: every row is read.
 
-    `stage` is what they are for; None: whatever they are made for. Tokens are counted by the tokenizer of `model`, which is fetched if need be; without one they are
-    estimated. Raises `BadInput` for data that cannot be read or has no usable row.
+    `stage` is what they are for; None: whatever they are made for. Tokens are counted by the tokenizer of
+    `model`, which is fetched if need be; without one they are estimated. Raises `BadInput` for data that cannot be read or has no usable row.
     """
     from runtime.acquire.tokenizer import tokenizer_folder
     from runtime.data.bundled import resolve_data
@@ -179,10 +181,11 @@ def data_sentence(data: DataFacts) -> str:
     unusable = say(" {rows} cannot be used.", rows=plural(data.unusable_rows, "row"))
     return say(
         "I found {rows} to train on and {held_out} to check with, {mean:.0f} tokens on average, the longest "
-        "{longest}.{unusable}",
+        "{longest}{estimated}.{unusable}",
         rows=plural(data.train_rows, "row"),
         held_out=count(data.dev_rows),
         mean=data.lengths.mean,
         longest=count(data.lengths.max),
+        estimated="" if data.lengths.counted else say(" (estimated)"),
         unusable=unusable if data.unusable_rows else "",
     )

@@ -29,6 +29,7 @@ from runtime import saved_answers
 from runtime.calibration import calibration_for
 from runtime.find_facts import find
 from runtime.near_files import near_files
+from tui.ask_completion import complete
 from tui.ask_view import kept_words, print_answers, print_help, print_question
 
 NO = ("n", "no", "不", "否", "不要", "不用")
@@ -107,6 +108,7 @@ class Asker:
                     stage=str(self.interview.known.value("stage") or "sft"),
                     dev_fraction=self.given.dev_fraction,
                     seed=int(str(self.interview.known.pins.get("seed", 42))),
+                    report=lambda sentence: self.say(sentence, style="dim"),
                     progress=progress,
                 )
         except BadInput as error:
@@ -129,6 +131,7 @@ class Asker:
         """Ask one question until its answer, or a step elsewhere."""
         self.interview = self.interview.priced(priced(question, self.interview.known))
         if not self.ended:
+            complete(question, self.interview)
             print_question(self.console, self.interview, question)
         while True:
             line = self.line()

@@ -15,6 +15,7 @@ from planner.interview.finding import Found, FoundBefore, Source, ToFind
 from planner.interview.question import Answer, Choice, Known, Provenance, Question
 from planner.interview.questions import QUESTIONS
 from planner.interview.request import PINNED, Request, request
+from planner.interview.respeaking import respoken
 from planner.interview.sentence import understood
 from planner.interview.settled import settled, source_of
 from planner.language import say
@@ -225,6 +226,10 @@ class Interview:
     def planned(self, plan: Plan | None) -> Interview:
         """Return the interview with the plan so far."""
         return replace(self, known=replace(self.known, plan=plan))
+
+    def respoken(self) -> Interview:
+        """Return the interview with its answers said in the language of the moment."""
+        return self._with_answers(respoken(self.questions, self.known))
 
     def facts(self) -> Facts | None:
         """Return the facts, once there are all of them; without a calibration."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from planner.errors import BadInput
@@ -10,6 +12,7 @@ from planner.interview.interview import Interview
 from planner.interview.pricing import priced
 from planner.interview.question import Choice, Known
 from planner.interview.questions import QUESTIONS
+from planner.language import speaking
 from planner.model_catalogue import models
 from planner.solve import make_plan
 from tests.planner.interview_walks import MACHINES, Pick, answering, begun, filled, walked
@@ -270,3 +273,19 @@ def test_found_data_files_come_first() -> None:
     assert interview.default().value == "train.jsonl"
     assert [choice.value for choice in interview.choices()] == ["train.jsonl", "other.csv", "steersman-demo"]
     assert filled(interview.answer("b")).known.data == DEMO.model_copy(update={"path": "other.csv"})
+
+
+def test_answers_are_said_again_in_another_language() -> None:
+    interview = walked(begun().given({"time_limit": "90"}))
+    with speaking("zh"):
+        spoken = interview.respoken()
+        assert spoken.request() == interview.request().__class__(
+            *interview.request()[:3], interview.request().wishes.model_copy(update={"language": "zh"})
+        )
+        english = [
+            answer.shown
+            for question, answer in spoken.answered()
+            if question.key not in ("hardware",) and not re.search(r"[一-鿿]", answer.shown)
+        ]
+        assert english == []
+    assert spoken.respoken().answered() == interview.answered()

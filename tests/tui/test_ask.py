@@ -19,8 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from planner.interview.interview import Interview
 from planner.planfile import loads
 from runtime import saved_answers
+from tui.ask_completion import candidates
 from tui.command_line import main
 
 PLAN = [sys.executable, "-m", "tui.command_line", "plan"]
@@ -276,3 +278,30 @@ def test_a_saved_plan_forgets_the_answers(model: str, monkeypatch: pytest.Monkey
     assert piped(monkeypatch, f"y\n{model}\n", "-o", "plan.yaml") == 0
     assert loads(Path("plan.yaml").read_text(encoding="utf-8")).wishes.goal == "memory"
     assert saved_answers.kept() is None
+
+
+def test_tab_completes_paths_and_names(tmp_path: Path, terminal: Open) -> None:
+    (tmp_path / "conversations_of_may.txt").write_text("")
+    person = terminal("--ask", "--model", "smollm2", "--hardware", "4090")
+    person.until("What should it learn from?")
+    person.until("> ")
+    os.write(person.master, b"conversations\t")
+    person.until("conversations_of_may.txt")
+    person.interrupt()
+    assert person.end() == 130
+
+
+def test_completions_begin_with_what_was_typed(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.jsonl").write_text("")
+    (tmp_path / ".hidden").write_text("")
+    interview = Interview()
+    model = interview.question("model")
+    assert "qwen2.5-7b-instruct" in candidates("qwen2.5-7b", model, interview)
+    data = interview.question("data")
+    assert candidates("da", data, interview) == ["data/"]
+    assert candidates("data/", data, interview) == ["data/a.jsonl"]
+    assert candidates(f"{tmp_path}/da", data, interview) == [f"{tmp_path}/data/"]
+    assert ".hidden" not in candidates("", data, interview)
+    assert candidates("4090", interview.question("hardware"), interview) == []
+    assert "RTX 4090" in candidates("rtx 40", interview.question("hardware"), interview)
