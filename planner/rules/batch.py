@@ -12,6 +12,10 @@ from planner.workload import power_of_two_below, sequence_tokens, sequences
 
 SHM_PER_LOADER = 256 * 1024**2
 
+LOADED_BY_ONE = "kunlun"
+"""Maker of the devices for which PaddleFormers sets dataloader_num_workers to 1
+(paddleformers/trainer/training_args.py:1816)."""
+
 
 def demand(s: Situation) -> tuple[float, float]:
     """Return the (rows, sequences) that a step should see."""
@@ -131,7 +135,11 @@ def evaluation(s: Situation) -> Choice:
 
 @rule("batch.loader", "dataloader_num_workers", f"{MEASURED_CPU}: loader processes change the data order")
 def loader(s: Situation) -> Choice:
-    """Rows are tokenised before training, so loading needs no help."""
+    """Rows are tokenised before training, so loading needs no help; one process where the engine insists
+    (paddleformers/trainer/training_args.py:1816)."""
+    if s.on_gpu and s.word("engine") == "paddleformers" and s.hardware.devices[0].maker == LOADED_BY_ONE:
+        insists = say("PaddleFormers sets one process on Kunlun devices, whatever the config says.")
+        return Choice(1, insists, (not_(0, say("The engine would set it to 1.")),))
     shm = s.hardware.shm_bytes
     why = say("They change the order of rows, and a resumed run would differ.")
     if 0 < shm < SHM_PER_LOADER:

@@ -94,7 +94,12 @@ def search(s: Situation, rate: float | None) -> Outcome:
 
 
 def attempt(s: Situation) -> tuple[Predicted, int] | None:
-    """Return the best way of a changed situation; None when nothing fits there either."""
+    """Return the best way of a changed situation; None when nothing fits there either, which memory alone
+    tells."""
+    tried = (kind for kind in kinds(s) if kind.order is not None)
+    grids = (grid_of(s, kind, 1.0, 1.0, small_pieces=True)[0] for kind in tried)
+    if not any(fitting(s, grid) for grid in grids if grid is not None):
+        return None
     return choose(predicted(s, None)[0]) or choose(predicted(s, None, small_pieces=True)[0])
 
 

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,18 @@ from paddlenlp.trl import DataConfig, ModelConfig, SFTConfig
 
 
 class AnyFleet:
-    """Answers to every name and call."""
+    """Answers to every name and call; has no members."""
 
-    def __getattr__(self, name: str) -> Any:
-        return lambda *positional, **named: AnyFleet()
+    def __getattr__(self, name: str) -> AnyFleet:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return AnyFleet()
+
+    def __call__(self, *positional: Any, **named: Any) -> AnyFleet:
+        return AnyFleet()
+
+    def __iter__(self) -> Iterator[AnyFleet]:
+        return iter(())
 
 
 def fault(path: Path, processes: int) -> str:

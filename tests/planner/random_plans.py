@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from planner.errors import NothingFeasible
 from planner.facts import Facts
+from planner.families import engines_for
 from planner.hardware_text import parse
-from planner.model_catalogue import find_model
+from planner.model_catalogue import ModelEntry, find_model
 from planner.plan import Plan
 from planner.solve import make_plan
 from planner.wishes import Wishes
@@ -68,13 +69,25 @@ PINS: dict[str, Any] = {
 }
 
 
+def entries() -> list[ModelEntry]:
+    """Return the models of the catalogue that are tried."""
+    found = [find_model(name) for name in MODELS]
+    assert None not in found
+    return [entry for entry in found if entry is not None]
+
+
+def trained_by(entry: ModelEntry, engine: str) -> bool:
+    """Return whether an engine fine-tunes a model."""
+    return engine in engines_for(entry.model_type, "sft")
+
+
 @st.composite
 def requests(
-    draw: st.DrawFn, *, most_pins: int = 3, stages: tuple[str, ...] = STAGES
+    draw: st.DrawFn, *, most_pins: int = 3, stages: tuple[str, ...] = STAGES, engine: str = ""
 ) -> tuple[Facts, Wishes]:
-    """Return facts and wishes of somebody; a few settings are pinned, not always wisely."""
-    entry = find_model(draw(st.sampled_from(MODELS)))
-    assert entry is not None
+    """Return facts and wishes of somebody; a few settings are pinned, not always wisely, and the engine where
+    one is named."""
+    entry = draw(st.sampled_from([entry for entry in entries() if not engine or trained_by(entry, engine)]))
     text = draw(st.sampled_from(MACHINES))
     mean = draw(st.sampled_from([40.0, 300.0, 1500.0]))
     found = data(
@@ -90,7 +103,7 @@ def requests(
         time_limit_minutes=draw(st.sampled_from([None, None, 60.0, 2_000.0])),
         cost_per_device_hour=draw(st.sampled_from([None, 2.5])),
         target=draw(st.sampled_from(["huggingface", "paddle_static", "fastdeploy"])),
-        pins={name: draw(PINS[name]) for name in names},
+        pins={name: draw(PINS[name]) for name in names} | ({"engine": engine} if engine else {}),
     )
     machine = amd() if text == "cpu 2 cores 24g" else parse(text)
     return Facts(model=entry.facts(), data=found, hardware=machine), wishes
