@@ -9,13 +9,24 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from planner.language import say
+from planner.language import say, template
 from planner.phrases import size
 from runtime.run.durations import span
 from runtime.stages.report_curves import Curve, chart
 from runtime.stages.report_page import figure, introduction, quantity
 
 TEMPLATE = Path(__file__).resolve().parent / "report.html.j2"
+WORDS = (
+    template("Course of the training"),
+    template("The loss was no number at these steps: {steps}"),
+    template("The mark on each bar stands at 1: exactly as planned."),
+    template("base model"),
+    template("tuned model"),
+    template("A click on a command or path selects the whole of it."),
+    template("Written by Steersman from the journal of the run. This page needs no network."),
+)
+"""Sentences that only the page says, named here because the catalogue is collected from Python."""
+
 WIDEST_RATIO = 2.5
 """Measured / planned at the right end of a ratio's bar; beyond it the bar is full."""
 
@@ -31,7 +42,7 @@ def document(report: dict[str, Any]) -> str:
 
     Everything that comes from a model, a path or a person is escaped by the template.
     """
-    return template().render(
+    return sheet().render(
         report=report,
         introduction=introduction(report),
         tiles=tiles(report),
@@ -44,7 +55,7 @@ def document(report: dict[str, Any]) -> str:
 
 
 @cache
-def template() -> jinja2.Template:
+def sheet() -> jinja2.Template:
     """Return the page's template, which escapes what it is given."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
