@@ -55,7 +55,7 @@ def trial(plan: Plan, report: Report = lambda sentence: None) -> Measurement:
     if not plan.facts.hardware.devices and (busy := busy_cores()) >= BUSY:
         report(
             say(
-                "Other programs keep {busy:.1f} of {cores} cores busy; the trial measures the speed beside "
+                "Other programs want {busy:.1f} of the {cores} cores; the trial measures the speed beside "
                 "them.",
                 busy=busy,
                 cores=plan.facts.hardware.cpu.cores,
