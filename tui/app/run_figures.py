@@ -13,6 +13,7 @@ from runtime.run.view import RunView, StageView
 from tui.estimate import Expected
 
 MOST_DEVICES = 8
+FAR_OVER_FORECAST, NEARLY_FULL = 1.1, 0.9
 
 
 class Row(NamedTuple):
@@ -21,7 +22,9 @@ class Row(NamedTuple):
     label: str
     value: str
     share: float | None = None
-    """Of a whole, from 0; above 1 is more than there should be."""
+    """Of a whole, from 0."""
+    warns_at: float = math.inf
+    """Share from which it deserves attention."""
 
 
 def trained_stage(view: RunView) -> StageView | None:
@@ -65,7 +68,7 @@ def memory_row(measured: float, forecast: int) -> Row:
     if not forecast:
         return Row(say("Peak memory"), size(measured))
     value = part_of(measured, forecast)
-    return Row(say("Peak memory"), value, measured / forecast)
+    return Row(say("Peak memory"), value, measured / forecast, FAR_OVER_FORECAST)
 
 
 def machine_rows(use: Utilisation | None) -> list[Row]:
@@ -79,6 +82,7 @@ def machine_rows(use: Utilisation | None) -> list[Row]:
             say("RAM"),
             part_of(use.memory_bytes, use.memory_total_bytes),
             use.memory_bytes / use.memory_total_bytes,
+            NEARLY_FULL,
         ),
     ]
     for device in use.devices[:MOST_DEVICES]:

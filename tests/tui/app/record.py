@@ -1,6 +1,6 @@
 """Record the journals that the replay tests play: real runs of a tiny model with the real engine.
 
-    python -m tests.tui.app.record
+    python -m tests.tui.app.record [success|failed|lost|stopped ...]
 
 writes `journals/<name>.jsonl` (times from 0, the run's folder as @RUN@), the plan, and the ends of the logs.
 """
@@ -58,9 +58,13 @@ def main() -> None:
         model = write_tiny_llama(root / "tiny-llama")
         plan = dumps(make_plan(facts(model), Wishes(pins=PINS)))
         FOLDER.mkdir(exist_ok=True)
-        text = plan.replace(str(model), "/models/tiny-llama")
-        (FOLDER / "plan.yaml").write_text(text, encoding="utf-8")
+        if not sys.argv[1:]:
+            text = plan.replace(str(model), "/models/tiny-llama")
+            (FOLDER / "plan.yaml").write_text(text, encoding="utf-8")
+        wanted = sys.argv[1:]
         for scenario in (success, failed, lost, stopped):
+            if wanted and scenario.__name__ not in wanted:
+                continue
             run = create_run(root / "tiny-llama-run", plan)
             scenario(run)
             keep(run, scenario.__name__, root)

@@ -1,4 +1,4 @@
-"""Play a recorded journal through the real app: a run folder that grows as the recorded one did, without Paddle."""
+"""Play a recorded journal through the real app: a run folder that grows as the recorded one did."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -148,13 +149,17 @@ class HomeScreen(Screen[None]):
             self.query_one(f"#{name}").display = bool(rows)
             self.query_one(f"#{name}-title").display = bool(rows)
         width = self.size.width - 4
-        self.query_one(RunsTable).show(self.runs, width)
-        self.query_one(PlansTable).show(self.plans, width)
+        self.query_one(RunsTable).show(self.runs, width, self.now())
+        self.query_one(PlansTable).show(self.plans, width, self.now())
         news = self.query_one("#home-news", Static)
         news.display = bool(self.doing)
         news.update(self.doing)
         if self.looked and (self.focused is None or not self.focused.is_on_screen):
             self.call_after_refresh(self._focus_first)
+
+    def now(self) -> float:
+        """Return the time."""
+        return time.time()
 
     def _focus_first(self) -> None:
         """Let the keyboard work at once, on what there is."""

@@ -13,6 +13,7 @@ from textual.events import Resize
 from textual.widgets import Static
 
 from planner.language import say, template
+from planner.phrases import count
 from runtime.events import Metric
 from tui.app.curve import Series, series
 from tui.app.run_figures import number
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LEFT_CELLS = 9
 """Cells for the labels of the vertical axis."""
+ROOMY = 60
+"""Cells from which the legend says more."""
 DOTS_A_CELL = 2
 """Braille characters are two dots wide."""
 
@@ -86,6 +89,9 @@ class LossCurve(Vertical):
         if not dev.empty:
             line.append("   ● ", ink(self, "accent"))
             line.append(say("dev loss {value}", value=number(dev.values[-1])))
+        if not losses.empty and self.content_size.width >= ROOMY:
+            steps = say("over {count} steps", count=count(losses.steps[-1]))
+            line.append(f"   {steps}", ink(self, "text-muted"))
         if losses.broken:
             step = losses.broken[-1]
             line.append("   ✗ " + say("no number at step {step}", step=step), ink(self, "text-error"))
@@ -106,7 +112,6 @@ class LossCurve(Vertical):
             self.call_after_refresh(self._again)
             return
         plot.clear()
-        plot.set_xlabel(say("step"))
         ends = [*losses.steps[-1:], *dev.steps[-1:]]
         begins = [*losses.steps[:1], *dev.steps[:1]]
         plot.set_xlimits(min(begins), max([*ends, self._total, min(begins) + 1]))

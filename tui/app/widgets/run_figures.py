@@ -12,9 +12,6 @@ from tui.app.run_figures import Row
 from tui.app.widgets.ink import ink
 from tui.page import UNICODE, bar, width_of
 
-FULL, OVER = 0.9, 1.0
-"""Shares from which a bar warns, and from which it alarms."""
-
 
 class RunFigures(Static):
     """Rows of figures, with a bar under those that are a share of something."""
@@ -57,7 +54,7 @@ class RunFigures(Static):
     def _bar(self, row: Row, width: int) -> Text:
         if row.share is None:
             return Text()
-        meaning = "error" if row.share > OVER else "warning" if row.share > FULL else "primary"
+        meaning = "warning" if row.share > row.warns_at else "primary"
         line = bar(0, min(row.share, 1.0), width, UNICODE)
         line.stylize(ink(self, meaning))
         return line

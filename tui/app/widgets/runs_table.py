@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from rich.text import Text
@@ -61,9 +60,8 @@ class RunsTable(RowsTable):
         "A run goes on when you leave the app."
     )
 
-    def show(self, rows: list[RunRow], width: int) -> None:
+    def show(self, rows: list[RunRow], width: int, now: float) -> None:
         """Show the runs in a table of this width."""
-        now = time.time()
         words = max(width_of([word.say()]) for word in RUN_WORDS.values()) + 2
         times = width_of((when(row, now) for row in rows), 4)
         free = width - words - times - GAPS
@@ -112,9 +110,8 @@ class PlansTable(RowsTable):
         "behind it."
     )
 
-    def show(self, rows: list[PlanRow], width: int) -> None:
+    def show(self, rows: list[PlanRow], width: int, now: float) -> None:
         """Show the plans in a table of this width."""
-        now = time.time()
         methods = width_of((row.method for row in rows), 6)
         times = width_of((ago(row.when, now) for row in rows), 9)
         free = width - methods - times - GAPS

@@ -13,5 +13,5 @@ class StillPlot(PlotWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, id: str | None = None) -> None:  # noqa: A002 - the word of Textual
         super().__init__(id=id, allow_pan_and_zoom=False)
         self.set_reactive(PlotWidget.margin_top, 0)
-        self.set_reactive(PlotWidget.margin_bottom, 2)
+        self.set_reactive(PlotWidget.margin_bottom, 1)
         self.set_reactive(PlotWidget.margin_left, 9)

@@ -1,0 +1,192 @@
+"""Home: how to begin, runs by their state from disk, plans that were used, all read in the background."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from rich.cells import cell_len
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from planner.language import use_everywhere
+from runtime.recent_plans import recent, remember
+from runtime.run import lock
+from runtime.run.layout import RunFolder
+from runtime.run.status import read_status
+from tests.runtime import stand_in_table
+from tests.runtime.stand_in_run import change_plan, executions, new_run, start, supervise
+from tests.tui.app.pilot import screen_text, until
+from tui.app.application import SteersmanApp
+from tui.app.screens.home import HomeScreen
+from tui.app.screens.run import RunScreen
+
+pytestmark = pytest.mark.asyncio
+
+SIZE = (100, 30)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STEERSMAN_STAGE_TABLE", stand_in_table.NAME)
+    monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "runs").mkdir(parents=True)
+    return tmp_path / "home"
+
+
+def ended(home: Path, name: str, **stages: dict[str, Any]) -> RunFolder:
+    run = new_run(home / "runs" / name, **stages)
+    supervise(run)
+    return run
+
+
+async def at_home(pilot: Pilot[Any]) -> HomeScreen:
+    screen = cast(HomeScreen, pilot.app.screen)
+    await until(pilot, lambda: screen.looked and screen.focused)
+    return screen
+
+
+async def test_a_first_time_user_is_told_how_to_begin() -> None:
+    async with SteersmanApp().run_test(size=SIZE) as pilot:
+        screen = await at_home(pilot)
+        text = screen_text(pilot)
+        for words in ("Nothing here yet", "Make a plan", "See a demo", "Open a plan or a run"):
+            assert words in text
+        assert isinstance(screen.focused, OptionList)
+        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: "A plan file, a run folder" in screen_text(pilot))
+
+
+async def test_every_state_is_read_from_disk_and_told_by_sign_and_word(home: Path) -> None:
+    ended(home, "good", train={})
+    ended(home, "bad", train={"raise": "moon"})
+    new_run(home / "runs" / "new", train={})
+    lost = ended(home, "gone", train={"raise": "moon"})
+    lines = lost.journal.read_bytes().splitlines(keepends=True)
+    lost.journal.write_bytes(b"".join(lines[:3]))  # what a killed supervisor leaves
+    alive = ended(home, "living", train={"raise": "moon"})
+    alive.journal.write_bytes(b"".join(alive.journal.read_bytes().splitlines(keepends=True)[:3]))
+    held = lock.acquire(alive.lock)
+    try:
+        async with SteersmanApp().run_test(size=SIZE) as pilot:
+            screen = await at_home(pilot)
+            found = {row.run.name: row.state for row in screen.runs}
+            assert found == {
+                "good": "finished",
+                "bad": "failed",
+                "new": "created",
+                "gone": "lost",
+                "living": "running",
+            }
+            assert screen.runs[0].run.name == "living", "what is under way comes first"
+            text = screen_text(pilot)
+            for words in ("✓ done", "✗ failed", "· waiting", "? lost", "▶ running"):
+                assert words in text
+    finally:
+        os.close(held)
+
+
+async def test_it_refreshes_itself(home: Path) -> None:
+    async with SteersmanApp().run_test(size=SIZE) as pilot:
+        screen = await at_home(pilot)
+        assert not screen.runs
+        ended(home, "later", train={})
+        await until(pilot, lambda: "later" in screen_text(pilot))
+
+
+async def test_a_failed_run_is_continued_from_here(home: Path) -> None:
+    run = ended(home, "bad", train={"raise": "moon"})
+    change_plan(run, train={})
+    async with SteersmanApp().run_test(size=SIZE) as pilot:
+        screen = await at_home(pilot)
+        assert screen.check_action("resume", ()) is True
+        await pilot.press("g")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunScreen))
+        await until(pilot, lambda: cast(RunScreen, pilot.app.screen).state == "finished", 60)
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen and screen.runs[0].state == "finished")
+        assert screen.check_action("resume", ()) is None, "dimmed: there is nothing left to do"
+    assert executions(run) == ["train"]
+
+
+async def test_enter_opens_the_run(home: Path) -> None:
+    ended(home, "good", train={})
+    async with SteersmanApp().run_test(size=SIZE) as pilot:
+        await at_home(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunScreen))
+        assert cast(RunScreen, pilot.app.screen).folder.name == "good"
+
+
+async def test_a_damaged_journal_is_said_and_harms_nothing_else(home: Path) -> None:
+    ended(home, "good", train={})
+    bad = ended(home, "bad", train={})
+    bad.journal.write_text("not json\n" + bad.journal.read_text(), encoding="utf-8")
+    async with SteersmanApp().run_test(size=SIZE) as pilot:
+        screen = await at_home(pilot)
+        assert {row.run.name: row.state for row in screen.runs} == {"good": "finished", "bad": "damaged"}
+        assert "line 1: not a valid event" in next(
+            row.reason for row in screen.runs if row.state == "damaged"
+        )
+
+
+async def test_a_path_that_leads_nowhere_is_one_sentence(home: Path) -> None:
+    async with SteersmanApp(folder=home).run_test(size=SIZE) as pilot:
+        await at_home(pilot)
+        await pilot.press("o")
+        await until(pilot, lambda: pilot.app.screen.query("#path"))
+        await pilot.press(*"nowhere", "enter")
+        await until(pilot, lambda: "no run of that name" in " ".join(screen_text(pilot).split()))
+
+
+async def test_a_run_is_opened_by_its_name(home: Path) -> None:
+    ended(home, "good", train={})
+    async with SteersmanApp(folder=home).run_test(size=SIZE) as pilot:
+        await at_home(pilot)
+        await pilot.press("o")
+        await until(pilot, lambda: pilot.app.screen.query("#path"))
+        await pilot.press(*"good", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunScreen))
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+async def test_columns_are_aligned_in_chinese_and_fit(home: Path, width: int) -> None:
+    ended(home, "a-run-with-a-name-that-is-much-longer-than-any-terminal-has-room-for-really", train={})
+    ended(home, "中文名字", train={"raise": "moon"})
+    use_everywhere("zh")
+    try:
+        async with SteersmanApp().run_test(size=(width, 24)) as pilot:
+            screen = await at_home(pilot)
+            table = screen.query_one("#runs")
+            assert table.virtual_size.width <= table.size.width, "nothing has to be scrolled sideways"
+            lines = [line for line in screen_text(pilot).splitlines() if "✓" in line or "✗" in line]
+            assert len(lines) == 2
+            starts = {
+                cell_len(line[: line.index(name)])
+                for line, name in zip(sorted(lines), ("a-run", "中文"), strict=True)
+            }
+            assert len(starts) == 1
+    finally:
+        use_everywhere("en")
+
+
+async def test_plans_are_remembered_latest_first_and_forgotten_with_their_file(tmp_path: Path) -> None:
+    plans = [tmp_path / f"{name}.yaml" for name in "abc"]
+    for plan in (*plans, plans[0]):
+        plan.write_text("name: x\n", encoding="utf-8")
+        remember(plan)
+    plans[1].unlink()
+    assert [plan.path.name for plan in recent()] == ["a.yaml", "c.yaml"]
+
+
+async def test_reading_changes_nothing(home: Path) -> None:
+    run = new_run(home / "runs" / "slow", train={"wait_for": str(home / "go")})
+    supervisor = start(run)
+    async with SteersmanApp().run_test(size=SIZE) as pilot:
+        screen = await at_home(pilot)
+        await until(pilot, lambda: screen.runs and screen.runs[0].state == "running")
+    assert read_status(run).state == "running"
+    (home / "go").touch()
+    assert supervisor.wait(60) == 0
