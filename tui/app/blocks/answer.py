@@ -20,7 +20,7 @@ from tui.app.transcript import Entry
 ORIGINS: dict[Provenance, str] = {
     "typed": template("you said"),
     "flag": template("given"),
-    "saved": template("from last time"),
+    "saved": template("from before"),
     "detected": template("I found"),
     "default": template("proposed"),
 }

@@ -201,7 +201,7 @@ class ConversationScreen(Screen[None]):
         for entry in wanted:
             if entry not in shown and (block := self.block(entry)):
                 talk.mount(block)
-        talk.scroll_end(animate=False)
+        self.call_after_refresh(talk.scroll_end, animate=False)
 
     def draw_question(self) -> None:
         """Replace the question if it is another one, or has other choices."""
