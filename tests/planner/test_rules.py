@@ -106,7 +106,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
         ({"model": SMALL, "found": SHORT, "hardware": "4090"}, 3),
     ],
     "batch.eval": [({}, 1), ({"per_device_train_batch_size": 4}, 4)],
-    "batch.loader": [({}, 0)],
+    "batch.loader": [({}, 0), ({"model": "qwen3-8b", "found": SHORT, "hardware": "P800 x8"}, 1)],
     "optimisation.epochs": [
         ({}, 7),
         ({"found": data(rows=40)}, 10),

@@ -252,3 +252,38 @@ def test_pins_that_no_way_can_keep_are_named() -> None:
     with pytest.raises(NothingFeasible) as caught:
         plan(LLAMA, SHORT, EIGHT, tensor_parallel_degree=8, data_parallel_degree=2)
     assert "tensor_parallel_degree=8" in caught.value.sentence()
+
+
+@pytest.mark.parametrize("hardware", [EIGHT, "16 nodes x 8 H100 ib 400"])
+def test_a_small_model_is_copied_to_every_device_and_not_split(hardware: str) -> None:
+    none: dict[str, Any] = {}
+    for pins in (none, {"sharding": "none"}):
+        made = plan("qwen2.5-0.5b-instruct", SHORT, hardware, **pins)
+        assert made.value("tensor_parallel_degree") == made.value("pipeline_parallel_degree") == 1
+
+
+def test_a_small_model_is_split_where_nothing_else_fits() -> None:
+    made = plan("qwen2.5-0.5b-instruct", LONG, "T4 x4", method="full", max_length=8192, zero_padding=False)
+    assert int(str(made.value("tensor_parallel_degree"))) > 1
+
+
+def test_a_pipeline_is_filled_where_the_data_have_room() -> None:
+    made = plan("deepseek-v3", MANY, "32 nodes x 8 H800 ib 400", goal="quality")
+    stages = int(str(made.value("pipeline_parallel_degree")))
+    assert stages > 1
+    assert int(str(made.value("gradient_accumulation_steps"))) >= stages
+    assert int(str(made.value("max_steps"))) >= 80
+
+
+def test_stage_3_is_offered_and_never_taken_by_itself() -> None:
+    for model, hardware in ((SEVENTY, EIGHT), (LLAMA, "2x 4090"), (SEVEN, "8x A100-40G")):
+        for grid in (one.grid for one in grids(situation(model, SHORT, hardware))):
+            assert (np.asarray(grid.sharding) < 3).all()
+    assert plan(LLAMA, SHORT, EIGHT, sharding="stage3").value("sharding") == "stage3"
+
+
+def test_what_is_fixed_about_adapters_or_recompute_asks_for_them() -> None:
+    assert plan(SEVEN, SHORT, EIGHT, goal="quality").value("method") == "full"
+    assert plan(SEVEN, SHORT, EIGHT, goal="quality", lora_rank=4).value("method") == "lora"
+    assert plan(SEVEN, SHORT, EIGHT, num_prefix_tokens=64).value("method") == "prefix_tuning"
+    assert plan(SEVEN, SHORT, EIGHT, recompute_granularity="full_attn").value("recompute") is True
