@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from planner.interview.interview import Interview
 from tui.app.dialogue import Dialogue
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def first_dialogue(plan: Plan | None) -> Dialogue:
     """Return the dialogue to begin with."""
     if plan is not None:
-        dialogue = Dialogue(of_plan(plan))
+        dialogue = Dialogue(of_plan(plan), behind=plan.name)
         dialogue.step(dialogue.interview)
         return dialogue
     saved = saved_interview()
@@ -52,13 +52,12 @@ def saved_interview() -> Interview | None:
     return saved if any(answer.provenance == "saved" for _, answer in saved.answered()) else None
 
 
-def keep_answers(dialogue: Dialogue) -> None:
-    """Keep the answers so far for another time; where the data folder cannot be written, they are lost."""
+def keep_answers(answers: dict[str, Any]) -> None:
+    """Keep answers for another time; where the data folder cannot be written, they are lost."""
     from runtime import saved_answers
 
-    if dialogue.mode != "resuming":
-        with contextlib.suppress(OSError):
-            saved_answers.keep(dialogue.interview.to_saved())
+    with contextlib.suppress(OSError):
+        saved_answers.keep(answers)
 
 
 def forget_answers() -> None:

@@ -33,11 +33,17 @@ GREETING = template(
 )
 
 
+BEHIND_A_PLAN = template(
+    "These are the answers behind {name}. Any of them can be given again, and the plan follows."
+)
+
+
 class Dialogue:
     """An interview with its transcript."""
 
-    def __init__(self, interview: Interview, *, saved: Interview | None = None) -> None:
-        """`saved` are answers of another time, which are offered first."""
+    def __init__(self, interview: Interview, *, saved: Interview | None = None, behind: str = "") -> None:
+        """`saved` are answers of another time, which are offered first; `behind` names a plan that the
+        answers are those of."""
         self.interview = interview
         self.saved = saved
         self.mode: Mode = "questions" if saved is None else "resuming"
@@ -49,7 +55,7 @@ class Dialogue:
         """Why there is no plan, where facts and wishes together allow none."""
         self.settled = False
         """Whether the plan at hand belongs to the answers at hand."""
-        self.tell("greeting", lambda: say(GREETING))
+        self.tell("greeting", lambda: say(BEHIND_A_PLAN, name=behind) if behind else say(GREETING))
 
     # What is on screen
 

@@ -52,12 +52,13 @@ def plan(facts: Facts, wishes: Wishes, reporter: Reporter) -> Plan:
     return make_plan(known, wishes)
 
 
-def save(made: Plan, file: Path) -> Path:
-    """Write the plan file and return its path."""
+def save(made: Plan, file: Path | None, folder: Path) -> Path:
+    """Write the plan file and return its path: `file`, or a free name in the person's folder."""
     from planner.planfile import dumps
     from runtime.paths import write_atomically
     from runtime.recent_plans import remember
 
+    file = file or free_name(folder, made)
     write_atomically(file, dumps(made, file.name))
     remember(file)
     return file
@@ -84,16 +85,16 @@ def free_name(folder: Path, made: Plan) -> Path:
         number += 1
 
 
-def start(made: Plan, file: Path, reporter: Reporter) -> RunFolder:
+def start(made: Plan, file: Path | None, folder: Path, reporter: Reporter) -> RunFolder:
     """Write the plan, install its engine if it is missing, and start its run; return the run's folder.
 
     A run of the same plan that is there already is continued. Raises `BadInput`.
     """
     from tui.app.starting import start as started
 
-    save(made, file)
+    written = save(made, file, folder)
     engine(made, reporter)
-    return started(made, file, reporter)
+    return started(made, written, reporter)
 
 
 def engine(made: Plan, reporter: Reporter) -> None:

@@ -14,6 +14,7 @@ from planner.interview.question import Known
 from planner.language import say, template
 from planner.wishes import Wishes
 from tui.app import legwork
+from tui.app.answers import keep_answers
 from tui.app.application import the_app
 from tui.app.dialogue import Dialogue
 from tui.app.messages import Working
@@ -40,6 +41,7 @@ class Pursuit:
         self.under_way: dict[str, Working | None] = {}
         """Jobs that the person waits for, with what they said last."""
         self.sought: dict[str, ToFind] = {}
+        self.kept: dict[str, Any] = {}
         self.looked_around = False
         """Whether data files near the person were looked for."""
         self.priced: Known | None = None
@@ -95,19 +97,25 @@ class Pursuit:
         self.begin("open", lambda reporter: legwork.read(text, folder))
 
     def save(self) -> None:
-        """Write the plan into the person's folder."""
-        plan, file = self._to_be_saved()
-        self.begin("save", lambda reporter: legwork.save(plan, file))
+        """Write the plan: where it is saved already, else into the person's folder."""
+        plan, file, folder = self._to_be_saved()
+        self.begin("save", lambda reporter: legwork.save(plan, file, folder))
 
     def start(self) -> None:
         """Write the plan and start its run."""
-        plan, file = self._to_be_saved()
-        self.begin("start", partial(legwork.start, plan, file))
+        self.begin("start", partial(legwork.start, *self._to_be_saved()))
 
-    def _to_be_saved(self) -> tuple[Plan, Path]:
+    def keep(self) -> None:
+        """Keep the answers so far for another time."""
+        answers = self.dialogue.interview.to_saved()
+        if self.dialogue.mode != "resuming" and answers != self.kept:
+            self.kept = answers
+            self.begin("keep", lambda reporter: keep_answers(answers), waited_for=False)
+
+    def _to_be_saved(self) -> tuple[Plan, Path | None, Path]:
         plan, app = self.dialogue.plan, the_app(self.screen)
         assert plan is not None
-        return plan, app.desk.file or legwork.free_name(app.folder, plan)
+        return plan, app.desk.file, app.folder
 
     def begin(self, what: str, task: Callable[[Reporter], Any], *, waited_for: bool = True) -> None:
         """Start a job, shown to the person unless it only makes something more exact."""
@@ -159,7 +167,7 @@ class Pursuit:
         """Say why there is no result, and ask again what led to it."""
         what, dialogue = self._what(job), self.dialogue
         self.under_way.pop(job, None)
-        if what in ("price", "near"):
+        if what in ("price", "near", "keep"):
             return
         sentence = error.sentence()
         dialogue.tell("error", lambda: sentence, details=details or error.details)

@@ -19,7 +19,7 @@ from textual.widgets import Input, OptionList, Static
 from planner.errors import SteersmanError
 from planner.language import say, template
 from planner.plan import Plan
-from tui.app.answers import first_dialogue, forget_answers, keep_answers
+from tui.app.answers import first_dialogue, forget_answers
 from tui.app.application import the_app
 from tui.app.asking import Asked
 from tui.app.blocks.answer import AnswerBlock
@@ -245,7 +245,7 @@ class ConversationScreen(Screen[None]):
 
     def go_on(self) -> None:
         """Draw what changed, keep the answers, and find what is missing next."""
-        keep_answers(self.dialogue)
+        self.pursuit.keep()
         self.pursuit.go_on()
         self.draw()
 
@@ -313,7 +313,6 @@ class ConversationScreen(Screen[None]):
             prompt.value, self.problem = "", ""
             self.draw()
         else:
-            keep_answers(self.dialogue)
             self.dismiss()
 
     def action_back(self) -> None:
