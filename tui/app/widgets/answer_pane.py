@@ -17,6 +17,9 @@ NAMES: dict[Which, str] = {"base": template("base model"), "tuned": template("tu
 SIGNS: dict[Which, str] = {"base": "○", "tuned": "●"}
 """So that the sides differ by more than colour."""
 
+NEAR_LINES = 2
+"""Lines from the bottom within which a pane follows what is said."""
+
 REASONS = {
     "ended": "",
     "length": template("cut at the longest answer"),
@@ -79,7 +82,7 @@ class TurnView(Static):
         if turn.state == "speaking":
             parts.append(("▌", "$primary"))
         elif note := turn.note():
-            parts += ["\n" if turn.answer else "", (note, "$text-muted")]
+            parts += ["\n" if turn.answer else "", (note, "$foreground-muted")]
         self.update(Content.assemble(*parts))
 
 
@@ -111,14 +114,18 @@ class AnswerPane(Vertical):
         turns = self.query_one(Turns)
         turns.query(".invitation").remove()
         turns.mount(TurnView(turn))
-        turns.anchor()
+        self.call_after_refresh(turns.scroll_end, animate=False)
 
     def show(self, turn: Turn) -> None:
         """Show a turn as it is now."""
+        turns = self.query_one(Turns)
+        follows = turns.max_scroll_y - turns.scroll_y <= NEAR_LINES
         for view in reversed(list(self.query(TurnView))):
             if view.turn is turn:
                 view.show()
-                return
+                break
+        if follows:  # a person who has scrolled up to read is left in peace
+            self.call_after_refresh(turns.scroll_end, animate=False)
 
 
 class Turns(VerticalScroll):
