@@ -114,7 +114,8 @@ def find_data(
     """Return the facts of a named file, folder or bundled set: every row is read.
 
     `stage` is what they are for; None: whatever they are made for. Tokens are counted by the tokenizer of
-    `model`, which is fetched if need be; without one they are estimated. Raises `BadInput` for data that cannot be read or has no usable row.
+    `model`, which is fetched if need be; without one they are estimated. Raises `BadInput` for data that
+    cannot be read or has no usable row.
     """
     from runtime.acquire.tokenizer import tokenizer_folder
     from runtime.data.bundled import resolve_data

@@ -108,7 +108,7 @@ class Asker:
                     stage=str(self.interview.known.value("stage") or "sft"),
                     dev_fraction=self.given.dev_fraction,
                     seed=int(str(self.interview.known.pins.get("seed", 42))),
-                    report=lambda sentence: self.say(sentence, style="dim"),
+                    report=lambda sentence: progress.bar.console.print(Text(sentence, style="dim")),
                     progress=progress,
                 )
         except BadInput as error:
