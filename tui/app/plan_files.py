@@ -26,12 +26,14 @@ def saving(plan: Plan, path: Path) -> Callable[[Reporter], Path]:
     def task(reporter: Reporter) -> Path:
         from planner.planfile import dumps
         from runtime.paths import write_atomically
+        from runtime.recent_plans import remember
 
         reporter.say(say("Saving {path}", path=path.name))
         try:
             write_atomically(path, dumps(plan, path.name))
         except OSError as error:
             raise cannot_write(path, error) from error
+        remember(path)
         return path
 
     return task

@@ -82,15 +82,17 @@ def clauses(words: list[str]) -> list[tuple[str, str]]:
     """Return (word, what follows it) of a line: a known word starts a clause, and so does `name=value`."""
     found: list[tuple[str, list[str]]] = []
     for raw in words:
-        bare = raw.lstrip("-").replace("-", "_") if raw.startswith("--") else raw
-        name, separator, value = bare.partition("=")
-        key = NAMES.get(name, name)
-        if key in _known() and separator:
+        name, separator, value = raw.removeprefix("--").partition("=")
+        key = NAMES.get(name, name.replace("-", "_"))
+        if found and not found[-1][1] and not raw.startswith("--"):
+            # A clause without a value takes the next word, such as method in "release method".
+            found[-1][1].append(raw)
+        elif key in _known() and separator:
             found.append((key, [value]))
         elif key in _known():
             found.append((key, []))
-        elif separator and (not found or found[-1][0] != "set" or found[-1][1]):
-            found.append(("set", [bare]))
+        elif separator:
+            found.append(("set", [f"{name}={value}"]))
         elif found:
             found[-1][1].append(raw)
         else:

@@ -16,7 +16,7 @@ from planner.plan import Plan
 from tui.app import data_jobs
 from tui.app.application import the_app
 from tui.app.keys import KeyFooter
-from tui.app.messages import Cancelled, LanguageChanged, Refused, Worked, Working
+from tui.app.messages import Cancelled, Refused, Worked, Working
 from tui.app.screens.data_keys import DATA_KEYS
 from tui.app.widgets.data_facts import DataFactsPart, SectionTitle
 from tui.app.widgets.findings_list import FindingKind, FindingsList
@@ -67,19 +67,22 @@ class DataScreen(Screen[None]):
         yield Static("", id="data-status", markup=False)
         yield KeyFooter()
 
-    async def on_mount(self) -> None:
+    def on_mount(self) -> None:
         """Read the first rows, then all."""
-        self.tell("")
-        self.query_one(TokenView).focus(scroll_visible=False)
-        if self.rows or self.found:
-            await self.draw()
-            return
+        self.arrange_focus()
         work, plan = the_app(self).work, self.plan
         work.start(ROWS, self, lambda reporter: data_jobs.read_first_rows(plan, reporter))
 
-    async def on_language_changed(self, event: LanguageChanged) -> None:
-        """Everything was composed anew: show again what is known."""
-        await self.on_mount()
+    async def recompose(self) -> None:
+        """Compose anew, in another language: what is known is shown again."""
+        await super().recompose()
+        self.arrange_focus()
+        await self.draw()
+
+    def arrange_focus(self) -> None:
+        """Start at the row."""
+        self.tell("")
+        self.query_one(TokenView).focus(scroll_visible=False)
 
     # What jobs tell
 

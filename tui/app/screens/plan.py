@@ -91,7 +91,9 @@ class PlanScreen(Screen[None]):
                 yield PlanOverview(self.session)
                 with Vertical(id="plan-decisions"):
                     yield FilterInput(self.filter_text, id="plan-filter", placeholder=say("Filter decisions"))
-                    yield DecisionTree(self.session)
+                    tree = DecisionTree(self.session)
+                    tree.query_text = self.filter_text
+                    yield tree
             with TabPane(say("What if"), id="what-if"):
                 yield WhatIfPane(self.session, self.asked, self.other)
             with TabPane(say("Files"), id="files"):
@@ -103,15 +105,24 @@ class PlanScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Say the plan in the language that is spoken."""
+        self.settle()
+        self.speak()
+
+    async def recompose(self) -> None:
+        """Compose anew, in another language; the plan's own sentences follow from a job."""
+        self.texts = {}
+        await super().recompose()
+        self.settle()
+
+    def settle(self) -> None:
+        """Show only what there is to show, and put the focus where reading begins."""
         self.query_one(FilterInput).display = bool(self.filter_text)
         self.tell(self.status)
         self.call_after_refresh(self.focus_first)
-        self.speak()
 
     def on_language_changed(self, event: LanguageChanged) -> None:
-        """Everything was composed anew; the plan's own sentences follow."""
-        self.texts = {}
-        self.on_mount()
+        """Say the plan's own sentences in the other language."""
+        self.speak()
 
     def focus_first(self) -> None:
         """Start at the decisions where they stand beside the overview, else at the top of the page."""
@@ -257,10 +268,14 @@ class PlanScreen(Screen[None]):
 
     def action_tab(self, tab: str) -> None:
         """Go to a tab."""
+        # A focus that is hidden would move to a neighbour, which would open the tab of that one again.
+        self.set_focus(None)
         self.query_one(TabbedContent).active = tab
 
     def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
         """Put the focus where the work of a tab begins."""
+        if event.pane.id != event.tabbed_content.active:
+            return  # said late: another tab was gone to since
         before, self.tab = self.tab, event.pane.id or "page"
         if self.tab == "what-if":
             self.query_one(WhatIfPane).start()

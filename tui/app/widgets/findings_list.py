@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MARKS = {"error": "✗", "warning": "▲", "note": "·"}
 INKS = {"error": "text-error", "warning": "text-warning", "note": "foreground-muted"}
 SEVERITIES = {"error": template("error"), "warning": template("warning"), "note": template("note")}
-ACTIONS = {"row dropped": template("row dropped"), "fixed": template("fixed"), "kept": template("kept")}
+ACTIONS = {"row dropped": template("row dropped"), "fixed": template("repaired"), "kept": template("kept")}
 
 
 class FindingKind(Widget, can_focus=True):
@@ -68,6 +68,7 @@ class FindingKind(Widget, can_focus=True):
         self.refresh(layout=True)
         if self.opened:
             self.post_message(self.Opened(self.findings[0]))
+            self.call_after_refresh(self.scroll_visible, animate=False)
 
     def on_click(self) -> None:
         """A click opens and closes."""
