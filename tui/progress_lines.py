@@ -101,7 +101,7 @@ def words(event: AnyEvent) -> str:
 
 def state_words(event: State) -> str:
     """Return a change of a stage's state in words."""
-    reason = said(event.reason)
+    reason = "" if event.state == "started" and event.reason == FIRST_TIME else said(event.reason)
     if event.state == "committed":
         return say("done in {time}", time=span(event.seconds))
     if event.state == "stopping":
@@ -109,6 +109,9 @@ def state_words(event: State) -> str:
     with_reason, alone = STATE_WORDS.get(event.state, ("", ""))
     return say(with_reason, reason=reason) if reason and with_reason else say(alone) if alone else ""
 
+
+FIRST_TIME = template("not done yet")
+"""The recorded reason of a stage that is started for the first time: it says nothing."""
 
 STATE_WORDS = {
     "started": (template("started ({reason})"), template("started")),
@@ -120,7 +123,7 @@ STATE_WORDS = {
 """State -> its sentence with and without a reason."""
 
 RECORDED = (
-    template("not done yet"),
+    FIRST_TIME,
     template("it was interrupted"),
     template("it was stopped before its end"),
     template("it failed last time"),

@@ -277,6 +277,8 @@ def write_plan(plan: Plan, output: Path) -> None:
     """Write the plan file and say what comes next."""
     from planner.planfile import dumps
     from runtime.paths import write_atomically
+    from runtime.recent_plans import remember
 
     write_atomically(output, dumps(plan, output.name))
+    remember(output)
     click.echo(say("Wrote {path}. Run it with: steersman run {path}", path=output), err=True)

@@ -63,6 +63,7 @@ def command(
     \b
     Exit codes: 0 done, 2 bad input, 3 does not fit, 4 a stage failed, 130 stopped and resumable.
     """
+    from runtime.recent_plans import remember
     from runtime.run.layout import RunFolder, create_run
     from runtime.run.task import read_plan_file, table_module
     from tui import session
@@ -81,6 +82,7 @@ def command(
     if dry_run:
         session.dry_run(RunFolder(root), table)
         return
+    remember(Path(plan_file))
     run = RunFolder(root) if known else create_run(root, text)
     told = f"Continuing the run in {root}: its plan is the same." if known else f"The run is in {root}."
     click.echo(told, err=True)

@@ -35,7 +35,7 @@ from tests.tiny_model import write_tiny_llama
 
 FOLDER = Path(__file__).with_name("journals")
 LOG_BYTES = 6000
-TOO_LITTLE_BYTES = 700 << 20
+TOO_LITTLE_BYTES = 560 << 20
 PINS = {
     "method": "full",
     "num_train_epochs": 8,

@@ -107,7 +107,7 @@ async def test_ranks_are_chosen_one_by_one(folder: StageFolder) -> None:
         lines.focus()
         for wanted in ("from rank 0", "from rank 1", "from the launcher"):
             await pilot.press("r")
-            await until(pilot, lambda wanted=wanted: list(lines.lines) == [wanted])
+            await until(pilot, lambda: list(lines.lines) == [wanted])  # noqa: B023
 
 
 @pytest.mark.asyncio

@@ -61,7 +61,7 @@ async def settled(pilot: Pilot[Any], replay: Replay, state: str, *keys: str) -> 
         screen.show()
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
 @pytest.mark.parametrize("look", ["dark", "light"])
 def test_training(
     snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], look: str
@@ -79,7 +79,7 @@ def test_training(
     replay.die()
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
 def test_failed(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
     replay = replayed("failed", "tiny-llama-demo")
     replay.play_until(kind="state", stage="", state="failed")
@@ -91,7 +91,7 @@ def test_failed(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[
     assert snap_compare(SteersmanApp(), terminal_size=size, run_before=before)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
 def test_finished_in_chinese(
     snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
@@ -106,7 +106,7 @@ def test_finished_in_chinese(
     assert snap_compare(SteersmanApp(), terminal_size=size, run_before=before)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
 def test_home(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
     replays = {name: replayed(name, f"tiny-llama-{name}") for name in ("success", "lost", "stopped")}
     for replay in replays.values():
@@ -134,7 +134,7 @@ def test_home(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[in
     under_way.die()
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
 def test_first_time(snap_compare: Any, size: tuple[int, int]) -> None:
     async def before(pilot: Pilot[Any]) -> None:
         screen = cast(HomeScreen, pilot.app.screen)

@@ -93,7 +93,7 @@ class RunScreen(Screen[None]):
                     with TabPane(say(TABS["log-tab"]), id="log-tab"):
                         yield LogPane()
                     with TabPane(say(TABS["events-tab"]), id="events-tab"):
-                        yield EventsPane()
+                        yield EventsPane(self.folder.root)
                     with TabPane(say(TABS["files-tab"]), id="files-tab"):
                         yield FilesPane()
         yield KeyFooter()

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
 
+from rich.table import Table
 from rich.text import Text
 from textual.events import Resize
 from textual.widgets import RichLog
 
 from planner.language import say, template
 from runtime.events import AnyEvent, Error, Log, Proof, State
-from tui.app.run_words import RUN_MEANINGS, clock, stage_name
+from tui.app.run_words import RUN_MEANINGS, STAGE_NAMES, clock, stage_name
 from tui.app.widgets.ink import ink
+from tui.page import width_of
 from tui.progress_lines import said, words
 
 MOST_SHOWN = 500
+ROOMY = 60
+"""Cells from which stages have a column of their own."""
 
 RUN_CHANGES = {
     "started": template("The run started."),
@@ -28,9 +34,11 @@ class EventsPane(RichLog):
 
     HELP = template("What happened, in plain words, from the run's journal. The newest is at the end.")
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
+        """Paths inside `root`, the run's folder, are told without it."""
         super().__init__(id="events-pane", wrap=True, markup=False, max_lines=5000, min_width=20)
-        self._told: list[Text] = []
+        self._root = f"{root}/"
+        self._told: list[Line] = []
 
     def show(self, events: Iterable[AnyEvent]) -> None:
         """Show all events anew."""
@@ -43,7 +51,7 @@ class EventsPane(RichLog):
         if not new:
             return
         self._told = [*self._told, *new][-MOST_SHOWN:]
-        self.write(Text("\n").join(new))
+        self._write(new)
 
     def on_resize(self, event: Resize) -> None:
         """Break the lines for the new width."""
@@ -51,19 +59,41 @@ class EventsPane(RichLog):
 
     def _write_all(self) -> None:
         self.clear()
-        if self._told:
-            self.write(Text("\n").join(self._told))
+        self._write(self._told)
 
-    def _line(self, event: AnyEvent) -> Text | None:
+    def _write(self, lines: list[Line]) -> None:
+        """Write lines as one table, so that a long sentence stays in its column."""
+        if not lines:
+            return
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(width=8)
+        if self.content_size.width >= ROOMY:
+            grid.add_column(width=width_of(map(stage_name, STAGE_NAMES)))
+        grid.add_column(overflow="fold", ratio=1)
+        for line in lines:
+            style = ink(self, line.meaning) if line.meaning else ""
+            when = Text(clock(line.t), ink(self, "text-muted"))
+            stage = Text(stage_name(line.stage) if line.stage else "", ink(self, "secondary"))
+            if len(grid.columns) == 3:
+                grid.add_row(when, stage, Text(line.text, style))
+            else:
+                between = "  " if line.stage else ""
+                grid.add_row(when, Text.assemble(stage, between, (line.text, style)))
+        self.write(grid, expand=True)
+
+    def _line(self, event: AnyEvent) -> Line | None:
         text, meaning, sign = tell(event)
-        if not text:
-            return None
-        line = Text()
-        line.append(clock(event.t) + "  ", ink(self, "text-muted"))
-        if event.stage:
-            line.append(stage_name(event.stage) + "  ", ink(self, "secondary"))
-        line.append((sign + " " if sign else "") + text, ink(self, meaning) if meaning else "")
-        return line
+        text = text.replace(self._root, "")
+        return Line(event.t, event.stage, f"{sign} {text}" if sign else text, meaning) if text else None
+
+
+class Line(NamedTuple):
+    """One event as it is shown."""
+
+    t: float
+    stage: str
+    text: str
+    meaning: str
 
 
 def tell(event: AnyEvent) -> tuple[str, str, str]:
