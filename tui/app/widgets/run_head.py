@@ -7,13 +7,17 @@ from rich.console import Group
 from rich.text import Text
 from textual.widgets import Static
 
-from planner.language import say
+from planner.language import say, template
 from planner.phrases import size
 from runtime.run.durations import span
 from runtime.run.view import RunView, StageView
 from tui.app.run_words import RUN_MEANINGS, RUN_WORDS, stage_name
 from tui.app.widgets.ink import ink
 from tui.estimate import Expected, run_remaining, stage_remaining
+
+
+UNITS = (template("steps"), template("rows"), template("prompts"), template("tensors"), template("files"))
+"""What workers count; another unit is said as it is."""
 
 
 class RunHead(Static):
