@@ -88,7 +88,7 @@ async def test_commands_about_the_plan(folder: Path) -> None:
         await person.type("/save mine.yaml")
         assert (folder / "mine.yaml").is_file()
         await person.type("/help")
-        assert "/what-if" in screen_text(person.pilot)
+        assert "/plan" in screen_text(person.pilot)
 
 
 async def test_commands_that_open_screens(folder: Path, tmp_path: Path) -> None:

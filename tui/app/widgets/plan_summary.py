@@ -46,6 +46,9 @@ IDLE: dict[str, tuple[Value, ...]] = {
 CHANGED = "●"
 """Stands for a value before where there are several."""
 
+MOST_OTHERS = 3
+"""Settings of less weight that are named when they changed."""
+
 MARK = 2
 """Cells of the mark before a label."""
 
@@ -76,7 +79,8 @@ def page(dialogue: Dialogue, width: int) -> list[Content]:
     plan = dialogue.plan
     if plan is None:
         return [*title(say("Plan so far"), width), *unplanned(dialogue, width)]
-    state = "" if dialogue.settled else say("(planning again)")
+    waits = dialogue.interview.facts() is None
+    state = "" if dialogue.settled else say("(before this change)") if waits else say("(planning again)")
     lines = [*title(f"{say('Plan so far')} {state}", width)]
     lines += [row(label, text, "", width) for label, text in known(plan)]
     lines += [Content(""), *title(say("Decided"), width)]
@@ -153,7 +157,10 @@ def decided(plan: Plan, difference: Difference | None) -> list[tuple[str, str, s
         rows.append((say(label), f"{show(plan.value(name))}{pinned}", changed.get(name, "")))
     others = [one for one in changed if one not in SHOWN]
     if others:
-        rows.append((say("Also changed"), ", ".join(others), CHANGED))
+        more = len(others) - MOST_OTHERS
+        names = ", ".join(others[:MOST_OTHERS])
+        text = say("{names} and {count} more", names=names, count=more) if more > 0 else names
+        rows.append((say("Also changed"), text, CHANGED))
     return rows
 
 
