@@ -3,6 +3,7 @@
 #   PYTHON=python3.12     which Python to build on (default: the first that works)
 #   STEERSMAN_HOME=DIR    where engines, models and runs are kept (default: the platform's data folder)
 #   UPGRADE=1             with `lock`: take the newest versions
+#   PARTS='paint keys' with `bench-app`: only these; also memory, imports
 #   MODEL=DIR             with `parity`: the merged model (default: the latest run's)
 
 SHELL := /bin/sh
@@ -16,7 +17,7 @@ NAMES := python3 python3.12 python3.11 python3.10 python3.13 python
 PYTHON ?= $(shell for name in $(NAMES) $(HOME)/.pyenv/versions/3.1[0123].*/bin/python3; do \
 	"$$name" -c '$(FITS)' >/dev/null 2>&1 && { echo "$$name"; break; }; done)
 
-.PHONY: help env engine demo test test-fast check parity bench bench-planner messages lock clean distclean
+.PHONY: help env engine demo test test-fast check parity bench bench-app bench-planner screenshots messages lock clean distclean
 
 help: ## List the targets
 	@echo 'make env      the app in .venv'
@@ -27,6 +28,8 @@ help: ## List the targets
 	@echo 'make parity   compare a merged model with transformers (installs torch in a scratch folder)'
 	@echo 'make bench    measure; every figure in the docs comes from here'
 	@echo 'make bench-planner  compare the planner with published measurements and configs'
+	@echo 'make bench-app  first paint beside two other apps, keys under a flood of log lines, memory, imports'
+	@echo 'make screenshots  pictures of every screen, in docs/screens'
 	@echo 'make messages collect the sentences to translate in recipes/locale'
 	@echo 'make lock     resolve the pinned dependencies again'
 	@echo 'make clean    remove caches and the demo; make distclean removes .venv too'
@@ -64,6 +67,12 @@ bench: engine
 # Each prints what it can where the measurements (../shared) are missing; one that fails stops no other.
 bench-planner: env
 	@failed=0; for part in memory speed audit search; do $(PY) -m bench.planner_$$part || failed=1; done; exit $$failed
+
+bench-app: env
+	@$(PY) -m bench.app $(PARTS)
+
+screenshots: env
+	@$(PY) -m tests.tui.app.screenshots
 
 messages: env
 	@$(PY) -m tests.messages
