@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual.app import App
 from textual.binding import BindingType
 from textual.dom import DOMNode
-from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 from planner.language import current, join, say, template, use_everywhere
@@ -20,6 +20,7 @@ from tui.app import leaving, preferences
 from tui.app.desk import Desk
 from tui.app.keys import Key
 from tui.app.messages import LanguageChanged
+from tui.app.shield import shield
 from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
 from tui.app.work import Work
 
@@ -82,6 +83,7 @@ class SteersmanApp(App[int]):
         self.desk = Desk()
         self.failures = 0
         self._leaving_since = 0.0
+        shield(MessagePump)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = LOOKS["dark"].theme
@@ -242,35 +244,25 @@ class SteersmanApp(App[int]):
 
     # Unforeseen errors
 
-    async def _dispatch_message(self, message: Message) -> None:
-        try:
-            await super()._dispatch_message(message)
-        except Exception as error:
-            if not self.stays_up:
-                raise
-            self.show_unforeseen(error)
-
     def _handle_exception(self, error: Exception) -> None:
-        if self.stays_up and self._running and self.failures < MOST_FAILURES:
-            self.show_unforeseen(error)
-        else:
+        if not self.stays_up or not self.show_unforeseen(error):
             super()._handle_exception(error)
 
-    def show_unforeseen(self, error: Exception) -> None:
-        """Say in one sentence what went wrong, and build the screen anew where it went wrong."""
+    def show_unforeseen(self, error: Exception) -> bool:
+        """Say in one sentence what went wrong, then build the screen anew; return False to give up."""
         from tui.app.unforeseen import UnforeseenScreen
 
         self.failures += 1
+        if self.failures > MOST_FAILURES or not self._running:
+            return False
         broken = self.screen
 
         def rebuild(_: None) -> None:
-            if len(self.screen_stack) > 1 and self.screen is broken:
-                self.pop_screen()
-            else:
-                broken.refresh(recompose=True)
+            broken.refresh(recompose=True)
 
         if not isinstance(broken, UnforeseenScreen):
             self.push_screen(UnforeseenScreen(error), rebuild)
+        return True
 
 
 def the_app(node: DOMNode) -> SteersmanApp:

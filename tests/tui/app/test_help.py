@@ -165,3 +165,21 @@ async def test_what_nobody_foresaw_is_one_sentence_and_the_app_stays(
         await until(pilot, lambda: not isinstance(app.screen, UnforeseenScreen))
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+
+
+async def test_a_screen_that_broke_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SteersmanApp, "stays_up", True)
+    app = app_in(tmp_path)
+    async with app.run_test(size=(100, 40)) as pilot:
+        app.open_conversation()
+        await until(pilot, lambda: isinstance(app.screen, ConversationScreen))
+        with monkeypatch.context() as broken:
+            broken.setattr(ConversationScreen, "take", lambda self, text: 1 / 0)
+            await pilot.press("x", "enter")  # ends the message loop of the screen itself
+            await until(pilot, lambda: isinstance(app.screen, UnforeseenScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, UnforeseenScreen))
+        app.open_conversation()
+        await until(pilot, lambda: isinstance(app.screen, ConversationScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: app.screen.query_one(Prompt).value == "y")
