@@ -20,6 +20,7 @@ from tui.app import leaving, preferences
 from tui.app.desk import Desk
 from tui.app.keys import Key
 from tui.app.messages import LanguageChanged
+from tui.app.pauses import collect_seldom
 from tui.app.shield import shield
 from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
 from tui.app.work import Work
@@ -90,6 +91,7 @@ class SteersmanApp(App[int]):
 
     def on_mount(self) -> None:
         """Wear the remembered theme before the first paint, or what the terminal can show."""
+        collect_seldom()
         shows = "truecolor" if self.is_headless else self.console.color_system
         self.theme = LOOKS[first_look(shows, preferences.load().theme)].theme
 
