@@ -88,7 +88,7 @@ class DecisionRow(Widget, can_focus=True):
         opened: bool
 
     def __init__(self, setting: str, session: PlanSession, *, opened: bool = False) -> None:
-        super().__init__(id=f"row-{setting}")
+        super().__init__(id=f"row-{setting}", classes="-open" if opened else "")
         self.setting = setting
         self.session = session
         self.opened = opened
@@ -100,6 +100,7 @@ class DecisionRow(Widget, can_focus=True):
     def action_open(self) -> None:
         """Open or close the row."""
         self.opened = not self.opened
+        self.set_class(self.opened, "-open")
         self.refresh(layout=True)
         self.post_message(self.Toggled(self.setting, self.opened))
         if self.opened:
@@ -122,10 +123,9 @@ class DecisionRow(Widget, can_focus=True):
             self.action_edit()
 
     def show_again(self) -> None:
-        """Draw the decision as it is now."""
+        """Be there or not, and marked or not, as the filter, the folds and the last change want it."""
         self.set_class(self.setting in self.session.changed, "-changed")
         self.display = self.matches and not self.folded
-        self.refresh(layout=True)
 
     def render(self) -> RenderableType:
         """Return the line, and the whole decision below it when it is open."""
@@ -167,7 +167,7 @@ class DecisionRow(Widget, can_focus=True):
             )
             grid.add_row(say("Rejected") if index == 0 else "", words)
         for index, words in enumerate(self._memory()):
-            grid.add_row(say("Memory that it moves") if index == 0 else "", words)
+            grid.add_row(say("Memory") if index == 0 else "", words)
         grid.add_row(say("Source"), Text(f"{decision.source}  ({decision.rule})", quiet))
         yield grid
         keys = say("e change it · p fix it") if not self.session.is_fixed(self.setting) else ""

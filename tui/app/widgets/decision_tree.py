@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
@@ -243,11 +242,6 @@ class DecisionTree(VerticalScroll, can_focus=False):
             self.scroll_to_widget(
                 self.query_one(f"#group-{_group(target)}", GroupHeading), top=True, animate=False
             )
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Rows are cut to the width."""
-        for row in self.query(DecisionRow):
-            row.refresh(layout=True)
 
     def _subject(self, group: str) -> Iterable[Widget]:
         names = [name for name, setting in settings().items() if setting.group == group]

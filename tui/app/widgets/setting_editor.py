@@ -83,7 +83,8 @@ class SettingEditor(Vertical):
     def compose(self) -> ComposeResult:
         """Compose what it is, and the choices or the input."""
         name = self.setting.name
-        yield Static(Text(f"{name}  ", "bold") + Text(say(self.setting.meaning)), id="editor-title")
+        words = Text.assemble((f"{name}  ", "bold"), say(self.setting.meaning))
+        yield Static(words, id="editor-title")
         if self.values:
             yield Choices(*self._options(), id="editor-choices")
         else:
