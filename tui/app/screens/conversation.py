@@ -201,15 +201,14 @@ class ConversationScreen(Screen[None]):
         for entry in wanted:
             if entry not in shown and (block := self.block(entry)):
                 talk.mount(block)
-        self.call_after_refresh(self.show_latest)
+        # Twice: a new block has its height only after the first refresh.
+        self.call_after_refresh(self.call_after_refresh, self.show_latest)
 
     def show_latest(self) -> None:
         """Scroll to what was said last: to its beginning if it is longer than there is room."""
         talk = self.query_one("#talk", VerticalScroll)
         last = talk.children[-1] if talk.children else None
-        if last is not None and not last.size.height:
-            self.call_after_refresh(self.show_latest)  # it has no place yet
-        elif last is not None and last.size.height > talk.size.height:
+        if last is not None and last.size.height > talk.size.height:
             talk.scroll_to_widget(last, top=True, animate=False)
         else:
             talk.scroll_end(animate=False)
