@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import NamedTuple
 
 from planner.language import say
@@ -13,6 +14,7 @@ from runtime.run.view import RunView, StageView
 from tui.estimate import Expected
 
 MOST_DEVICES = 8
+LOOK_BACK = 1000
 FAR_OVER_FORECAST, NEARLY_FULL = 1.1, 0.9
 
 
@@ -33,10 +35,10 @@ def trained_stage(view: RunView) -> StageView | None:
 
 
 def latest(stage: StageView) -> dict[str, float]:
-    """Return the newest value of every figure."""
+    """Return the newest value of every figure, looking back as far as the last evaluation may be."""
     values: dict[str, float] = {}
-    for metric in stage.metrics:
-        values |= metric.values
+    for metric in islice(reversed(stage.metrics), LOOK_BACK):
+        values = {**metric.values, **values}
     return values
 
 

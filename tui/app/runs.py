@@ -6,6 +6,7 @@ visits: the journal is the truth, and it is read again.
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from collections.abc import Callable
@@ -87,6 +88,7 @@ class RunFeed:
         from runtime.run.journal import JournalTail, iterate
 
         tail = JournalTail(self.run.journal)
+        importlib.import_module("tui.app.widgets.still_plot")  # NumPy takes a while: here nobody waits for it
         try:
             stages, forecast, plan = look_up(self.run)
             events = list(iterate(tail))

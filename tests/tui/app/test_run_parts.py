@@ -16,7 +16,7 @@ from runtime.run.processes import MARK, Identity
 from runtime.run.utilisation import DeviceUse, Gauge, Utilisation, read_devices
 from runtime.run.view import RunView, StageView, fold
 from tests.runtime.stand_in_run import wait_until
-from tui.app.curve import series, thin
+from tui.app.curve import Curve, series, thin
 from tui.app.run_figures import machine_rows, memory_row, part_of, training_rows
 from tui.app.run_words import ago, stage_word
 from tui.app.widgets.run_head import cut, share_of, words_of_progress
@@ -41,6 +41,21 @@ def test_a_long_curve_keeps_its_ends_and_every_spike() -> None:
     assert found.steps == sorted(found.steps)
 
 
+def test_a_growing_curve_is_what_it_would_be_read_at_once() -> None:
+    values = [math.sin(step) + 1 / step for step in range(1, 20_001)]
+    values[5], values[19_000] = 50.0, -50.0
+    metrics_so_far: list[Metric] = []
+    curve = Curve("loss")
+    for metric in metrics(values):
+        metrics_so_far.append(metric)
+        if metric.step % 500 == 0:
+            found = curve.update(metrics_so_far, 100)
+    assert len(found.steps) <= 100
+    assert {1, 6, 19_001, 20_000} <= set(found.steps)
+    again = curve.update(metrics([1.0, 2.0]), 100)
+    assert again.values == [1.0, 2.0], "another list is another training"
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 50])
 def test_a_short_curve_is_left_as_it_is(count: int) -> None:
     points = [(step, float(step)) for step in range(count)]
@@ -49,7 +64,7 @@ def test_a_short_curve_is_left_as_it_is(count: int) -> None:
 
 def test_what_is_no_number_is_left_out_and_remembered() -> None:
     found = series(metrics([1.0, math.nan, 2.0, math.inf]), "loss", 100)
-    assert (found.steps, found.values, found.broken) == ([1, 3], [1.0, 2.0], [2, 4])
+    assert (found.steps, found.values, found.broken) == ([1, 3], [1.0, 2.0], [4])
     assert series(metrics([math.nan]), "loss", 100).empty
 
 

@@ -18,7 +18,7 @@ from tui.app.widgets.ink import ink
 from tui.page import width_of
 from tui.progress_lines import said, words
 
-MOST_SHOWN = 500
+MOST_SHOWN = 120
 ROOMY = 60
 """Cells from which stages have a column of their own."""
 

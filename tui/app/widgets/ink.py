@@ -29,9 +29,20 @@ def ink(
     )
 
 
+_known: dict[tuple[str, str], str | None] = {}
+"""Theme and meaning -> colour: Textual works out all variables of a theme whenever one is asked for."""
+
+
 def _color(widget: Widget, meaning: str) -> str | None:
     if not meaning:
         return None
+    key = (widget.app.theme, meaning)
+    if key not in _known:
+        _known[key] = _of_theme(widget, meaning)
+    return _known[key]
+
+
+def _of_theme(widget: Widget, meaning: str) -> str | None:
     try:
         found = Color.parse(widget.app.theme_variables.get(meaning, ""))
     except ColorParseError:

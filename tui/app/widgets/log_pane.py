@@ -55,6 +55,12 @@ class Lines(Log):
     )
 
 
+class Needle(Input):
+    """What is searched for."""
+
+    HELP = template("Enter shows the lines of the whole file that contain this text; escape shows all again.")
+
+
 class LogPane(Vertical):
     """A log with its search line. `follow(stage folder)` begins."""
 
@@ -104,7 +110,7 @@ class LogPane(Vertical):
         yield Static(id="unfinished", markup=False)
         with Horizontal(id="search"):
             yield Static("/", id="search-sign")
-            yield Input(placeholder=say("Search this log"), id="needle", compact=True)
+            yield Needle(placeholder=say("Search this log"), id="needle", compact=True)
 
     def on_mount(self) -> None:
         """Begin to drain."""

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from planner.language import say, template
 from planner.phrases import count
 from runtime.events import Metric
-from tui.app.curve import Series, series
+from tui.app.curve import Curve, Series
 from tui.app.run_figures import number
 from tui.app.widgets.ink import ink
 
@@ -42,6 +42,7 @@ class LossCurve(Vertical):
     def __init__(self) -> None:
         super().__init__(id="curve")
         self._metrics: Sequence[Metric] = ()
+        self._loss, self._dev = Curve("loss"), Curve("eval_loss")
         self._total = 0.0
         self._drawn: tuple[object, ...] = ()
 
@@ -67,8 +68,8 @@ class LossCurve(Vertical):
         if not self.is_mounted or not self.children:
             return
         width = max(self.content_size.width - LEFT_CELLS, 10)
-        losses = series(self._metrics, "loss", width * DOTS_A_CELL)
-        dev = series(self._metrics, "eval_loss", width)
+        losses = self._loss.update(self._metrics, width * DOTS_A_CELL)
+        dev = self._dev.update(self._metrics, width)
         now = (losses, dev, self._total, width, self.app.theme)
         if now == self._drawn:
             return

@@ -15,7 +15,6 @@ from tui.app.run_words import RUN_MEANINGS, RUN_WORDS, stage_name
 from tui.app.widgets.ink import ink
 from tui.estimate import Expected, run_remaining, stage_remaining
 
-
 UNITS = (template("steps"), template("rows"), template("prompts"), template("tensors"), template("files"))
 """What workers count; another unit is said as it is."""
 
