@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from textual.binding import BindingType
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 
 from planner.language import say, template
@@ -35,9 +36,16 @@ class Block(Static):
         super().__init__(classes=f"block -{entry.kind}", markup=False)
         self.entry = entry
 
+    class Placed(Message):
+        """A block has its height now."""
+
     def on_mount(self) -> None:
         """Say it."""
         self.update(self.words())
+
+    def on_resize(self) -> None:
+        """Tell that there is something to scroll to."""
+        self.post_message(self.Placed())
 
     def words(self) -> RenderableType | Content:
         """Return the title and the text."""

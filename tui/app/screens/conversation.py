@@ -201,9 +201,9 @@ class ConversationScreen(Screen[None]):
         for entry in wanted:
             if entry not in shown and (block := self.block(entry)):
                 talk.mount(block)
-        # Twice: a new block has its height only after the first refresh.
-        self.call_after_refresh(self.call_after_refresh, self.show_latest)
+        self.call_after_refresh(self.show_latest)
 
+    @on(Block.Placed)
     def show_latest(self) -> None:
         """Scroll to what was said last: to its beginning if it is longer than there is room."""
         talk = self.query_one("#talk", VerticalScroll)
