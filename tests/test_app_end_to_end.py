@@ -120,7 +120,7 @@ def test_from_the_first_question_to_a_finished_training(tmux: Tmux, home: Path, 
     tmux.wait_for(r"✓ Data")
     tmux.wait_until(lambda: "Which data" not in tmux.screen and "Memory" in tmux.screen, "no plan")
     tmux.type("/set max_steps=4")
-    tmux.wait_for(r"\b4 steps|max_steps")
+    tmux.wait_for(r"Steps +4")
     for _ in range(20):  # every other default; the last one starts the run
         if run_of(home):
             break

@@ -1,12 +1,14 @@
 """`python -m tests.tui.app.screenshots` (`make screenshots`): a picture of every screen into docs/screens.
 
 The content is fixed: a recorded run of the real engine, a frozen clock, folders that are the same everywhere.
-SVG is written always, PNG where `rsvg-convert` is installed. Names on the command line choose pictures.
+PNG where `rsvg-convert` is installed (Debian: librsvg2-bin, and fonts-noto-cjk for Chinese), else SVG.
+Names on the command line choose pictures.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -74,7 +76,6 @@ async def run(pilot: Pilot[Any], app: SteersmanApp, replay: Replay) -> None:
     app.open_run(replay.run)
     await until(pilot, lambda: app.screen.query("StillPlot #legend"))
     await rest(pilot)
-    replay.die()
 
 
 async def failed(pilot: Pilot[Any], app: SteersmanApp, replay: Replay) -> None:
@@ -88,6 +89,11 @@ async def failed(pilot: Pilot[Any], app: SteersmanApp, replay: Replay) -> None:
 async def report(pilot: Pilot[Any], app: SteersmanApp, replay: Replay) -> None:
     """The report of a finished run."""
     replay.play()
+    asked = zip(SAID["base"], SAID["tuned"], strict=True)
+    samples = [{"prompt": before[0], "base": before[1], "tuned": after[1]} for before, after in asked]
+    place = replay.run.stage("generate").root
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "samples.json").write_text(json.dumps(samples), encoding="utf-8")
     app.open_report(replay.run)
     await until(pilot, lambda: app.screen.query("StillPlot #legend"))
     await rest(pilot)
@@ -176,11 +182,14 @@ async def take(picture: Picture, folder: Path) -> Path:
         app.clear_notifications()
         await rest(pilot)
         drawing = app.export_screenshot(title="Steersman")
+    replay.die()
     file = folder / f"{picture.name}.svg"
     file.write_text(drawing, encoding="utf-8")
     if shutil.which("rsvg-convert"):
         png = file.with_suffix(".png")
         subprocess.run(["rsvg-convert", "--zoom", "0.8", "-o", str(png), str(file)], check=True)
+        file.unlink()
+        return png
     return file
 
 
