@@ -188,10 +188,11 @@ class PlanScreen(Screen[None]):
         """Make another plan the current one, and show what changed."""
         difference = self.session.take(named(plan, self.plan, self.file))
         await self.redraw()
-        changed = plural(len(difference.settings), "setting")
-        self.tell(
-            f"● {say('{changed} changed.', changed=changed)} {difference.because} {say('u goes back.')}"
-        )
+        if not difference.settings:
+            self.tell(f"✓ {say('Every setting keeps its value.')} {say('u goes back.')}", "-good")
+            return
+        changed = say("{changed} changed.", changed=plural(len(difference.settings), "setting"))
+        self.tell(f"● {changed} {difference.because} {say('u goes back.')}")
 
     async def redraw(self) -> None:
         """Show the plan as it is now, on all tabs."""

@@ -149,6 +149,7 @@ class DecisionTree(VerticalScroll, can_focus=False):
         super().__init__()
         self.session = session
         self.query_text = ""
+        self.found: set[str] = set()
         self.opened: set[str] = set()
         self.unfolded: set[str] = set()
 
@@ -158,8 +159,8 @@ class DecisionTree(VerticalScroll, can_focus=False):
             yield from self._subject(group)
 
     def on_mount(self) -> None:
-        """Hide what is folded."""
-        self.settle()
+        """Hide what is folded, and what the filter does not want."""
+        self.filter(self.query_text)
 
     def on_decision_row_toggled(self, event: DecisionRow.Toggled) -> None:
         """Remember which rows are open."""
@@ -168,16 +169,19 @@ class DecisionTree(VerticalScroll, can_focus=False):
     def filter(self, text: str) -> int:
         """Show only the decisions in which every word of `text` stands; return how many there are."""
         self.query_text = text
+        words = text.lower().split()
+        self.found = {name for name in settings() if all(word in self._text(name) for word in words)}
         return self.settle()
 
     def settle(self) -> int:
         """Show, hide and draw all rows as they are now; return how many are found by the filter."""
-        words = self.query_text.lower().split()
+        words = self.query_text.split()
         folded = {name for fold in self.query(Fold) if not fold.opened for name in fold.names}
         found: dict[str, int] = dict.fromkeys(GROUPS, 0)
         with self.app.batch_update():
             for row in self.query(DecisionRow):
-                row.matches = all(word in self._text(row.setting) for word in words)
+                # What was found stays, even if a change takes the word out of its reason.
+                row.matches = not words or row.setting in self.found
                 # What is searched for, open or just moved is never hidden in a fold.
                 wanted = bool(words) or row.opened or row.setting in self.session.changed
                 row.folded = row.setting in folded and not wanted
@@ -201,7 +205,9 @@ class DecisionTree(VerticalScroll, can_focus=False):
         self.settle()
         self.scroll_to(y=place, animate=False, immediate=True)
         if name is not None:
-            self.query_one(f"#{name}").focus(scroll_visible=False)
+            row = self.query_one(f"#{name}")
+            row.focus(scroll_visible=False)
+            self.call_after_refresh(row.scroll_visible, animate=False)
 
     def rows(self) -> list[DecisionRow | Fold]:
         """Return the rows and folds that can be gone to, from top to bottom."""
