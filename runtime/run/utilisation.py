@@ -1,8 +1,8 @@
 """How much of this machine a stage uses right now: an observation for whoever watches, never a record.
 
-The app reads it beside the run instead of the supervisor writing it into the journal: it is of no use a moment
-later, the journal is for what must survive, and every figure that counts (peak memory, tokens per second)
-comes from the training itself. A run of another machine, on a shared disk, has none.
+The app reads it beside the run instead of the supervisor writing it into the journal: it is of no use a
+moment later, the journal is for what must survive, and every figure that counts (peak memory, tokens per
+second) comes from the training itself. A run of another machine, on a shared disk, has none.
 """
 
 from __future__ import annotations

@@ -104,8 +104,8 @@ class HomeRows:
         share = None
         if stage is not None and stage.progress is not None and stage.progress.total > 0:
             share = min(stage.progress.done / stage.progress.total, 1.0)
-        error = view.error.what if state == "failed" and view.error else view.reason
-        return RunRow(run, state, stage.name if stage else "", share, left, error, when)
+        why = view.error.what if state == "failed" and view.error else view.reason
+        return RunRow(run, state, stage.name if stage else "", share, left, why, when)
 
     def _plan(self, path: Path, t: float) -> PlanRow | None:
         try:

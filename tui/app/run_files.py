@@ -38,9 +38,9 @@ class RunFile(NamedTuple):
 def results(run: RunFolder, view: RunView) -> list[RunFile]:
     """Return what the run has made so far, and the run's own files."""
     found = [
-        RunFile(say(name), Path(path))
+        RunFile(say(name), Path(found_at))
         for name, stage, output in RESULTS
-        if stage in view.stages and (path := output_path(run, view, stage, output))
+        if stage in view.stages and (found_at := output_path(run, view, stage, output))
     ]
     seen = {file.path for file in found}
     for stage in view.stages.values():
