@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tui.app.blocks.question import ChoiceList
 from tui.app.screens.plan import PlanScreen
 from tui.app.widgets.plan_summary import PlanSummary, page
 from tui.app.widgets.prompt import Prompt
+from tui.app.work import Reporter
 
 pytestmark = pytest.mark.asyncio
 
@@ -299,3 +302,25 @@ async def test_escape_closes_and_keeps_everything(folder: Path) -> None:
         await person.type("./tiny")
         await person.press("escape")
         assert len(person.app.screen_stack) == 1
+
+
+async def test_escape_cancels_what_is_under_way(folder: Path) -> None:
+    async with conversing(folder) as person:
+        await person.type("./tiny")
+        begun = threading.Event()
+
+        def endless(reporter: Reporter) -> None:
+            while True:
+                reporter.progress(1, 2, "", "Counting stars")
+                begun.set()
+                time.sleep(0.01)
+
+        person.screen.pursuit.what_if(endless)
+        await until(person.pilot, begun.is_set)
+        await until(person.pilot, lambda: "Counting stars" in screen_text(person.pilot))
+        assert "50%" in screen_text(person.pilot)
+        await person.press("escape")
+        assert "Counting stars" not in screen_text(person.pilot)
+        assert person.asked == "data"
+        await person.type("chats.jsonl")
+        assert person.dialogue.interview.known.data is not None

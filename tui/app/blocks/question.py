@@ -56,11 +56,19 @@ class ChoiceList(OptionList):
         self.highlighted = self.proposed
 
     def on_resize(self) -> None:
-        """Wrap every reason in its own column."""
+        """Wrap the reasons anew."""
+        self.draw()
+
+    def on_option_list_option_highlighted(self) -> None:
+        """Move the sign along: a background alone is not seen in every terminal."""
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw every choice with its reason in a column of its own, and the sign at the marked one."""
         wide = min(MOST_LABEL, max((cell_len(choice.label) for _, choice in self.choices), default=0))
         width = self.scrollable_content_region.width
         for index, (letter, choice) in enumerate(self.choices):
-            line = words(letter, choice, wide, width, proposed=index == self.proposed)
+            line = words(letter, choice, wide, width, marked=index == self.highlighted)
             self.replace_option_prompt_at_index(index, line)
 
     def on_key(self, event: events.Key) -> None:
@@ -98,10 +106,10 @@ class QuestionBox(Vertical):
             yield Static(proposal(asked), id="question-default", markup=False)
 
 
-def words(letter: str, choice: Choice, wide: int, width: int, *, proposed: bool = False) -> Content:
+def words(letter: str, choice: Choice, wide: int, width: int, *, marked: bool = False) -> Content:
     """Return a choice: letter, label, and in a column of its own what it means or why it cannot be had."""
     taken = bool(choice.disabled)
-    mark = "✗" if taken else "›" if proposed else " "
+    mark = "✗" if taken else "›" if marked else " "
     head = Content.assemble(
         (f"{letter} {mark} ", "$faint" if taken else "bold $text-accent"),
         (choice.label, "$faint" if taken else "bold"),

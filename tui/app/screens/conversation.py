@@ -25,8 +25,9 @@ from tui.app.asking import Asked
 from tui.app.blocks.answer import AnswerBlock
 from tui.app.blocks.block import Block, ErrorBlock
 from tui.app.blocks.question import ChoiceList, QuestionBox
+from tui.app.conversation_keys import KEYS
 from tui.app.dialogue import Action
-from tui.app.keys import Key, KeyFooter
+from tui.app.keys import KeyFooter
 from tui.app.messages import Cancelled, LanguageChanged, Refused, Worked, Working
 from tui.app.pursuit import Pursuit
 from tui.app.transcript import Entry
@@ -44,61 +45,7 @@ class ConversationScreen(Screen[None]):
         "I ask what I cannot find out, one question at a time, and the plan grows beside it. Answer in your "
         "own words, by a letter, or with Enter, which takes what is proposed. Any answer can be given again."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Key(
-            "escape",
-            "leave",
-            template("Close"),
-            id="conversation.leave",
-            tooltip=template("Cancel what is under way, else clear the line, else close; answers are kept."),
-        ),
-        Key(
-            "f2",
-            "back",
-            template("Back"),
-            id="conversation.back",
-            tooltip=template("Return to the question before."),
-        ),
-        Key(
-            "f3",
-            "why",
-            template("Why?"),
-            id="conversation.why",
-            tooltip=template("Say why this is asked."),
-        ),
-        Key(
-            "f4",
-            "unsure",
-            template("Not sure"),
-            id="conversation.unsure",
-            tooltip=template("Let me decide, and say why."),
-        ),
-        Key(
-            "f5",
-            "plan",
-            template("Plan"),
-            id="conversation.plan",
-            tooltip=template("Show the plan so far; where it is beside the questions already, all of it."),
-        ),
-        Key(
-            "pageup",
-            "scroll_talk(-1)",
-            template("Scroll up"),
-            id="conversation.up",
-            tooltip=template("Scroll what was said."),
-            show=False,
-            priority=True,
-        ),
-        Key(
-            "pagedown",
-            "scroll_talk(1)",
-            template("Scroll down"),
-            id="conversation.down",
-            tooltip=template("Scroll what was said."),
-            show=False,
-            priority=True,
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     def __init__(self, plan: Plan | None = None) -> None:
         super().__init__()
@@ -294,6 +241,16 @@ class ConversationScreen(Screen[None]):
         if isinstance(event.option_list, ChoiceList):
             event.stop()
             self.take(event.option.id or "")
+
+    @on(Input.Changed)
+    def mark_typed(self, event: Input.Changed) -> None:
+        """Mark the choice whose letter was typed; what is proposed once the line is empty again."""
+        for choices in self.query(ChoiceList):
+            letters = [option.id for option in choices.options if not option.disabled]
+            if event.value.lower() in letters:
+                choices.highlighted = choices.get_option_index(event.value.lower())
+            elif not event.value:
+                choices.highlighted = choices.proposed
 
     @on(ChoiceList.Typed)
     def type_on(self, event: ChoiceList.Typed) -> None:
