@@ -95,6 +95,11 @@ class SteersmanApp(App[int]):
         shows = "truecolor" if self.is_headless else self.console.color_system
         self.theme = LOOKS[first_look(shows, preferences.load().theme)].theme
 
+    def on_ready(self) -> None:
+        """Load the planner while the first screen is read, so that the conversation opens at once."""
+        if not self.is_headless:
+            self.run_worker(_load_planner, group="loading", thread=True, exit_on_error=False)
+
     @cached_property
     def runs(self) -> Runs:
         """Readers of runs and logs; imported with the first that is looked at."""
@@ -265,6 +270,10 @@ class SteersmanApp(App[int]):
         if not isinstance(broken, UnforeseenScreen):
             self.push_screen(UnforeseenScreen(error), rebuild)
         return True
+
+
+def _load_planner() -> None:
+    import tui.app.screens.conversation  # noqa: F401
 
 
 def the_app(node: DOMNode) -> SteersmanApp:

@@ -276,6 +276,9 @@ class ConversationScreen(Screen[None]):
         prompt = self.query_one(Prompt)
         if self.pursuit.cancel():
             return
+        if self.has_class("-plan-shown"):
+            self.remove_class("-plan-shown")
+            return
         if prompt.value or self.problem:
             prompt.value, self.problem = "", ""
             self.draw()

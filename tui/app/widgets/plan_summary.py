@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 from textual.widgets import Static
 
-from planner.difference import Difference
 from planner.language import say, template
 from planner.phrases import count, duration, size
 from planner.plan import Plan
 from planner.wishes import Value
 from tui.app.dialogue import Dialogue
 from tui.app.widgets import memory_bar
+
+if TYPE_CHECKING:
+    from planner.difference import Difference
 
 SHOWN = {
     "method": template("Method"),
