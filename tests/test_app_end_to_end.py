@@ -46,6 +46,11 @@ class Tmux:
         columns, rows = self.size
         self("-f", "/dev/null", "new-session", "-d", "-x", columns, "-y", rows, "-c", str(folder), command)
 
+    def lose(self) -> None:
+        """Lose the terminal, as with a connection: everything in it is hung up. The next one is another."""
+        self("kill-server")
+        self.socket += "-again"
+
     def keys(self, *keys: str) -> None:
         self("send-keys", *keys)
 
@@ -104,7 +109,7 @@ def wait_a_while(condition: Callable[[], object], seconds: float = 10) -> None:
 
 
 def test_from_the_first_question_to_a_finished_training(tmux: Tmux, home: Path, tmp_path: Path) -> None:
-    """Answers in own words, defaults for the rest, a short training by `/set`, `/run`, reattach."""
+    """Answers in own words, defaults for the rest, two settings by `/set`, a lost terminal, the report."""
     folder = prepare(tmp_path / "work")
     variables = {"STEERSMAN_HOME": str(home), "LC_ALL": "C.UTF-8", "PYTHONPATH": str(Path.cwd())}
     setting = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
@@ -119,8 +124,10 @@ def test_from_the_first_question_to_a_finished_training(tmux: Tmux, home: Path, 
     tmux.type("chats.jsonl")
     tmux.wait_for(r"✓ Data")
     tmux.wait_until(lambda: "Which data" not in tmux.screen and "Memory" in tmux.screen, "no plan")
-    tmux.type("/set max_steps=4")
-    tmux.wait_for(r"Steps +4")
+    tmux.type("/set method=full")  # so small a model learns to end its answers only with all its weights
+    tmux.wait_for(r"Method +full")
+    tmux.type("/set max_steps=160")
+    tmux.wait_for(r"Steps +160")
     for _ in range(20):  # every other default; the last one starts the run
         if run_of(home):
             break
@@ -133,7 +140,7 @@ def test_from_the_first_question_to_a_finished_training(tmux: Tmux, home: Path, 
     tmux.wait_for("✓ .*done", 120)
 
     # Losing the connection loses nothing: the app is killed, the run goes on, and is found again.
-    tmux("kill-server")
+    tmux.lose()
     tmux.start(f"sh -c {shlex.quote(command + '; sleep 600')}", folder)
     ended = ("finished", "failed", "stopped", "lost")
     tmux.wait_until(lambda: read_status(run).state in ended, "the run did not end", TRAINING_SECONDS)

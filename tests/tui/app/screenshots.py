@@ -81,7 +81,7 @@ async def run(pilot: Pilot[Any], app: SteersmanApp, replay: Replay) -> None:
 async def failed(pilot: Pilot[Any], app: SteersmanApp, replay: Replay) -> None:
     """A run that failed, explained."""
     other = Replay("failed", PLACE / "home" / "runs" / "qwen-dpo", replay.begin)
-    other.play()
+    other.play_until(kind="state", state="failed", stage="")
     app.open_run(other.run)
     await rest(pilot)
 
