@@ -114,12 +114,20 @@ class TokenLengths(Record):
     counted: bool = Field(description="True: by the model's own tokenizer. False: estimated from characters.")
 
 
+FormatName = Literal["alpaca", "sharegpt", "messages", "src_tgt", "text", "preference", "labelled"]
+"""Layouts of conversations by name; other data by its kind."""
+
+
 class DataFacts(Record):
     """What a scan of the data set found."""
 
     path: str = Field(description="File or folder as the person named it.")
-    format: Literal["alpaca", "sharegpt", "messages", "src_tgt", "text", "preference", "labelled"] = Field(
-        description="Detected layout of a row."
+    format: FormatName = Field(description="Detected layout of a row.")
+    layout: str | None = Field(
+        None, description="Its exact layout, such as messages_pairs; None where nobody looked."
+    )
+    stages: tuple[str, ...] | None = Field(
+        None, description="Kinds of training that learn from such rows, the likeliest first."
     )
     train_rows: int = Field(gt=0, description="Rows that will be trained on.")
     dev_rows: int = Field(ge=0, description="Rows held out for evaluation.")

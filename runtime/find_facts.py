@@ -127,7 +127,9 @@ def find_data(
     folder = tokenizer_folder(model, report, progress) if model is not None else None
     if layout is not None and (stage is None or layout in TAUGHT_BY.get(stage, (layout,))):
         return read_other(name, layout, folder, dev_fraction=dev_fraction, progress=progress)
-    return scan(name, folder, seed=seed, dev_fraction=dev_fraction, progress=progress).facts
+    return scan(
+        name, folder, seed=seed, dev_fraction=dev_fraction, progress=progress, stage=stage or "sft"
+    ).facts
 
 
 def pinned(model: ModelFacts, report: Report) -> ModelFacts:

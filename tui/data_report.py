@@ -24,6 +24,9 @@ LAYOUTS = {
     "sharegpt": "ShareGPT (conversations)",
     "messages": "OpenAI messages",
     "src_tgt": "PaddleNLP src/tgt",
+    "preference": "preference pairs",
+    "labelled": "judged answers",
+    "text": "plain texts",
 }
 MARKS = {"error": "x", "warning": "!", "note": "."}
 STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
@@ -47,7 +50,9 @@ def facts_table(found: Scan) -> Table:
     table.add_column()
     dev = "given" if facts.dev_given else "split off by the text of each row and the seed"
     table.add_row("Data", escape(facts.path))
-    table.add_row("Layout", LAYOUTS[facts.format])
+    exact = f" ({facts.layout})" if facts.layout not in (None, facts.format) else ""
+    table.add_row("Layout", LAYOUTS[facts.format] + exact)
+    table.add_row("Made for", ", ".join(facts.stages or ()))
     table.add_row("Rows", f"{found.rows_read} read, {facts.unusable_rows} unusable")
     table.add_row("Training", f"{facts.train_rows} rows, up to {facts.max_turns} turn(s)")
     table.add_row("Dev", f"{facts.dev_rows} rows, {dev}")

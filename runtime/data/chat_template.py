@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -63,6 +64,7 @@ class ChatTemplate:
         self.special_tokens = special_tokens
         self.template = environment.from_string(text)
         self.takes_system = self._takes_system()
+        self.takes_tools = self._takes_tools()
 
     def _takes_system(self) -> bool:
         """Return whether a system prompt shows in the text: some templates refuse it, some leave it out."""
@@ -72,11 +74,27 @@ class ChatTemplate:
         except TemplateRefusedError:
             return False
 
-    def render(self, messages: list[dict[str, str]], *, prompt: bool) -> str:
+    def _takes_tools(self) -> bool:
+        """Return whether tools, and calls of them, show in the text; most templates leave them out."""
+        name = "steersman_probe"
+        tool = {"type": "function", "function": {"name": name, "description": "", "parameters": {}}}
+        call = {"type": "function", "function": {"name": name + "_call", "arguments": {}}}
+        asked = {"role": "user", "content": "question"}
+        called = {"role": "assistant", "content": "", "tool_calls": [call]}
+        try:
+            listed = self.render([asked], prompt=True, tools=[tool])
+            return name in listed and name + "_call" in self.render([asked, called], prompt=False)
+        except TemplateRefusedError:
+            return False
+
+    def render(
+        self, messages: Sequence[Mapping[str, Any]], *, prompt: bool, tools: Sequence[Any] = ()
+    ) -> str:
         """Return the text of `messages`; `prompt` adds the header of the answer to come."""
+        given = {"tools": list(tools)} if tools else {}
         try:
             return self.template.render(
-                messages=messages, add_generation_prompt=prompt, **self.special_tokens
+                messages=messages, add_generation_prompt=prompt, **given, **self.special_tokens
             )
         except jinja2.TemplateError as error:
             raise TemplateRefusedError(str(error)) from error
@@ -85,21 +103,28 @@ class ChatTemplate:
 
     def parts(self, conversation: Conversation) -> Parts:
         """Return every turn's texts; raises `TemplateRefusedError` or `TemplateRewritesError`."""
-        parts: Parts = []
-        messages, so_far = (
-            [{"role": "system", "content": conversation.system}] if conversation.system else [],
-            "",
-        )
-        for question, answer in conversation.pairs:
-            messages.append({"role": "user", "content": question})
-            with_prompt = self.render(messages, prompt=True)
-            messages.append({"role": "assistant", "content": answer})
-            whole = self.render(messages, prompt=False)
-            if not (with_prompt.startswith(so_far) and whole.startswith(with_prompt)):
-                raise TemplateRewritesError
-            parts.append((with_prompt[len(so_far) :], whole[len(with_prompt) :]))
-            so_far = whole
-        return parts
+        return parts_of(self, conversation._replace(rejected="").messages())
+
+
+def parts_of(
+    template: ChatTemplate, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()
+) -> Parts:
+    """Return (prompt, answer) texts for every message of an assistant; the last message must be one.
+
+    Raises `TemplateRefusedError` or `TemplateRewritesError`.
+    """
+    parts: Parts = []
+    so_far = ""
+    for index, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        with_prompt = template.render(messages[:index], prompt=True, tools=tools)
+        whole = template.render(messages[: index + 1], prompt=False, tools=tools)
+        if not (with_prompt.startswith(so_far) and whole.startswith(with_prompt)):
+            raise TemplateRewritesError
+        parts.append((with_prompt[len(so_far) :], whole[len(with_prompt) :]))
+        so_far = whole
+    return parts
 
 
 def splits_upstream(parts: Parts) -> bool:

@@ -1,20 +1,17 @@
-"""The one shape of a row after reading: messages, then a conversation of question/answer pairs, then
-PaddleNLP's row.
+"""The one shape of a row after reading: messages, then a conversation of question/answer pairs.
 
-PaddleNLP's row is `{"src": [questions], "tgt": [answers]}`. Always lists, because upstream's script reads the
-file through Arrow, where a column is either text or lists. The system prompt goes into `{"context":
-{"system": ...}}`, PaddleNLP's own place for it. Upstream passes it on only to a `chat_template.json`; with
-the Jinja template of a `tokenizer_config.json` it is ignored there, and Steersman's own worker renders it.
-Once one row has a system prompt all rows get a `context`: Arrow would make a missing one null, at which
-upstream's script fails.
+A conversation is what every layout and every kind of training comes down to. Preference pairs have a second,
+rejected last answer; judged answers have a label; a plain text is an answer that nobody asked for.
+How a conversation is written for an engine stands in `runtime.data.engine_rows`.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 Role = Literal["system", "user", "assistant"]
+Kind = Literal["conversation", "preference", "labelled", "text"]
 
 
 class Message(NamedTuple):
@@ -23,33 +20,63 @@ class Message(NamedTuple):
     role: Role
     text: str
     field: str
+    calls: str = ""
+    """JSON list of the tools that an assistant calls, each with `name` and `arguments`."""
+    result: bool = False
+    """Whether a user's turn is what a tool answered."""
+
+    def plain(self) -> Message:
+        """Return the message with its tool calls as part of its text."""
+        return Message(self.role, "\n".join(filter(None, (self.text, self.calls))), self.field)
 
 
 class Conversation(NamedTuple):
-    """A validated row: at least one (question, answer) pair, none of them empty."""
+    """A validated row: at least one (question, answer) pair, none of them empty.
+
+    Only a plain text has an empty question.
+    """
 
     system: str
     pairs: tuple[tuple[str, str], ...]
+    rejected: str = ""
+    """The worse of two last answers; the better one stands in the last pair."""
+    label: bool | None = None
+    """Whether the last answer was judged good."""
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of training the row is made for."""
+        if self.rejected:
+            return "preference"
+        if self.label is not None:
+            return "labelled"
+        return "conversation" if self.pairs[0][0] else "text"
 
     def messages(self) -> list[dict[str, str]]:
-        """Return role/content dictionaries of the system prompt and all pairs."""
+        """Return role/content dictionaries of the system prompt and all pairs, the rejected answer last."""
         found = [{"role": "system", "content": self.system}] if self.system else []
         for question, answer in self.pairs:
-            found.append({"role": "user", "content": question})
+            found += [{"role": "user", "content": question}] if question else []
             found.append({"role": "assistant", "content": answer})
-        return found
+        return found + ([{"role": "assistant", "content": self.rejected}] if self.rejected else [])
+
+    def with_rejected(self) -> Conversation:
+        """Return the conversation as it would have been with the rejected answer."""
+        return Conversation(self.system, (*self.pairs[:-1], (self.pairs[-1][0], self.rejected)))
 
     def canonical(self) -> str:
         """Return the conversation as one line of JSON: what duplicates and the split are decided by."""
-        return json.dumps([self.system, self.pairs], ensure_ascii=False, separators=(",", ":"))
+        judged = [self.rejected, self.label] if self.kind in ("preference", "labelled") else []
+        values = [self.system, self.pairs, *judged]
+        return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def of_canonical(cls, text: str) -> Conversation:
+        """Return the conversation of which `text` is the canonical line."""
+        system, pairs, *judged = json.loads(text)
+        return cls(system, tuple((question, answer) for question, answer in pairs), *judged)
 
 
-def paddlenlp_row(conversation: Conversation, with_context: bool) -> dict[str, Any]:
-    """Return the row in PaddleNLP's format; `with_context` when any row of the set has a system prompt."""
-    row: dict[str, Any] = {
-        "src": [question for question, _ in conversation.pairs],
-        "tgt": [answer for _, answer in conversation.pairs],
-    }
-    if with_context:
-        row["context"] = {"system": conversation.system}
-    return row
+def plain_text(text: str) -> Conversation:
+    """Return a text to be learned as it is."""
+    return Conversation("", (("", text),))

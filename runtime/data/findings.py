@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import IO, Literal, NamedTuple
 
-from planner.language import template
+from planner.language import say, template
 
 Severity = Literal["error", "warning", "note"]
 Action = Literal["row dropped", "fixed", "kept"]
@@ -44,6 +44,9 @@ KINDS: dict[str, Kind] = {
     "template.rewrites": Kind(
         "error", "row dropped", template("the model's chat template rewrites earlier turns")
     ),
+    "label.missing": Kind("error", "row dropped", template("the judgement is missing or no true or false")),
+    "pair.equal": Kind("error", "row dropped", template("both answers are the same")),
+    "pair.diverges": Kind("error", "row dropped", template("the two answers belong to different questions")),
     "length.no_answer": Kind(
         "error", "row dropped", template("truncation would leave nothing of the answer")
     ),
@@ -72,10 +75,19 @@ KINDS: dict[str, Kind] = {
     "text.special": Kind("warning", "kept", template("the text holds one of the tokenizer's special tokens")),
     "field.ignored": Kind("note", "kept", template("a field is not used in training")),
     "row.duplicate": Kind("warning", "kept", template("the row repeats an earlier one")),
+    "row.near_duplicate": Kind("warning", "kept", template("the row nearly repeats an earlier one")),
+    "row.near_leak": Kind("warning", "kept", template("the dev row is nearly a training row")),
     "row.leak": Kind("warning", "kept", template("the dev row is also a training row")),
     "upstream.split": Kind("note", "kept", template("upstream's own run_finetune.py would stop at this row")),
 }
 """Code -> severity, action and title. Codes are stable: reports and tests match on them."""
+
+
+ACTIONS: dict[Action, str] = {
+    "row dropped": template("row dropped"),
+    "fixed": template("fixed"),
+    "kept": template("kept"),
+}
 
 
 class Finding(NamedTuple):
@@ -95,9 +107,16 @@ class Finding(NamedTuple):
 
     def sentence(self) -> str:
         """Return the finding as one line: where, what, and what is done."""
-        line = f" (line {self.line})" if self.line else ""
-        field = f", `{self.field}`" if self.field else ""
-        return f"{self.file} row {self.row}{line}{field}: {self.what or self.kind.title}; {self.kind.action}."
+        line = say(" (line {line})", line=self.line) if self.line else ""
+        return say(
+            "{file} row {row}{line}{field}: {what}; {action}.",
+            file=self.file,
+            row=self.row,
+            line=line,
+            field=f", `{self.field}`" if self.field else "",
+            what=self.what or say(self.kind.title),
+            action=say(ACTIONS[self.kind.action]),
+        )
 
     def as_dict(self) -> dict[str, str | int]:
         """Return the finding with its severity and action, ready for JSON."""

@@ -15,6 +15,9 @@ FIXES = {
     "role.unknown": template("Name the role system, user, assistant or tool."),
     "role.late_system": template("Put the system prompt first."),
     "turns.unequal": template("Give each question one answer."),
+    "label.missing": template("Write true for a good answer and false for a bad one."),
+    "pair.equal": template("Write another rejected answer, or delete the row."),
+    "pair.diverges": template("Give both answers to the same question."),
     "template.refuses": template("Write the row as the chat template wants it, or take another model."),
     "template.rewrites": template("Split the conversation into rows of one turn, or take another model."),
     "length.no_answer": template("Raise max_length, or shorten the question."),
@@ -37,6 +40,8 @@ FIXES = {
     "text.special": template("Write the token otherwise, if it is not meant as a command to the tokenizer."),
     "field.ignored": template("Nothing, unless the field holds what the model is to learn."),
     "row.duplicate": template("Delete the copies, unless the row is to count more."),
+    "row.near_duplicate": template("Delete all but one: steersman data fix --near."),
+    "row.near_leak": template("Take the row out of the dev file: steersman data fix --near."),
     "row.leak": template("Take the row out of one of the two files: it makes the evaluation look too good."),
     "upstream.split": template("Nothing: only upstream's own script would stop there."),
 }

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from planner.errors import StageFailed
-from runtime.data.conversation import Conversation, paddlenlp_row
+from planner.language import say
+from runtime.data.conversation import Conversation
+from runtime.data.engine_rows import engine_row, sound
 from runtime.data.row_pass import ProgressCall
 from runtime.data.scan import Scan, scan
 
@@ -68,7 +70,12 @@ def prepare(
         expected = {TRAIN: scanned.facts.train_rows, DEV: scanned.facts.dev_rows}
         if rows != expected:
             raise StageFailed(
-                f"The prepared data in {partial} has {rows} rows where {expected} were written."
+                say(
+                    "The prepared data in {folder} has {found} rows where {expected} were written.",
+                    folder=partial,
+                    found=rows,
+                    expected=expected,
+                )
             )
         sha256 = {name: _sha256(partial / name) for name in (TRAIN, DEV)}
         settings = {
@@ -136,16 +143,11 @@ def _usable_rows(path: Path) -> Iterator[tuple[str, int, Conversation]]:
     with path.open(encoding="utf-8") as file:
         for line in file:
             role, value, text = line.split(" ", 2)
-            system, pairs = json.loads(text)
-            yield (
-                role,
-                int(value),
-                Conversation(system, tuple((question, answer) for question, answer in pairs)),
-            )
+            yield role, int(value), Conversation.of_canonical(text)
 
 
 def _write_row(file: IO[str], conversation: Conversation, with_context: bool) -> None:
-    file.write(json.dumps(paddlenlp_row(conversation, with_context), ensure_ascii=False) + "\n")
+    file.write(json.dumps(engine_row(conversation, with_context), ensure_ascii=False) + "\n")
 
 
 def read_back(path: Path) -> int:
@@ -153,10 +155,10 @@ def read_back(path: Path) -> int:
     count = 0
     with path.open(encoding="utf-8") as file:
         for count, line in enumerate(file, start=1):
-            row = json.loads(line)
-            sound = len(row["src"]) == len(row["tgt"]) > 0 and all(map(str.strip, (*row["src"], *row["tgt"])))
-            if not sound:
-                raise StageFailed(f"{path}, line {count}: a prompt or an answer is missing.")
+            if not sound(json.loads(line)):
+                raise StageFailed(
+                    say("{path}, line {line}: a prompt or an answer is missing.", path=path, line=count)
+                )
     return count
 
 

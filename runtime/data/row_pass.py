@@ -10,19 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from planner.errors import BadInput
+from planner.language import say
 from runtime.data.chat_template import Parts, TemplateRefusedError, TemplateRewritesError, splits_upstream
 from runtime.data.conversation import Conversation
 from runtime.data.duplicates import SeenRows, row_hash
 from runtime.data.findings import Finding, FindingLog, Note
-from runtime.data.formats import Format, detect
+from runtime.data.fitting import Fitted, fit
+from runtime.data.formats import Format, detect, kind_of, require_stage
 from runtime.data.json_rows import RawRow
 from runtime.data.language import SAMPLED_CHARACTERS, SAMPLED_ROWS
 from runtime.data.lengths import LengthCounter
-from runtime.data.rows import messages_of, type_name
+from runtime.data.near import NearRows
+from runtime.data.reading import read_row
+from runtime.data.rows import type_name
 from runtime.data.sources import DataFile, Source
 from runtime.data.split import DevSplit
-from runtime.data.tokens import Fitted, Lengths, TokenCounter, fit
-from runtime.data.validate import conversation_of
+from runtime.data.tokens import Lengths, TokenCounter, learned, shown
 
 BATCH_ROWS = 512
 PEEK_ROWS = 100
@@ -69,6 +73,10 @@ class RowPass:
     sink: Sink | None
     samples_wanted: int
     split: DevSplit
+    stage: str | None = None
+    """The training that the rows are for; None: whatever they are made for."""
+    near: NearRows | None = None
+    """Where rows are kept that later ones may nearly repeat; None: nobody asked."""
     lengths: LengthCounter = field(default_factory=LengthCounter)
     uncut: LengthCounter = field(default_factory=LengthCounter)
     """Lengths of the same rows before anything was cut to fit, and of those that cannot be cut to fit."""
@@ -89,7 +97,8 @@ class RowPass:
         rows = file.rows()
         peeked = list(itertools.islice(rows, PEEK_ROWS))
         layout = detect([raw.value for raw in peeked], str(file.path))
-        self.format = self.format or layout
+        require_stage(layout, self.stage, str(file.path))
+        self.same_kind(layout, file)
         total = sum(entry.size for entry in self.source.files)
         unit = "rows" if all(entry.container == "parquet" for entry in self.source.files) else "bytes"
         stream = itertools.chain(peeked, rows)
@@ -99,8 +108,22 @@ class RowPass:
                 name,
                 [row for raw in batch if (row := self.judge(role, file_number, raw, layout)) is not None],
             )
-            progress(min(total, self.done + batch[-1].end), total, unit, f"{name}: {batch[-1].row} rows")
+            progress(min(total, self.done + batch[-1].end), total, unit, said(name, batch[-1].row))
         self.done += file.size
+
+    def same_kind(self, layout: Format, file: DataFile) -> None:
+        """Remember the first file's layout; raise `BadInput` for a file that is made for another training."""
+        self.format = self.format or layout
+        if kind_of(layout) != kind_of(self.format):
+            raise BadInput(
+                say(
+                    "{path} holds {layout} rows, the files before it {other} rows.",
+                    path=file.path,
+                    layout=layout,
+                    other=self.format,
+                ),
+                remedy=say("Keep data for one kind of training together."),
+            )
 
     def judge(self, role: str, file_number: int, raw: RawRow, layout: Format) -> _Row | None:
         """Return the row as a conversation, or None when it is dropped; findings go to the log."""
@@ -115,10 +138,9 @@ class RowPass:
             note("row.unreadable", "", raw.problem)
             return None
         if not isinstance(raw.value, dict):
-            note("row.not_object", "", f"the row is {type_name(raw.value)}, not an object")
+            note("row.not_object", "", say("the row is {found}, not an object", found=type_name(raw.value)))
             return None
-        messages = messages_of(raw.value, layout, note)
-        conversation = None if messages is None else conversation_of(messages, note)
+        conversation = read_row(raw.value, layout, self.counter.template, note)
         if conversation is None:
             return None
         conversation = self.adapt(conversation, note)
@@ -127,12 +149,23 @@ class RowPass:
         here = file_number << ROW_BITS | raw.row
         first = self.seen.first(value, here) if role == "train" else self.seen.find(value)
         if first:
-            place = f"row {first % (1 << ROW_BITS)}"
-            if len(self.source.train) > 1:
-                place += f" of {self.source.train[first >> ROW_BITS].path.name}"
-            what = f"the same as {place}" if role == "train" else f"it is also training {place}"
-            note("row.duplicate" if role == "train" else "row.leak", "", what)
+            note("row.duplicate" if role == "train" else "row.leak", "", repeats(role, first, self.source))
+        elif self.near is not None:
+            self.judge_near(role, conversation, here, note)
         return _Row(raw, note, conversation, row_hash(text, self.seed + 1))
+
+    def judge_near(self, role: str, conversation: Conversation, here: int, note: Note) -> None:
+        """Note a row that nearly repeats an earlier one."""
+        assert self.near is not None
+        train = role == "train"
+        first = self.near.first(conversation, here) if train else self.near.find(conversation)
+        if first:
+            place = place_of(first, self.source)
+            note(
+                "row.near_duplicate" if train else "row.near_leak",
+                "",
+                say("nearly the same as training {place}", place=place),
+            )
 
     def adapt(self, conversation: Conversation, note: Note) -> Conversation:
         """Return the conversation as the model's template can carry it."""
@@ -140,16 +173,20 @@ class RowPass:
             for message in conversation.messages():
                 found = self.counter.special.search(message["content"])
                 if found is not None:
-                    note("text.special", message["role"], f"{found.group()} has a meaning to the tokenizer")
+                    what = say("{token} has a meaning to the tokenizer", token=found.group())
+                    note("text.special", message["role"], what)
+        if conversation.kind == "text":
+            return conversation
         if self.counter.template is None and (conversation.system or len(conversation.pairs) > 1):
-            note("template.none", "", "earlier turns become plain text before the question")
-            texts = [message["content"] for message in conversation.messages()]
-            return Conversation("", (("\n".join(texts[:-1]), texts[-1]),))
+            note("template.none", "", say("earlier turns become plain text before the question"))
+            texts = [message["content"] for message in conversation._replace(rejected="").messages()]
+            return conversation._replace(system="", pairs=(("\n".join(texts[:-1]), texts[-1]),))
         template = self.counter.template
         if conversation.system and template is not None and not template.takes_system:
-            note("system.moved", "system", "the model's chat template has no place for a system prompt")
+            note("system.moved", "system", say("the model's chat template has no place for a system prompt"))
             (question, answer), *others = conversation.pairs
-            return Conversation("", ((f"{conversation.system}\n\n{question}", answer), *others))
+            joined = ((f"{conversation.system}\n\n{question}", answer), *others)
+            return conversation._replace(system="", pairs=joined)
         return conversation
 
     def measure(self, role: str, name: str, rows: list[_Row]) -> None:
@@ -159,11 +196,12 @@ class RowPass:
             rendered, self.counter.lengths([parts for _, parts in rendered]), strict=True
         ):
             if role == "train":
-                self.uncut.add(sum(map(sum, lengths)), sum(answer for _, answer in lengths))
+                self.uncut.add(sum(map(sum, lengths)), learned(row.conversation, lengths))
             fitted = self.fit(row, lengths)
             if fitted.conversation is None:
                 continue
-            tokens, answer_tokens = sum(map(sum, fitted.lengths)), sum(answer for _, answer in fitted.lengths)
+            tokens = sum(map(sum, fitted.lengths))
+            answer_tokens = learned(fitted.conversation, fitted.lengths)
             self.usable[role] += 1
             if role == "train":
                 self.lengths.add(tokens, answer_tokens)
@@ -174,7 +212,8 @@ class RowPass:
                 if len(self.samples) < self.samples_wanted:
                     uncut = fitted.conversation == row.conversation
                     kept = parts if uncut else self.counter.parts(fitted.conversation)
-                    self.samples.append(Sample(name, row.raw.row, kept, fitted.lengths, row.value))
+                    visible = shown(fitted.conversation, kept, fitted.lengths)
+                    self.samples.append(Sample(name, row.raw.row, *visible, row.value))
             self.has_system = self.has_system or bool(fitted.conversation.system)
             if self.sink is not None:
                 self.sink(role, row.value, fitted.conversation)
@@ -184,15 +223,15 @@ class RowPass:
         try:
             parts = self.counter.parts(row.conversation)
         except TemplateRefusedError as error:
-            row.note("template.refuses", "", f"the chat template says: {error}")
+            row.note("template.refuses", "", say("the chat template says: {reason}", reason=error))
             return None
         except TemplateRewritesError:
-            row.note(
-                "template.rewrites", "", "its answers cannot be told apart; rows of one turn can be used"
-            )
+            what = say("its answers cannot be told apart; rows of one turn can be used")
+            row.note("template.rewrites", "", what)
             return None
-        if self.counter.template is not None and not splits_upstream(parts):
-            what = "an answer repeats text of a question; Steersman's own worker is not confused"
+        ordinary = row.conversation.kind == "conversation" and self.counter.template is not None
+        if ordinary and not splits_upstream(parts):
+            what = say("an answer repeats text of a question; Steersman's own worker is not confused")
             row.note("upstream.split", "", what)
         return parts
 
@@ -203,7 +242,29 @@ class RowPass:
         try:
             fitted = fit(self.counter, row.conversation, lengths, *self.limits)
         except TemplateRefusedError as error:
-            fitted = Fitted(None, [], (("template.refuses", f"once cut to fit: {error}"),))
+            what = say("once cut to fit: {reason}", reason=error)
+            fitted = Fitted(None, [], (("template.refuses", what),))
         for code, what in fitted.done:
             row.note(code, "", what)
         return fitted
+
+
+def said(name: str, rows: int) -> str:
+    """Return how far the reading of a file is."""
+    return say("{name}: {rows:,} rows", name=name, rows=rows)
+
+
+def place_of(first: int, source: Source) -> str:
+    """Return which training row `first` (file number and row number in one) means."""
+    row = first % (1 << ROW_BITS)
+    if len(source.train) == 1:
+        return say("row {row}", row=row)
+    return say("row {row} of {file}", row=row, file=source.train[first >> ROW_BITS].path.name)
+
+
+def repeats(role: str, first: int, source: Source) -> str:
+    """Return of which training row a row is a copy."""
+    place = place_of(first, source)
+    if role == "train":
+        return say("the same as {place}", place=place)
+    return say("it is also training {place}", place=place)

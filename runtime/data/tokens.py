@@ -1,9 +1,7 @@
-"""How many tokens a conversation has, which of them carry loss, and what is done when they are too many.
+"""How many tokens a row has, and which of them carry loss.
 
-Prompt and answer of every turn are tokenized by themselves, as the training worker does. What is too long is
-cut here, in the text, so that nothing is left to cut for an engine, which would cut in the middle of the
-template's own tokens. Only an answer that is too long stays whole: the engine trains on its beginning, and
-not on an end that is not its own.
+Prompt and answer of every turn are tokenized by themselves, as the training worker does. Of a conversation
+every answer carries loss; of preference pairs and judged answers only the last ones; of a text everything.
 """
 
 from __future__ import annotations
@@ -11,16 +9,43 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from tokenizers import Tokenizer
 
 from planner.errors import BadInput
-from runtime.data.chat_template import ChatTemplate, Parts, load_chat_template, read_config, token_text
+from runtime.data.chat_template import (
+    ChatTemplate,
+    Parts,
+    TemplateRewritesError,
+    load_chat_template,
+    read_config,
+    token_text,
+)
 from runtime.data.conversation import Conversation
 
 Lengths = list[tuple[int, int]]
 """(prompt tokens, answer tokens) per turn."""
+
+
+def learned(conversation: Conversation, lengths: Lengths) -> int:
+    """Return how many tokens of a row carry loss."""
+    last = {"preference": 2, "labelled": 1}.get(conversation.kind, len(lengths))
+    return sum(answer for _, answer in lengths[-last:])
+
+
+def shown(conversation: Conversation, parts: Parts, lengths: Lengths) -> tuple[Parts, Lengths]:
+    """Return parts and lengths of which every answer carries loss: earlier turns of pairs and judged answers
+    become part of the prompt."""
+    last = {"preference": 2, "labelled": 1}.get(conversation.kind, len(parts))
+    early = len(parts) - last
+    if early <= 0:
+        return parts, lengths
+    prompt = "".join(asked + answered for asked, answered in parts[:early]) + parts[early][0]
+    tokens = sum(map(sum, lengths[:early])) + lengths[early][0]
+    return (
+        [(prompt, parts[early][1]), *parts[early + 1 :]],
+        [(tokens, lengths[early][1]), *lengths[early + 1 :]],
+    )
 
 
 class TokenCounter:
@@ -38,10 +63,20 @@ class TokenCounter:
         self.special = re.compile("|".join(map(re.escape, special))) if special else None
 
     def parts(self, conversation: Conversation) -> Parts:
-        """Return (prompt text, answer text) per turn, rendered by the chat template when there is one."""
-        if self.template is not None:
-            return self.template.parts(conversation)
-        return [(question, answer + self.eos_token) for question, answer in conversation.pairs]
+        """Return (prompt text, answer text) per turn, rendered by the chat template when there is one.
+
+        A rejected answer is one turn more, with an empty prompt. A text is an answer without any template.
+        """
+        if self.template is None or conversation.kind == "text":
+            parts = [(question, answer + self.eos_token) for question, answer in conversation.pairs]
+            return parts + ([("", conversation.rejected + self.eos_token)] if conversation.rejected else [])
+        parts = self.template.parts(conversation)
+        if not conversation.rejected:
+            return parts
+        prompt, rejected = self.template.parts(conversation.with_rejected())[-1]
+        if prompt != parts[-1][0]:
+            raise TemplateRewritesError
+        return [*parts, ("", rejected)]
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text."""
@@ -130,94 +165,3 @@ PLAIN_CHATML = ChatTemplate(
     {},
 )
 """The commonest template, for estimates before the model is there."""
-
-
-class Fitted(NamedTuple):
-    """A conversation that fits, its lengths, and what had to be done: (code, what).
-
-    `conversation` None: dropped.
-    """
-
-    conversation: Conversation | None
-    lengths: Lengths
-    done: tuple[tuple[str, str], ...]
-
-
-def fit(
-    counter: TokenCounter, conversation: Conversation, lengths: Lengths, max_length: int, src_length: int
-) -> Fitted:
-    """Return the conversation cut to `max_length`: oldest turns first, then the question, then the answer.
-
-    The last question may keep `src_length` tokens, template and system prompt included; the answer gets what
-    is left. Estimated lengths cut nothing. Raises what the template raises.
-    """
-    total = sum(map(sum, lengths))
-    if total <= max_length or not counter.exact:
-        return Fitted(conversation, lengths, ())
-    done: list[tuple[str, str]] = []
-    while total > max_length and len(conversation.pairs) > 1:
-        shorter = conversation._replace(pairs=conversation.pairs[_turns_to_drop(lengths, max_length) :])
-        left_out = len(conversation.pairs) - len(shorter.pairs)
-        done = [
-            (
-                "length.rounds_cut",
-                f"{total} tokens; the oldest {left_out} of {len(conversation.pairs)} turns are left out",
-            )
-        ]
-        conversation, lengths = shorter, counter.lengths([counter.parts(shorter)])[0]
-        total = sum(map(sum, lengths))
-    if total <= max_length:
-        return Fitted(conversation, lengths, tuple(done))
-    return _fit_last_pair(counter, conversation, lengths[0], max_length, src_length, done)
-
-
-def _turns_to_drop(lengths: Lengths, max_length: int) -> int:
-    """Return how many of the oldest turns must go, at least one, so that the last one stays."""
-    total = sum(map(sum, lengths))
-    for index, (prompt, answer) in enumerate(lengths[:-1], start=1):
-        total -= prompt + answer
-        if total <= max_length:
-            return index
-    return len(lengths) - 1
-
-
-def _fit_last_pair(
-    counter: TokenCounter,
-    conversation: Conversation,
-    lengths: tuple[int, int],
-    max_length: int,
-    src_length: int,
-    done: list[tuple[str, str]],
-) -> Fitted:
-    prompt, answer = lengths
-    whole_prompt = prompt
-    question, text = conversation.pairs[0]
-    keep = counter.count([question])[0]
-    while prompt > src_length:
-        keep -= prompt - src_length
-        cut = counter.head(question, keep)
-        if not cut.strip():
-            return Fitted(
-                None, [], (*done, ("length.no_prompt", f"more than src_length {src_length} tokens"))
-            )
-        conversation = conversation._replace(pairs=((cut, text),))
-        prompt, answer = counter.lengths([counter.parts(conversation)])[0][0]
-    if prompt < whole_prompt:
-        done.append(
-            (
-                "length.prompt_cut",
-                f"the prompt has {whole_prompt} tokens, {prompt} are kept (src_length {src_length})",
-            )
-        )
-    room = max_length - prompt
-    if room <= 0:
-        what = f"the prompt alone has {prompt} tokens of max_length {max_length}: no answer would be left"
-        return Fitted(None, [], (*done, ("length.no_answer", what)))
-    if answer > room:
-        done.append(
-            (
-                "length.answer_cut",
-                f"{room} of the answer's {answer} tokens are trained on (max_length {max_length})",
-            )
-        )
-    return Fitted(conversation, [(prompt, min(answer, room))], tuple(done))

@@ -5,6 +5,8 @@ What does not fit is mended or dropped, and noted.
 
 from __future__ import annotations
 
+from planner.language import say
+from planner.phrases import plural
 from runtime.data.conversation import Conversation, Message
 from runtime.data.findings import Note
 
@@ -19,23 +21,25 @@ def conversation_of(messages: list[Message], note: Note) -> Conversation | None:
     system, turns = split_system(messages)
     late = next((turn for turn in turns if turn.role == "system"), None)
     if late is not None:
-        note("role.late_system", late.field, "a system prompt may only stand at the beginning")
+        note("role.late_system", late.field, say("a system prompt may only stand at the beginning"))
         return None
     turns = joined(turns, note)
     if turns and turns[0].role == "assistant":
         if len(turns) == 1:
-            note("prompt.empty", turns[0].field, "there is an answer but no question")
+            note("prompt.empty", turns[0].field, say("there is an answer but no question"))
             return None
-        note("role.first_assistant", turns[0].field, "the leading answer has no question and is left out")
+        note(
+            "role.first_assistant", turns[0].field, say("the leading answer has no question and is left out")
+        )
         turns = turns[1:]
     if not turns:
-        note("answer.missing", "", "the row holds no turns")
+        note("answer.missing", "", say("the row holds no turns"))
         return None
     if turns[-1].role == "user":
         if len(turns) == 1:
-            note("answer.missing", turns[-1].field, "the question has no answer")
+            note("answer.missing", turns[-1].field, say("the question has no answer"))
             return None
-        note("role.last_user", turns[-1].field, "the last question has no answer and is left out")
+        note("role.last_user", turns[-1].field, say("the last question has no answer and is left out"))
         turns = turns[:-1]
     pairs = complete_pairs(turns, note)
     return Conversation(system, pairs) if pairs else None
@@ -52,7 +56,7 @@ def joined(turns: list[Message], note: Note) -> list[Message]:
     result: list[Message] = []
     for turn in turns:
         if result and result[-1].role == turn.role:
-            note("role.repeated", turn.field, f"two {turn.role} turns in a row are joined")
+            note("role.repeated", turn.field, say("two {role} turns in a row are joined", role=turn.role))
             parts = [text for text in (result[-1].text, turn.text) if text.strip()]
             result[-1] = result[-1]._replace(text="\n\n".join(parts))
         else:
@@ -72,10 +76,12 @@ def complete_pairs(turns: list[Message], note: Note) -> tuple[tuple[str, str], .
             note(
                 "turns.cut",
                 empty.field,
-                f"the turn is empty; {len(pairs)} complete pair(s) before it are kept",
+                say("the turn is empty; {kept} before it are kept", kept=plural(len(pairs), "complete pair")),
             )
         else:
-            kind = "prompt" if empty is question else "answer"
-            note(f"{kind}.empty", empty.field, f"the {kind} is empty")
+            if empty is question:
+                note("prompt.empty", empty.field, say("the prompt is empty"))
+            else:
+                note("answer.empty", empty.field, say("the answer is empty"))
         break
     return tuple(pairs)

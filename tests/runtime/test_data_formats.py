@@ -53,6 +53,8 @@ CONVERSATION = st.builds(
     Conversation,
     st.one_of(st.just(""), TEXT),
     st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3).map(tuple),
+    rejected=st.just(""),
+    label=st.none(),
 )
 
 
@@ -123,10 +125,8 @@ def test_content_parts_and_record_of_lists(tmp_path: Path) -> None:
         ({"instruction": "a", "ouput": "b"}, "Rename `ouput` to `output`."),
         ({"conversation": []}, "Rename `conversation` to `conversations`."),
         ({"source": "a", "target": "b"}, "Rename `source` to `src` and `target` to `tgt`."),
-        ({"text": "plain"}, "Plain text has no prompts and answers."),
         ({"colour": 1, "size": 2}, "`colour`, `size` fit no known layout. Accepted rows: alpaca"),
-        ({"conversations": [], "chosen": {}, "rejected": {}}, "preference pairs"),
-        ({"messages": [], "label": False}, "judged answers"),
+        ({"chosen": {}, "other": {}}, "`chosen`, `other` fit no known layout. Accepted rows: alpaca"),
         ({"messages": [], "src": "a", "tgt": "b"}, "fit several layouts: messages (2 of 2 rows) and src_tgt"),
     ],
 )

@@ -78,7 +78,7 @@ def test_stage(model: Path, tmp_path: Path) -> None:
     train, dev = lines(stage / "data" / "train.json"), lines(stage / "data" / "dev.json")
     assert (len(train), len(dev)) == (39, 2)
     for row in train + dev:
-        assert set(row) == {"src", "tgt", "context"}
+        assert set(row) == {"src", "tgt", "context", "system"}
         assert row["context"]["system"] == ("Sys" if row["src"] == ["with a system prompt"] else "")
     expected = {f"question {row}" for row in range(40)} | {"with a system prompt"}
     assert {row["src"][0] for row in train + dev} == expected
@@ -150,7 +150,9 @@ def test_planned_and_prepared_lengths_agree(model: Path, tmp_path: Path) -> None
     generate(data, 0.1)
     planned = scan(str(data), model, max_length=150, src_length=100, dev_fraction=0.1).facts
     prepared(data, model, tmp_path / "out")
-    assert json.loads((tmp_path / "out" / "prepare.json").read_text())["facts"] == planned.model_dump()
+    assert json.loads((tmp_path / "out" / "prepare.json").read_text())["facts"] == planned.model_dump(
+        mode="json"
+    )
     rows = lines(tmp_path / "out" / "train.json")
     again = write_rows(tmp_path / "again.jsonl", rows)
     written = scan(str(again), model, max_length=150, src_length=100, dev_fraction=0).facts

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from planner.errors import BadInput
 from runtime.data.chat_template import ChatTemplate, load_chat_template, splits_upstream
 from runtime.data.conversation import Conversation
+from runtime.data.fitting import fit
 from runtime.data.scan import Scan, scan
-from runtime.data.tokens import TokenCounter, estimate, fit, load_counter
+from runtime.data.tokens import TokenCounter, estimate, load_counter
 from tests.runtime.data_files import row_in, write_rows
 from tests.tiny_model import CHAT_TEMPLATE, write_tokenizer
 

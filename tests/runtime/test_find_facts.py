@@ -76,8 +76,9 @@ def test_a_pair_is_as_long_as_its_prompt_and_both_answers(
 ) -> None:
     data = find_data(str(write("pairs.jsonl", PAIRS[:10])), find_model(str(tiny_hf_model)), dev_fraction=0)
     row = PAIRS[0]
-    # the tiny tokenizer has one token per byte; the two answers are joined by one line end
-    assert data.lengths.p50 == len(row["prompt"]) + len(row["chosen"]) + 1 + len(row["rejected"])
+    # the tiny tokenizer has one token per byte, and one for each mark of a turn
+    frames = len("<user\n>\n<assistant\n") + len(">\n") + len(">\n")
+    assert data.lengths.p50 == len(row["prompt"]) + len(row["chosen"]) + len(row["rejected"]) + frames
 
 
 def test_rows_without_an_answer_are_counted_as_unusable(write: Callable[[str, Rows], Path]) -> None:
