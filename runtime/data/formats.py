@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from planner.errors import BadInput
 from planner.language import say, template
+from runtime.data.cells import parsed, said
 from runtime.data.conversation import Kind
 
 Format = str
@@ -225,7 +226,7 @@ def paired(row: Mapping[str, Any]) -> Format | None:
         return "alpaca_pairs"
     if "conversations" in row:
         return "sharegpt_pairs"
-    if "messages" in row or not isinstance(row["chosen"], str) or row["chosen"].lstrip()[:1] == "[":
+    if "messages" in row or not isinstance(said(row["chosen"]), str):
         return "messages_pairs"
     return "prompt_pairs" if "prompt" in row else "hh_pairs"
 
@@ -254,8 +255,6 @@ def judgement(value: Any) -> bool | None:
 
 def length(value: Any) -> int:
     """Return how many entries a list has, also as the text in a table's cell; 1 for anything else."""
-    from runtime.data.rows import parsed
-
     found = parsed(value)
     return len(found) if isinstance(found, list) else 1
 

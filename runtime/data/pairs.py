@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from planner.language import say
+from runtime.data.cells import parsed, said
 from runtime.data.conversation import Conversation, Message
 from runtime.data.findings import Note
 from runtime.data.formats import LABELS, Format, judgement, kind_of
@@ -23,7 +24,6 @@ from runtime.data.rows import (
     has,
     missing,
     note_ignored,
-    parsed,
     src_tgt_turns,
     turn,
     type_name,
@@ -101,7 +101,7 @@ def prompt_of(row: Mapping[str, Any], layout: Format, note: Note) -> list[Messag
     for name in ("conversations", "messages"):
         if row.get(name) is not None:
             return with_system(row, list_of_turns(row, name, note), note)
-    value = parsed(row.get("prompt"))
+    value = said(row.get("prompt"))
     if value is None:
         note("field.missing", "prompt", missing("prompt"))
         return None
@@ -116,7 +116,7 @@ def prompt_of(row: Mapping[str, Any], layout: Format, note: Note) -> list[Messag
 
 def answer(row: Mapping[str, Any], name: str, note: Note) -> list[Message] | None:
     """Return an answer as messages: a text, one turn, or a list of turns or texts."""
-    value = parsed(row.get(name))
+    value = said(row.get(name))
     if value is None:
         note("answer.missing", name, missing(name))
         return None
@@ -143,7 +143,7 @@ def transcript(text: str, field: str) -> list[Message]:
     _, *parts = SPEAKER.split(text)
     roles = {"Human": "user", "Assistant": "assistant"}
     pieces = zip(parts[::2], parts[1::2], strict=True)
-    return [Message(roles[who], said, field) for who, said in pieces]  # type: ignore[arg-type]
+    return [Message(roles[who], text, field) for who, text in pieces]  # type: ignore[arg-type]
 
 
 def sorted_pair(row: Mapping[str, Any], note: Note) -> Judged | None:
@@ -203,8 +203,14 @@ def sorted_answer(row: Mapping[str, Any], note: Note) -> Judged | None:
     if label is None:
         note("label.missing", "sort", say("`sort` must be [1] for a good answer and [0] for a bad one"))
         return None
-    prompt, said = src_tgt_prompt(row, note), answer(row, "response", note)
-    return None if prompt is None or said is None else Judged(prompt, said, [], label)
+    prompt, response = src_tgt_prompt(row, note), answer({"response": single(row)}, "response", note)
+    return None if prompt is None or response is None else Judged(prompt, response, [], label)
+
+
+def single(row: Mapping[str, Any]) -> Any:
+    """Return PaddleNLP's only response, which stands in a list."""
+    responses = parsed(row["response"])
+    return responses[0] if isinstance(responses, list) and len(responses) == 1 else row["response"]
 
 
 def judged_conversation(found: Judged, note: Note) -> Conversation | None:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.language import say
+from runtime.data.cells import parsed
 from runtime.data.chat_template import ChatTemplate
 from runtime.data.conversation import Conversation, Message, plain_text
 from runtime.data.findings import Note
 from runtime.data.formats import Format, kind_of
 from runtime.data.pairs import judged_conversation, read_judged
-from runtime.data.rows import messages_of, missing, parsed
+from runtime.data.rows import messages_of, missing
 from runtime.data.text import as_text, clean
 from runtime.data.tools import tools_of, uses_tools, with_tools
 from runtime.data.validate import conversation_of

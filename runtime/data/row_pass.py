@@ -6,7 +6,7 @@ What is kept from row to row does not grow with the file, apart from some bytes 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -94,14 +94,11 @@ class RowPass:
     def read(self, role: str, file_number: int, file: DataFile, progress: ProgressCall) -> None:
         """Scan one file."""
         name = file.path.name
-        rows = file.rows()
-        peeked = list(itertools.islice(rows, PEEK_ROWS))
-        layout = detect([raw.value for raw in peeked], str(file.path))
+        layout, stream = detect_file(file)
         require_stage(layout, self.stage, str(file.path))
         self.same_kind(layout, file)
         total = sum(entry.size for entry in self.source.files)
         unit = "rows" if all(entry.container == "parquet" for entry in self.source.files) else "bytes"
-        stream = itertools.chain(peeked, rows)
         while batch := list(itertools.islice(stream, BATCH_ROWS)):
             self.measure(
                 role,
@@ -268,3 +265,10 @@ def repeats(role: str, first: int, source: Source) -> str:
     if role == "train":
         return say("the same as {place}", place=place)
     return say("it is also training {place}", place=place)
+
+
+def detect_file(file: DataFile) -> tuple[Format, Iterator[RawRow]]:
+    """Return the layout of a file, and all of its rows; raises `BadInput` for an unknown one."""
+    rows = file.rows()
+    peeked = list(itertools.islice(rows, PEEK_ROWS))
+    return detect([raw.value for raw in peeked], str(file.path)), itertools.chain(peeked, rows)

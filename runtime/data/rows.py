@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from planner.language import say, template
+from runtime.data.cells import parsed
 from runtime.data.conversation import Message, Role
 from runtime.data.findings import Note
 from runtime.data.formats import ALL_LAYOUTS, Format
@@ -238,17 +239,6 @@ def optional(row: Mapping[str, Any], name: str, note: Note) -> str | None:
     """Return a field's text, "" when it is absent or null, or None (and a note) when it is no text."""
     value = row.get(name)
     return "" if value is None else as_text(value, name, note)
-
-
-def parsed(value: Any) -> Any:
-    """Return the JSON list or object inside a text, as CSV cells hold them; anything else unchanged."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        try:
-            found = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-        return found if isinstance(found, (list, dict)) else value
-    return value
 
 
 def type_name(value: Any) -> str:

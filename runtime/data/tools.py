@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from runtime.data.cells import parsed
 from runtime.data.chat_template import (
     ChatTemplate,
     Parts,
@@ -21,7 +22,6 @@ from runtime.data.chat_template import (
     parts_of,
 )
 from runtime.data.conversation import Conversation, Message
-from runtime.data.rows import parsed
 
 MARKS = ("\ue000s", "\ue000u", "\ue000a", "\ue000v", "\ue000b")
 """Stand for a system prompt, two questions and two answers while the template is asked for its frames."""
