@@ -93,10 +93,45 @@ def test_a_format_error_leaves_no_bar_behind(tmp_path: Path) -> None:
     assert "Rename `prompt` to `instruction` and `response` to `output`." in ended.stderr
 
 
+def test_fixes_are_shown_by_row_and_written_on_request(tmp_path: Path) -> None:
+    rows = [row_in("messages", [("What now?", "Go on.")])] * 2 + [{"messages": []}]
+    rows.append(row_in("messages", [("a\r\nb", "c")]))
+    path = write_rows(tmp_path / "data.jsonl", rows)
+    said = steersman("data", "fix", str(path)).stdout
+    assert "1 x leave out rows that repeat an earlier one [copies]" in said
+    assert "data.jsonl row 2 (line 2): the same as training row 1" in said
+    assert "data.jsonl row 3 (line 3): the row holds no turns" in said
+    assert '+ {"messages": [{"role": "user", "content": "a\\nb"}' in said
+    assert "2 of 4 rows would be kept." in said
+    assert f"Nothing was written. To apply the fixes: steersman data fix {path} -o OUT" in said
+    out = tmp_path / "fixed.jsonl"
+    assert f"Wrote 2 rows to {out}." in steersman("data", "fix", str(path), "-o", str(out)).stdout
+    assert "Nothing to fix in 2 rows." in steersman("data", "fix", str(out)).stdout
+    found = json.loads(steersman("data", "fix", str(path), "--only", "copies", "--json").stdout)
+    assert found["counts"] == {"copies": 1}
+    refused = steersman("data", "fix", str(path), "--only", "everything")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "There is no fix everything. Fixes are unusable, mend" in refused.stderr
+
+
+def test_conversion_says_what_is_lost(tmp_path: Path) -> None:
+    rows = [{"prompt": "a", "chosen": "b", "rejected": "c"}, {"prompt": "a", "chosen": "b", "rejected": "b"}]
+    path, out = write_rows(tmp_path / "data.json", rows), tmp_path / "out.csv"
+    said = steersman("data", "convert", str(path), str(out), "--to", "alpaca").stdout
+    assert f"Wrote 2 rows to {out}." in said
+    assert "The rejected answers are left out." in said
+    labels = steersman("data", "convert", str(path), str(tmp_path / "l.jsonl"), "--to", "src_tgt_pairs")
+    assert "1 row could not be used:" in labels.stdout
+    assert "row 2 (line 7), `rejected`: there is nothing to prefer; row dropped." in labels.stdout
+    again = steersman("data", "convert", str(path), str(out), "--to", "alpaca")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "exists already" in again.stderr
+
+
 def test_bundled_sets_are_listed() -> None:
     assert "steersman-demo" in steersman("data", "list").stdout.splitlines()
 
 
 def test_help_has_examples() -> None:
-    for arguments in (["data"], ["data", "inspect"], ["data", "list"]):
+    for arguments in (["data"], ["data", "inspect"], ["data", "list"], ["data", "fix"], ["data", "convert"]):
         assert "Example" in steersman(*arguments, "--help").stdout

@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Inspect training data: format, findings by row, token lengths, loss mask.
+    """Inspect, repair, convert, mix and fetch training data.
 
-    Layouts: alpaca (instruction, input, output), ShareGPT (conversations), OpenAI (messages), PaddleNLP
-    (src, tgt). Files: .json, .jsonl, .csv, .parquet, or a folder with train and dev files.
+    Conversations: alpaca, ShareGPT, OpenAI messages, PaddleNLP's src/tgt; tool calls. Preference pairs
+    (chosen, rejected), judged answers (label), plain texts. Files: .json, .jsonl, .csv, .parquet, .txt, or a
+    folder with train and dev files. A mixture: "a.jsonl*0.7 + b.jsonl*0.3". A hub: hf:owner/name.
 
     \b
     Examples:
-      steersman data list
-      steersman data inspect my_data.jsonl
       steersman data inspect my_data.jsonl --model smollm2-135m-instruct --max-length 512
+      steersman data fix my_data.jsonl
+      steersman data convert my_data.json my_data.jsonl --to messages
     """
 
 
@@ -50,6 +51,7 @@ def list_data() -> None:
               help="Share of rows to hold out when there is no dev file.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=42, show_default=True, help="Seed of the split.")
 @click.option("--rows", type=click.IntRange(0), default=1, show_default=True, help="Sample rows to show.")
+@click.option("--near", is_flag=True, help="Look for rows that nearly repeat others (takes time and memory).")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
 def inspect(
     data: str,
@@ -59,6 +61,7 @@ def inspect(
     dev_fraction: float,
     seed: int,
     rows: int,
+    near: bool,
     as_json: bool,
 ) -> None:
     """Read every row of DATA (a file, a folder or a bundled name) and say what training would make of it.
@@ -85,12 +88,91 @@ def inspect(
             seed=seed,
             dev_fraction=dev_fraction,
             samples=rows,
+            near=near,
             progress=progress,
         )
     if as_json:
         click.echo(json.dumps(as_dict(found), ensure_ascii=False, indent=2))
     else:
         print_report(found, max_length)
+
+
+@command.command("fix")
+@click.argument("data", metavar="DATA")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the fixed data there.")
+@click.option("--only", multiple=True, metavar="FIX", help="Propose only this fix; may be repeated.")
+@click.option("--near", is_flag=True, help="Leave out rows that nearly repeat others, too.")
+@click.option("--min-tokens", type=click.IntRange(1), help="Leave out shorter rows.")
+@click.option("--max-tokens", type=click.IntRange(1), help="Leave out longer rows.")
+@click.option("--model", help="Model name or folder: count tokens with its tokenizer.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
+def fix_data(
+    data: str,
+    out: Path | None,
+    only: tuple[str, ...],
+    near: bool,
+    min_tokens: int | None,
+    max_tokens: int | None,
+    model: str | None,
+    as_json: bool,
+) -> None:
+    """Propose fixes for the rows of DATA, row by row; with --out, write the fixed data to a new file.
+
+    DATA itself is never changed, and without --out nothing is written. Fixes: unusable (leave out rows that
+    cannot be trained on), mend (write rows as training would take them), control (take control characters
+    out), copies, near and leaks (leave out repeated rows, nearly repeated rows, dev rows that are training
+    rows), long and short (with --max-tokens and --min-tokens).
+
+    \b
+    Examples:
+      steersman data fix my_data.jsonl
+      steersman data fix my_data.jsonl -o fixed.jsonl
+      steersman data fix my_data.jsonl --only copies --near -o fixed.jsonl
+      steersman data fix my_data.jsonl --max-tokens 2048 --model smollm2-135m-instruct -o short.jsonl
+    """
+    from runtime.data.mending import mend
+    from tui.data_changes import chosen_fixes, fixes_as_dict, print_fixes
+
+    fixes = chosen_fixes(only, near)
+    folder = None if model is None else model_folder(model)
+    with ProgressLine(data) as progress:
+        done = mend(
+            data, out, fixes=fixes, model_folder=folder, most=max_tokens, least=min_tokens, progress=progress
+        )
+    if as_json:
+        click.echo(json.dumps(fixes_as_dict(done), ensure_ascii=False, indent=2))
+    else:
+        print_fixes(done, data)
+
+
+@command.command("convert")
+@click.argument("data", metavar="IN")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--to", "layout", required=True, metavar="LAYOUT", help="Layout of the new rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as one JSON object.")
+def convert_data(data: str, out: Path, layout: str, as_json: bool) -> None:
+    """Write the rows of IN to OUT in another layout; the ending of OUT decides on the kind of file.
+
+    Layouts: alpaca, sharegpt, messages, src_tgt; for preference pairs alpaca_pairs, sharegpt_pairs,
+    messages_pairs, response_pairs, prompt_pairs, hh_pairs, src_tgt_pairs; for judged answers alpaca_labels,
+    sharegpt_labels, messages_labels, prompt_labels, src_tgt_labels; text. What is lost is said.
+
+    \b
+    Examples:
+      steersman data convert my_data.json my_data.jsonl --to messages
+      steersman data convert pairs.jsonl for_kto.jsonl --to prompt_labels
+      steersman data convert my_data.jsonl my_data.parquet --to src_tgt
+    """
+    from runtime.data.convert import as_dict as converted_as_dict
+    from runtime.data.convert import convert
+    from tui.data_changes import print_converted
+
+    with ProgressLine(data) as progress:
+        done = convert(data, out, layout, progress)
+    if as_json:
+        click.echo(json.dumps(converted_as_dict(done), ensure_ascii=False, indent=2))
+    else:
+        print_converted(done)
 
 
 def model_folder(model: str) -> Path:
