@@ -5,7 +5,11 @@ from __future__ import annotations
 from planner import arguments, render
 from planner.facts import DeviceFacts
 from planner.findings import Finding
+from planner.methods import runnable
 from planner.plan import Plan
+
+MENDED = ("method.reft-cpu",)
+"""What upstream's script cannot do, and Steersman's own worker can."""
 
 REFUSING = ("rejects", "fails", "ignored")
 """Severities that no plan may have."""
@@ -20,7 +24,8 @@ def refusals(plan: Plan) -> tuple[Finding, ...]:
     text = render.train_config(plan, model="model", data="data", output_dir="output")
     values = render.read_config(text, engine)
     found = arguments.check(engine, name, values, world(plan))
-    return tuple(one for one in found if one.severity in REFUSING)
+    mended = () if runnable(plan) else MENDED
+    return tuple(one for one in found if one.severity in REFUSING and one.code not in mended)
 
 
 def script(plan: Plan) -> str:

@@ -36,6 +36,8 @@ class Method(Record):
     tensor: bool = Field(True, description="Whether tensor parallelism works with it.")
     pipeline: bool = Field(True, description="Whether pipeline parallelism works with it.")
     unified: bool = Field(True, description="Whether unified checkpoints can hold it.")
+    merges: bool = Field(True, description="Whether what it trains can become part of the weights.")
+    packs: bool = Field(True, description="Whether rows may share a sequence.")
     runs: bool = Field(False, description="Whether `steersman run` trains, merges and proves it today.")
     source: str
 
@@ -103,9 +105,9 @@ def runnable(plan: Plan) -> str:
     elif engine != "paddlenlp":
         reason = say("it drives the engine paddlenlp, and this plan needs {engine}", engine=engine)
     elif not methods()[method].runs:
-        reason = say("it trains with methods full and lora, and this plan has {method}", method=method)
-    elif method == "lora" and not variants()[variant].runs:
-        reason = say("it trains plain LoRA adapters, and this plan has {variant}", variant=variant)
+        reason = say("it does not train with method {method} yet", method=method)
+    elif methods()[method].adapter and not variants()[variant].runs:
+        reason = say("it does not train {variant} adapters yet", variant=variant)
     elif not (found is not None and found.conversion_proven):
         reason = say(
             "it cannot prove yet that {model_type} models are converted exactly",
@@ -113,9 +115,6 @@ def runnable(plan: Plan) -> str:
         )
     else:
         switches = (
-            "neftune",
-            "use_ssa",
-            "load_best_model_at_end",
             "enable_auto_parallel",
             "fuse_attention_qkv",
             "fuse_attention_ffn",

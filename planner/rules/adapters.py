@@ -120,12 +120,8 @@ def _variants(s: Situation) -> list[tuple[str, str]]:
             scale=PLUS_SCALE["rslora_plus"],
             alpha=STABLE_ALPHA,
         ),
-        "pissa": say(
-            "Measured: the trained adapter is lost on reload; the model answers like the base model again."
-        ),
-        "mora": say(
-            "Measured: merging gives wrong weights, off by 1.48 where the whole training changed 1.39."
-        ),
+        "pissa": _pissa(s),
+        "mora": _mora(s),
         "moslora": say(
             "A mixer of {rank} x {rank} more weights per layer, which other tools cannot load as an adapter.",
             rank=rank,
@@ -138,6 +134,26 @@ def _variants(s: Situation) -> list[tuple[str, str]]:
         (name, why if s.wishes.stage in variants()[name].stages.get(s.word("engine"), ()) else missing)
         for name, why in reasons.items()
     ]
+
+
+def _pissa(s: Situation) -> str:
+    if not own_worker(s):
+        return say(
+            "Measured: the trained adapter is lost on reload; the model answers like the base model again."
+        )
+    return say(
+        "Begins with the strongest directions of every weight, which has to be decomposed for it; kept as an "
+        "adapter of rank {rank}.",
+        rank=2 * s.whole("lora_rank"),
+    )
+
+
+def _mora(s: Situation) -> str:
+    if not own_worker(s):
+        return say(
+            "Measured: merging gives wrong weights, off by 1.48 where the whole training changed 1.39."
+        )
+    return say("Square matrices, made to learn facts by heart; other tools cannot load them as an adapter.")
 
 
 @rule(
@@ -290,11 +306,8 @@ def method_reasons(s: Situation) -> dict[str, Alternative]:
             "{tokens} virtual tokens lengthen every text, learn less than adapters, and cannot be merged.",
             tokens=s.whole("num_prefix_tokens"),
         ),
-        "vera": say(
-            "Trains only vectors beside shared matrices: too little for more than style, and its adapters "
-            "cannot be merged by the engine."
-        ),
-        "lokr": say("Its adapters cannot be merged: the engine's merge fails with an AttributeError."),
+        "vera": _vera(s),
+        "lokr": _lokr(s),
         "reft": say(
             "Changes rank {rank} at a few positions of each text, pads on the right, and cannot be merged "
             "into weights.",
@@ -302,6 +315,21 @@ def method_reasons(s: Situation) -> dict[str, Alternative]:
         ),
     }
     return {name: not_(name, blocked(s, name) or text) for name, text in why.items() if name in methods()}
+
+
+def _vera(s: Situation) -> str:
+    if own_worker(s):
+        return say("Trains only vectors beside random matrices: too little for more than style.")
+    return say(
+        "Trains only vectors beside shared matrices: too little for more than style, and its adapters "
+        "cannot be merged by the engine."
+    )
+
+
+def _lokr(s: Situation) -> str:
+    if own_worker(s):
+        return say("Its products of two small matrices take more work per step and are less well tried.")
+    return say("Its adapters cannot be merged: the engine's merge fails with an AttributeError.")
 
 
 EARLY_RULES = (

@@ -6,6 +6,7 @@ from planner.families import family
 from planner.language import say
 from planner.methods import methods
 from planner.phrases import size
+from planner.rules.adapters import own_worker
 from planner.rules.rule import Choice, not_, rule
 from planner.setup import BYTES
 from planner.situation import Situation
@@ -23,10 +24,10 @@ EXPORTS = {"huggingface": "huggingface", "paddle_static": "paddle_static", "fast
     "adapter and merge measured on CPU: 4e-6; trl/llm_utils.py, tools/merge_lora_params.py",
 )
 def merge(s: Situation) -> Choice:
-    """Fold LoRA adapters in; nothing else can be merged."""
+    """Fold adapters in where they are part of layers; prefixes and interventions are not."""
     method = s.word("method")
     whole = size(s.model.parameters * max(2, BYTES[s.word("precision")]))
-    if methods()[method].adapter and s.word("lora_variant") not in ("pissa", "mora"):
+    if _merges(s, method):
         return Choice(
             True,
             say("One model of {whole} that any server loads, instead of a base and an adapter.", whole=whole),
@@ -44,6 +45,13 @@ def merge(s: Situation) -> Choice:
         say("The engine cannot fold {method} into the weights.", method=methods()[method].title),
         (not_(True, say("Fails, or gives wrong weights.")),),
     )
+
+
+def _merges(s: Situation, method: str) -> bool:
+    """Return whether what is trained can become part of the weights, by our worker or upstream's script."""
+    if own_worker(s):
+        return method != "full" and methods()[method].merges
+    return methods()[method].adapter and s.word("lora_variant") not in ("pissa", "mora")
 
 
 @rule("after.export", "export", "target of the wishes; llm/predict/export_model.py")

@@ -129,25 +129,10 @@ def eval_steps(s: Situation) -> Choice:
     "PaddlePaddle/PaddleNLP#10690, #10650; trainer/training_args.py:1080-1090",
 )
 def best(s: Situation) -> Choice:
-    """Only with upstream's scripts on several cards: on one the reload at the end fails."""
+    """With goal quality, except with upstream's scripts on one card: there the reload at the end fails."""
     if s.word("evaluation_strategy") == "no":
         return Choice(False, say("Nothing is evaluated, so no checkpoint is known to be the best."))
-    if own_worker(s):
-        return Choice(
-            False,
-            say(
-                "Steersman's worker keeps the last state; every look is in the report, and {count} are "
-                "planned.",
-                count=plural(LOOKS, "evaluation"),
-            ),
-            (
-                not_(
-                    True,
-                    say("Reloading the best checkpoint fails on one card in this version, when all is done."),
-                ),
-            ),
-        )
-    if s.whole("num_processes") == 1:
+    if s.whole("num_processes") == 1 and not own_worker(s):
         return Choice(
             False,
             say("On one card the reload of the best checkpoint fails in this version, at the very end."),

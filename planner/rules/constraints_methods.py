@@ -51,6 +51,14 @@ def fixed_upstream(s: Situation) -> list[str]:
     return [name for name in FIXED_UPSTREAM if s.pin(name) not in (None, usual[name])]
 
 
+def _folds(s: Situation) -> bool:
+    """Return whether a merge gives what was trained: our worker's, or that of upstream's script."""
+    row = methods()[s.word("method")]
+    if own_worker(s):
+        return row.merges
+    return row.adapter and s.word("lora_variant") != "mora"
+
+
 METHODS: tuple[Constraint, ...] = (
     Constraint(
         "method.engine-trains",
@@ -125,7 +133,7 @@ METHODS: tuple[Constraint, ...] = (
     Constraint(
         "method.pissa-reload",
         ("lora_variant",),
-        lambda s: adapts(s) and s.word("lora_variant") == "pissa",
+        lambda s: adapts(s) and s.word("lora_variant") == "pissa" and not own_worker(s),
         lambda s: say(
             "PiSSA makes its adapters anew when they are loaded, so that what was trained is lost on "
             "reload and "
@@ -139,11 +147,7 @@ METHODS: tuple[Constraint, ...] = (
     Constraint(
         "method.merge-wrong",
         ("merge", "method", "lora_variant"),
-        lambda s: (
-            s.flag("merge")
-            and training(s)
-            and (not methods()[s.word("method")].adapter or s.word("lora_variant") == "mora")
-        ),
+        lambda s: s.flag("merge") and training(s) and not _folds(s),
         lambda s: say(
             "The engine cannot fold {method} into the weights: it fails, or the result is wrong.",
             method=variants()["mora"].title if adapts(s) else methods()[s.word("method")].title,
@@ -153,30 +157,23 @@ METHODS: tuple[Constraint, ...] = (
         severity="fails",
     ),
     Constraint(
-        "method.prefix-grouped-heads",
-        ("method",),
-        lambda s: (
-            training(s)
-            and s.word("method") == "prefix_tuning"
-            and s.model.model_type == "llama"
-            and s.model.num_key_value_heads < s.model.num_attention_heads
-        ),
+        "method.packed-positions",
+        ("zero_padding", "method"),
+        lambda s: training(s) and s.flag("zero_padding") and not methods()[s.word("method")].packs,
         lambda s: say(
-            "Prefix tuning of llama models takes {heads} key/value heads for granted, and {model} has "
-            "{key_value}.",
-            heads=s.model.num_attention_heads,
-            model=s.model.name,
-            key_value=s.model.num_key_value_heads,
+            "{method} counts positions from where a row begins, and zero_padding packs rows together.",
+            method=methods()[s.word("method")].title,
         ),
-        template("Set method=lora."),
-        "measured: ValueError at concatenation; trl/llm_utils.py:59-117",
-        early=True,
+        template("Set zero_padding=false."),
+        "llm/utils/data.py: get_intervention_locations; a prefix has the position of a row's first token",
         severity="fails",
     ),
     Constraint(
         "method.reft-llama",
         ("method",),
-        lambda s: training(s) and s.word("method") == "reft" and s.model.model_type != "llama",
+        lambda s: (
+            training(s) and s.word("method") == "reft" and s.model.model_type != "llama" and not own_worker(s)
+        ),
         lambda s: say(
             "ReFT of this version looks for a model named llama, and {model} is of type {kind}.",
             model=s.model.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from planner.budget import wanted_epochs
 from planner.language import say
+from planner.methods import methods
 from planner.phrases import count, plural
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.search import TARGET_STEPS, fits
@@ -163,6 +164,19 @@ def single_rows(s: Situation, row: int) -> Choice:
     return Choice(row, because, (not_(2 * row, say("Longer than the rows: only padding would be added.")),))
 
 
+def wanted(s: Situation) -> str:
+    """Return the method that the person asked for, before the search has decided; empty when none."""
+    named = s.pin("method")
+    if named is None and s.pin("num_prefix_tokens") is not None:
+        return "prefix_tuning"
+    return str(named or "")
+
+
+def counts_positions(s: Situation) -> bool:
+    """Return whether the method that was asked for needs every row in a sequence of its own."""
+    return wanted(s) in methods() and not methods()[wanted(s)].packs
+
+
 @rule("data.zero_padding", "zero_padding", f"{MEASURED_CPU}: packed rows equal rows alone to 5e-7")
 def zero_padding(s: Situation) -> Choice:
     """Pack where the stage does, or when at least one and a half rows fit into a sequence."""
@@ -180,6 +194,12 @@ def zero_padding(s: Situation) -> Choice:
         )
     if stage in ("embedding", "quantise", "export"):
         return Choice(False, say("The script of stage {stage} takes one row at a time.", stage=stage))
+    if counts_positions(s):
+        return Choice(
+            False,
+            say("{method} counts positions from where a row begins.", method=methods()[wanted(s)].title),
+            (not_(True, say("Rows that share a sequence begin anywhere in it.")),),
+        )
     rows = length / mean
     if rows < 1.5:
         return Choice(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from planner.errors import BadInput
 from planner.plan import Plan
@@ -15,8 +15,16 @@ MOST_DEV_ROWS = 8
 Messages = list[dict[str, str]]
 
 
-def test_prompts(plan: Plan, data_folder: str, started_in: Path) -> list[Messages]:
-    """Return lists of messages, each ending with the question that is to be answered."""
+class Prompt(NamedTuple):
+    """A question and, where it is known, the answer that was hoped for."""
+
+    messages: Messages
+    """Ending with the question."""
+    reference: str | None = None
+
+
+def test_prompts(plan: Plan, data_folder: str, started_in: Path) -> list[Prompt]:
+    """Return the questions that both models are to answer."""
     wished = plan.wishes.test_prompts
     if wished is not None:
         return read_prompts(_file_of(wished, started_in))
@@ -33,7 +41,7 @@ def _file_of(wished: str, started_in: Path) -> Path:
     return path
 
 
-def read_prompts(path: Path) -> list[Messages]:
+def read_prompts(path: Path) -> list[Prompt]:
     """Return the prompts of a JSON-lines file with `messages`; BadInput naming the line that is wrong."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -47,7 +55,7 @@ def read_prompts(path: Path) -> list[Messages]:
     return prompts
 
 
-def _parse(line: str, path: Path, number: int) -> Messages:
+def _parse(line: str, path: Path, number: int) -> Prompt:
     try:
         messages: Any = json.loads(line)["messages"]
         kept = [{"role": str(message["role"]), "content": str(message["content"])} for message in messages]
@@ -56,30 +64,31 @@ def _parse(line: str, path: Path, number: int) -> Messages:
             f"{path}, line {number}: not a prompt.",
             why='A line must read {"messages": [{"role": "user", "content": "..."}]}.',
         ) from error
+    reference = None
     while kept and kept[-1]["role"] == "assistant":
-        kept.pop()  # an answer that is already there is what the models are to find
+        reference = kept.pop()["content"]  # an answer that is already there is what the models are to find
     if not kept:
         raise BadInput(f"{path}, line {number}: there is no question in it.")
-    return kept
+    return Prompt(kept, reference)
 
 
-def dev_prompts(path: Path) -> list[Messages]:
+def dev_prompts(path: Path) -> list[Prompt]:
     """Return the questions of the first dev rows; a placeholder while there are none (a dry run)."""
     if not path.exists():
-        return [[{"role": "user", "content": f"<first {MOST_DEV_ROWS} rows of {path}>"}]]
+        return [Prompt([{"role": "user", "content": f"<first {MOST_DEV_ROWS} rows of {path}>"}])]
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[:MOST_DEV_ROWS]]
     return [_questions(row) for row in rows]
 
 
-def _questions(row: dict[str, Any]) -> Messages:
-    """Return a src/tgt row as messages, up to its last question."""
+def _questions(row: dict[str, Any]) -> Prompt:
+    """Return a src/tgt row as messages, up to its last question, and its last answer."""
     questions, answers = _as_list(row["src"]), _as_list(row["tgt"])
     messages: Messages = []
     for index, question in enumerate(questions):
         messages.append({"role": "user", "content": question})
         if index < len(questions) - 1:
             messages.append({"role": "assistant", "content": answers[index]})
-    return messages
+    return Prompt(messages, answers[-1])
 
 
 def _as_list(value: str | list[str]) -> list[str]:

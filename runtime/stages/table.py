@@ -250,7 +250,8 @@ def merge(table: PlanTable, done: Done) -> StageTask:
 
 
 def generate(table: PlanTable, done: Done) -> StageTask:
-    """Let the base model and the tuned one answer the same held-out prompts."""
+    """Let the base model and the tuned one answer the same held-out prompts; score what has a reference."""
+    prompts = test_prompts(table.plan, done.path("prepare", "data"), table.run.started_in())
     return table.engine_task(
         "generate",
         done,
@@ -258,7 +259,8 @@ def generate(table: PlanTable, done: Done) -> StageTask:
         proofs=("generate.answers",),
         base=done.path("convert", "model"),
         model=done.path("merge", "model"),
-        prompts=test_prompts(table.plan, done.path("prepare", "data"), table.run.started_in()),
+        prompts=[prompt.messages for prompt in prompts],
+        references=[prompt.reference for prompt in prompts],
         max_new_tokens=table.plan.value("max_new_tokens"),
     )
 

@@ -1,4 +1,4 @@
-"""Put a trained LoRA adapter onto a base model, and make sure that all of it arrived."""
+"""Put a trained adapter onto a base model, make sure that all of it arrived, and read the merged weights."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ import paddle
 from runtime.workers.refusal import RefusedError
 
 UNSUPPORTED = {
-    "pissa": "PiSSA",
-    "use_mora": "MoRA",
+    "pissa": "PiSSA as PaddleNLP writes it",
     "loraga": "LoRA-GA",
-    "lora_use_mixer": "mixture-of-subspaces LoRA",
     "do_qat": "quantization-aware LoRA",
 }
-"""Keys of lora_config.json whose adapters are not a product of two matrices on unchanged base weights."""
+"""Keys of lora_config.json whose adapters do not stand beside unchanged base weights."""
+
+ADAPTED = ("lora_A", "vera_A", "lokr_w1", "lokr_w1_a")
+"""Weights that only an adapted layer has: of LoRA and its variants, VeRA, and LoKr in its two forms."""
+
+ROWS = 512
+"""Rows of the identity that are pushed through a layer at once: little memory beside the layer's own."""
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
@@ -54,6 +58,22 @@ def read_tensors(folder: str | Path) -> dict[str, np.ndarray]:
 
 
 def attach(base: Any, folder: str | Path) -> Any:
+    """Return `base` with the adapter in `folder`, whatever its method, in eval mode."""
+    from runtime.workers import tuning  # imports PaddleNLP's trainers, which no plain LoRA needs
+
+    files = tuning.files_in(folder)
+    if files is None:
+        return attach_lora(base, folder)
+    try:
+        model = files.from_folder(base, Path(folder))
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise RefusedError(f"The {files.title} adapter in {folder} cannot be read.", str(error)) from error
+    tuning.read(model, folder)
+    model.eval()
+    return model
+
+
+def attach_lora(base: Any, folder: str | Path) -> Any:
     """Return a `LoRAModel` of `base` with the adapter in `folder`, in eval mode, at the adapter's own scale.
 
     PaddleNLP only logs when the adapter's weights are absent and goes on with fresh ones, and it skips
@@ -96,10 +116,43 @@ def check_consumed(model: Any, tensors: dict[str, np.ndarray]) -> None:
             raise RefusedError(f"The adapter's tensor {name} did not arrive in the model.")
 
 
+def is_adapted(layer: Any) -> bool:
+    """Return whether a layer carries an adapter beside its weight."""
+    return any(hasattr(layer, name) for name in ADAPTED)
+
+
 def merged_weight(layer: Any) -> paddle.Tensor:
-    """Return W + A·B·scaling [in, out] of a LoRA layer, the plain weight of any other; changes nothing."""
-    weight = layer.weight
-    if not hasattr(layer, "lora_A"):
-        return weight
+    """Return the weight [in, out] of the plain layer that an adapted one equals; changes nothing.
+
+    PaddleNLP's own merges are wrong for MoRA, crash for LoKr and are missing for VeRA. But every adapted
+    layer is linear: what it makes of the identity is its weight, whatever is inside. The rows of the identity
+    pick single weights, so that nothing is rounded but the adapter's own product.
+    """
+    if not is_adapted(layer):
+        return layer.weight
+    width = layer.weight.shape[0]
+    parts = []
     with paddle.no_grad():
-        return weight + paddle.matmul(layer.lora_A, layer.lora_B) * layer.scaling
+        for start in range(0, width, ROWS):
+            rows = paddle.zeros([min(ROWS, width - start), width], dtype=layer.weight.dtype)
+            rows[:, start : start + rows.shape[0]] = paddle.eye(rows.shape[0], dtype=layer.weight.dtype)
+            parts.append(layer(rows) if layer.bias is None else layer(rows) - layer.bias)
+        return paddle.concat(parts)
+
+
+def fold(causal: Any) -> None:
+    """Replace every adapted layer of a model by the plain one that it equals."""
+    for name, layer in list(causal.named_sublayers()):
+        if not is_adapted(layer):
+            continue
+        path, _, own = name.rpartition(".")
+        parent = causal
+        for part in path.split("."):
+            parent = getattr(parent, part)
+        weight = merged_weight(layer)
+        plain = paddle.nn.Linear(*weight.shape, bias_attr=False if layer.bias is None else None)
+        plain.to(dtype=weight.dtype)
+        plain.weight.set_value(weight)
+        if layer.bias is not None:
+            plain.bias.set_value(layer.bias)
+        setattr(parent, own, plain)

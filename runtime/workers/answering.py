@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runtime.workers.decoding import Answer, greedy
-from runtime.workers.hf_load import UnloadableModelError, load_hf_model
+from runtime.workers.hf_load import UnloadableModelError
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import decode_answer, encode_prompt, end_tokens, load_tokenizer
 from runtime.workers.refusal import RefusedError
+from runtime.workers.result_load import load_result
+from runtime.workers.scores import score
 from runtime.workers.stage_run import Stage
 
 BATCH_ROWS = 16
 """Prompts answered together. Most of a step is reading the weights, at one cost for one row or many."""
+
+
+NAMES = {"bleu4": "BLEU-4", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 
 
 class Answered(NamedTuple):
@@ -149,7 +154,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     gc.collect()
     stage.check_stop()
     try:
-        tuned = answered_by("tuned", load_hf_model(spec["model"], dtype))
+        tuned = answered_by("tuned", load_result(spec["model"], spec["base"], dtype))
     except UnloadableModelError as error:
         raise RefusedError(
             "The merged model does not load.", str(error), "Resume the run to merge again."
@@ -160,14 +165,38 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
             conversations, base.texts, tuned.texts, base.ended, tuned.ended, strict=True
         )
     ]
+    references = spec.get("references") or [None] * len(samples)
+    for sample, reference in zip(samples, references, strict=True):
+        sample["reference"] = reference
     path = write_samples(Path(spec["stage_folder"]), samples)
     stage.emitter.artifact("samples", path)
     prove(samples, stage)
+    scores = compare_with_references(samples, stage)
     seconds = base.seconds + tuned.seconds
     return {"samples": str(path)}, {
         "generate_seconds": round(seconds, 3),
         "new_tokens": base.tokens + tuned.tokens,
         "tokens_per_second": round((base.tokens + tuned.tokens) / seconds, 2),
+        **scores,
+    }
+
+
+def compare_with_references(samples: list[dict[str, Any]], stage: Stage) -> dict[str, float]:
+    """Return how like their references the answers of both models are; nothing without references."""
+    known = [sample for sample in samples if sample["reference"] is not None]
+    if not known:
+        return {}
+    wanted = [sample["reference"] for sample in known]
+    scores = {which: score([sample[which] for sample in known], wanted) for which in ("base", "tuned")}
+    shown = ", ".join(
+        f"{NAMES[name]} {scores['base'][name]:.3f} before and {after:.3f} after"
+        for name, after in scores["tuned"].items()
+    )
+    stage.emitter.log(
+        f"Likeness to {len(known)} held-out answers, by words and CJK characters, from 0 to 1: {shown}."
+    )
+    return {
+        f"{which}_{name}": round(value, 6) for which, found in scores.items() for name, value in found.items()
     }
 
 

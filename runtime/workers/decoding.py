@@ -8,12 +8,14 @@ token.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import paddle
+from paddlenlp.transformers import PretrainedModel
 
 Logits = np.ndarray
 """float32 [rows, vocabulary]: scores of each row's next token."""
@@ -45,16 +47,49 @@ def left_padded(prompts: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarra
 
 
 def causal_model(model: Any) -> Any:
-    """Return the causal language model inside a `LoRAModel`, or the model itself."""
-    return getattr(model, "model", model) if hasattr(model, "lora_config") else model
+    """Return the causal language model inside an adapter's wrapper, or the model itself."""
+    return model if isinstance(model, PretrainedModel) else model.model
+
+
+class Beginning(NamedTuple):
+    """What a prompt meets besides the model: a prefix of virtual tokens, or interventions."""
+
+    cache: Any
+    """Keys and values of the prefix; None without one."""
+    mask: np.ndarray
+    """[rows, virtual tokens + length]."""
+    steering: contextlib.AbstractContextManager[None]
+    """To be entered around the pass over the prompt."""
+
+
+def beginning(model: Any, mask: np.ndarray) -> Beginning:
+    """Return what the pass over prompts with this mask [rows, length] needs."""
+    if hasattr(model, "virtual_tokens"):
+        before = np.ones((len(mask), model.virtual_tokens), mask.dtype)
+        with paddle.no_grad():
+            return Beginning(model.cache(len(mask)), np.hstack([before, mask]), contextlib.nullcontext())
+    if hasattr(model, "prompt_places"):
+        return Beginning(None, mask, model.steering(model.prompt_places(mask)))
+    return Beginning(None, mask, contextlib.nullcontext())
+
+
+def batch_logits(model: Any, prompts: Sequence[Sequence[int]]) -> paddle.Tensor:
+    """Return [rows, longest, vocabulary]: the logits at every position of a left-padded batch."""
+    ids, mask, positions = left_padded(prompts)
+    begun = beginning(model, mask)
+    with paddle.no_grad(), begun.steering:
+        return causal_model(model)(
+            paddle.to_tensor(ids),
+            attention_mask=paddle.to_tensor(begun.mask),
+            position_ids=paddle.to_tensor(positions),
+            past_key_values=begun.cache,
+            return_dict=True,
+        ).logits
 
 
 def all_logits(model: Any, prompt: Sequence[int]) -> np.ndarray:
     """Return [tokens, vocabulary]: the logits at every position of one prompt, at least float32."""
-    ids, mask, positions = (paddle.to_tensor(array) for array in left_padded([prompt]))
-    with paddle.no_grad():
-        output = causal_model(model)(ids, attention_mask=mask, position_ids=positions, return_dict=True)
-        logits = output.logits[0]
+    logits = batch_logits(model, [prompt])[0]
     found: np.ndarray = (logits if logits.dtype == paddle.float64 else logits.astype("float32")).numpy()
     return found
 
@@ -68,9 +103,9 @@ def next_logits(model: Any, prompts: Sequence[Sequence[int]]) -> Generator[Logit
     causal = causal_model(model)
     backbone = getattr(causal, causal.base_model_prefix)
     ids, mask, positions = left_padded(prompts)
-    cache = None
+    cache, mask, steering = beginning(model, mask)
     while True:
-        with paddle.no_grad():
+        with paddle.no_grad(), steering:
             output = backbone(
                 paddle.to_tensor(ids),
                 attention_mask=paddle.to_tensor(mask),
@@ -80,7 +115,7 @@ def next_logits(model: Any, prompts: Sequence[Sequence[int]]) -> Generator[Logit
                 return_dict=True,
             )
             logits = causal.lm_head(output.last_hidden_state[:, -1:])[:, 0].astype("float32").numpy()
-        cache = output.past_key_values
+        cache, steering = output.past_key_values, contextlib.nullcontext()
         chosen = yield logits
         ids = np.asarray(chosen, np.int64)[:, None]
         mask = np.concatenate([mask, np.ones_like(ids)], axis=1)

@@ -1,4 +1,4 @@
-"""The loss over the dev rows: the mean over all answer tokens, whatever batch size and process count are.
+"""Loss and accuracy over the dev rows: means over all answer tokens, whatever batch and process count are.
 
 Upstream averages batch means, and repeats rows to fill the last batch of several processes, so its figure
 changes with settings that have nothing to do with the model.
@@ -7,7 +7,6 @@ changes with settings that have nothing to do with the model.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import paddle
 from paddle.io import BatchSampler, Dataset
@@ -34,22 +33,34 @@ class EvalBatches(BatchSampler):  # type: ignore[misc]
 
 
 class TokenMean:
-    """Sums losses weighted by the number of labels that count."""
+    """Sums loss and right guesses over the labels that count."""
 
     def __init__(self) -> None:
         self.loss = 0.0
         self.tokens = 0
+        self.right = 0
+        self.guessed = 0
 
-    def add(self, loss: paddle.Tensor, inputs: dict[str, Any]) -> None:
-        """Add a batch with its mean loss."""
-        count = int((inputs["labels"] != IGNORED).sum())
+    def add(self, loss: paddle.Tensor, labels: paddle.Tensor, logits: paddle.Tensor | None = None) -> None:
+        """Add a batch with its mean loss; `logits` [.., labels, vocabulary] where they are known."""
+        counts = labels.flatten() != IGNORED
+        count = int(counts.sum())
         self.loss += float(loss) * count
         self.tokens += count
+        if logits is not None and count:
+            guesses = logits.argmax(axis=-1).flatten()
+            self.right += int(paddle.logical_and(guesses == labels.flatten(), counts).sum())
+            self.guessed += count
 
-    def over_ranks(self, args: SFTConfig) -> float:
-        """Return the mean over all processes."""
-        sums = paddle.to_tensor([self.loss, float(self.tokens)], dtype="float64")
+    def over_ranks(self, args: SFTConfig) -> dict[str, float]:
+        """Return the mean loss, and the share of right guesses if they were looked at, over all processes.
+
+        The perplexity is the exponential of the loss, which upstream's trainer logs beside it.
+        """
+        values = [self.loss, float(self.tokens), float(self.right), float(self.guessed)]
+        sums = paddle.to_tensor(values, dtype="float64")
         if args.world_size > 1:
             paddle.distributed.all_reduce(sums)
-        loss, tokens = sums.tolist()
-        return float(loss / max(tokens, 1.0))
+        loss, tokens, right, guessed = sums.tolist()
+        found = {"eval_loss": float(loss / max(tokens, 1.0))}
+        return found | ({"eval_accuracy": right / guessed} if guessed else {})

@@ -105,7 +105,7 @@ def weights(causal: Any) -> Iterator[Weight]:
     for layer_name, layer in causal.named_sublayers(include_self=True):
         for parameter, tensor in layer.named_parameters(include_sublayers=False):
             name = f"{layer_name}.{parameter}".lstrip(".")
-            if name in tied or parameter.startswith("lora_"):
+            if name in tied or parameter.startswith(("lora_", "vera_", "lokr_")):
                 continue
             transposed = is_transposed(layer, parameter, tuple(tensor.shape), name)
             standard = f"model.{name.removeprefix(prefix)}" if name.startswith(prefix) else name

@@ -10,6 +10,7 @@ from paddlenlp.transformers import PretrainedModel
 from paddlenlp.trl import ModelConfig, SFTConfig
 from paddlenlp.trl.llm_utils import get_lora_target_modules
 
+from runtime.workers import pissa
 from runtime.workers.refusal import RefusedError
 
 ATTENTION = re.compile(r"[qkvo]_proj|qkv_proj|out_proj|attn\.|query|key|value|q_a_proj|q_b_proj|kv_[ab]_proj")
@@ -49,6 +50,9 @@ def add_adapters(
             "`lora_path` starts from an adapter, which this worker does not do.", remedy="Leave the key out."
         )
     rank = model_config.lora_rank
+    variants = [name for name in ("pissa", "use_mora", "lora_use_mixer") if getattr(model_config, name)]
+    if len(variants) > 1:
+        raise RefusedError(f"`{variants[0]}` and `{variants[1]}` are different adapters; choose one.")
     config = LoRAConfig(
         target_modules=target_modules(model, extras.get("lora_target_modules", "all-linear")),
         r=rank,
@@ -61,7 +65,12 @@ def add_adapters(
         dtype=dtype,
         base_model_name_or_path=model_config.model_name_or_path,
         use_quick_lora=model_config.use_quick_lora and not extras.get("lora_dropout"),
+        pissa=model_config.pissa,
+        use_mora=model_config.use_mora,
+        lora_use_mixer=model_config.lora_use_mixer,
     )
     adapted = LoRAModel(model, config)
     adapted.mark_only_lora_as_trainable()
+    if model_config.pissa:
+        pissa.begin(adapted)
     return adapted

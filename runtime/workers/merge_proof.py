@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from runtime.workers.decoding import Answer, all_logits, greedy
-from runtime.workers.hf_load import UnloadableModelError, load_hf_model
+from runtime.workers.hf_load import UnloadableModelError
 from runtime.workers.prompting import encode_prompt
 from runtime.workers.proof_precision import noise
 from runtime.workers.refusal import RefusedError
+from runtime.workers.result_load import load_result
 from runtime.workers.stage_run import Stage
 
 PROOF_TOKENS = 24
@@ -156,13 +157,15 @@ def prove(
     stage: Stage,
     dtype: str,
     double: bool,
+    base: str | None = None,
 ) -> float:
     """Load `folder` into a fresh model, compare with `reference`, return max |difference| of logits.
 
-    Raises `RefusedError` when they differ. Both proofs are emitted either way.
+    `base` is the model that an adapter which cannot be merged stands beside. Raises `RefusedError` when they
+    differ. Both proofs are emitted either way.
     """
     try:
-        merged = observe(load_hf_model(folder, dtype), prompts, stage, dtype, double)
+        merged = observe(load_result(folder, base or "", dtype), prompts, stage, dtype, double)
     except UnloadableModelError as error:
         raise RefusedError("The merged folder does not load back.", str(error)) from error
     difference = largest_difference(reference.logits, merged.logits)

@@ -2,7 +2,8 @@
 
 The merged weights are computed one at a time while they are written, so one model is in memory and not
 two. Then that model is let go, the files are loaded into a fresh one, and its logits and greedy tokens
-are compared with what base and adapter said together. Only then does the folder get its name.
+are compared with what base and adapter said together. Only then does the folder get its name. An adapter
+that cannot be merged is handed out beside its base model, with the same proofs.
 """
 
 from __future__ import annotations
@@ -16,10 +17,18 @@ from typing import Any
 import numpy as np
 import paddle
 
-from runtime.workers.adapter import attach
+from runtime.workers import beside, witness
+from runtime.workers.adapter import attach, fold
 from runtime.workers.decoding import causal_model
 from runtime.workers.hf_folder import original_tensors, put_in_place, rounded, weights, write_hf_folder
-from runtime.workers.merge_proof import largest_difference, observe, prompt_logits, proof_prompts, prove
+from runtime.workers.merge_proof import (
+    Behaviour,
+    largest_difference,
+    observe,
+    prompt_logits,
+    proof_prompts,
+    prove,
+)
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import load_tokenizer
 from runtime.workers.proof_precision import fits_double
@@ -55,19 +64,21 @@ def take_rounded_weights(model: Any, original: str) -> bool:
     given = original_tensors(original)
     if all(tensor.dtype == "F32" for tensor in given.values()):
         return False
+    fold(causal_model(model))
     for weight in list(weights(causal_model(model))):
         array = rounded(weight.value(), given[weight.name].dtype).astype(np.float32)
         parameter = getattr(weight.layer, weight.parameter)
         parameter.set_value(paddle.to_tensor(array.T if weight.transposed else array).astype(parameter.dtype))
-        if weight.parameter == "weight" and hasattr(weight.layer, "lora_B"):
-            weight.layer.lora_B.set_value(paddle.zeros_like(weight.layer.lora_B))
     return True
 
 
 def load_trained(
-    spec: dict[str, Any], prompts: list[list[int]], stage: Stage, dtype: str
+    spec: dict[str, Any], tokenizer: Any, prompts: list[list[int]], stage: Stage, dtype: str
 ) -> tuple[Any, float]:
-    """Return the trained model (base + adapter, or a full one) and how far training moved the logits."""
+    """Return the trained model (base + adapter, or a full one) and how far training moved the logits.
+
+    It must be the model that training ended with.
+    """
     model = load_paddle_model(spec["base"], dtype)
     base_logits = prompt_logits(model, prompts, stage)
     say_phase(stage, 1)
@@ -77,12 +88,40 @@ def load_trained(
         del model
         gc.collect()
         model = load_paddle_model(spec["trained_model"], dtype)
+    witness.prove(model, tokenizer, spec.get("adapter") or spec["trained_model"], stage)
     effect = largest_difference(base_logits, prompt_logits(model, prompts, stage))
     if effect == 0:
         stage.emitter.log(
             "Training changed nothing: the trained model gives exactly the base model's logits.", "warning"
         )
     return model, effect
+
+
+def write_merged(
+    spec: dict[str, Any],
+    model: Any,
+    reference: Behaviour,
+    prompts: list[list[int]],
+    folder: Path,
+    stage: Stage,
+    figures: dict[str, Any],
+) -> Behaviour:
+    """Write the merged weights into `folder` and return what the files must answer like."""
+    write_hf_folder(
+        causal_model(model),
+        spec["hf_folder"],
+        folder,
+        each_tensor=lambda done, total: say_written(stage, done, total),
+    )
+    if not take_rounded_weights(model, spec["hf_folder"]):
+        return reference
+    rounded_one = observe(model, prompts, stage, spec.get("dtype", "float32"), reference.noise == 0)
+    figures["rounding_of_logits"] = largest_difference(reference.logits, rounded_one.logits)
+    stage.emitter.log(
+        "The original model is stored with 16 bits per weight, and so is the merged one: "
+        f"rounding moves its logits by up to {figures['rounding_of_logits']:.1e}."
+    )
+    return rounded_one
 
 
 def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
@@ -93,38 +132,38 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     partial = destination.with_name(f".{destination.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     say_phase(stage, 0)
-    prompts = proof_prompts(load_tokenizer(spec["base"]))
-    model, effect = load_trained(spec, prompts, stage, dtype)
+    tokenizer = load_tokenizer(spec["base"])
+    prompts = proof_prompts(tokenizer)
+    merged = not spec.get("adapter") or beside.merges(spec["adapter"])
+    model, effect = load_trained(spec, tokenizer, prompts, stage, dtype)
     figures: dict[str, Any] = {"effect_on_logits": effect}
     double = fits_double(model)
     reference = observe(model, prompts, stage, dtype, double)
     try:
         say_phase(stage, 2)
-        write_hf_folder(
-            causal_model(model),
-            spec["hf_folder"],
-            partial,
-            each_tensor=lambda done, total: say_written(stage, done, total),
-        )
-        if take_rounded_weights(model, spec["hf_folder"]):
-            exact, reference = reference, observe(model, prompts, stage, dtype, double)
-            figures["rounding_of_logits"] = largest_difference(exact.logits, reference.logits)
-            stage.emitter.log(
-                "The original model is stored with 16 bits per weight, and so is the merged one: "
-                f"rounding moves its logits by up to {figures['rounding_of_logits']:.1e}."
-            )
+        if not merged:
+            beside.write_folder(spec["adapter"], spec["hf_folder"], partial)
+        else:
+            reference = write_merged(spec, model, reference, prompts, partial, stage, figures)
         del model
         gc.collect()
         say_phase(stage, 3)
         figures["max_logit_difference"] = prove(
-            partial, reference, prompts, float(spec["tolerance"]), stage, dtype, double
+            partial,
+            reference,
+            prompts,
+            float(spec["tolerance"]),
+            stage,
+            dtype,
+            double,
+            base=None if merged else spec["base"],
         )
         stage.check_stop()
         put_in_place(partial, destination)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     stage.emitter.progress(len(PHASES), len(PHASES), "steps", "proven")
-    stage.emitter.artifact("merged model", destination)
+    stage.emitter.artifact("merged model" if merged else "adapter beside its base model", destination)
     figures["model_bytes"] = sum(path.stat().st_size for path in destination.iterdir())
     figures["merge_seconds"] = round(time.monotonic() - started, 3)
     return {"model": str(destination)}, figures

@@ -15,7 +15,8 @@ from paddlenlp.trl import SFTConfig
 from runtime.workers.emit import Emitter, take_save_request
 from runtime.workers.stop import StopRequest
 
-KEPT = ("loss", "learning_rate", "eval_loss")
+SCORES = ("bleu4", "rouge1", "rouge2", "rougeL")
+KEPT = ("loss", "learning_rate", "eval_loss", "eval_ppl", "eval_accuracy", *(f"eval_{one}" for one in SCORES))
 
 
 @dataclass
@@ -31,6 +32,10 @@ class Totals:
     eval_step: int = -1
     peak_memory_bytes: float = 0.0
     host_memory_bytes: float = 0.0
+    best_loss: float | None = None
+    looks_without_gain: int = 0
+    """Evaluations since the lowest dev loss."""
+    ended_early: bool = False
 
     @property
     def train_loss(self) -> float:

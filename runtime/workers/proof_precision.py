@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-from runtime.workers.decoding import causal_model, left_padded
+from runtime.workers.decoding import batch_logits
 
 HEADROOM = 1.25
 """Memory that float64 must leave free, as a factor on the weights: activations and the cast itself."""
@@ -49,9 +49,6 @@ def fits_double(model: Any) -> bool:
 
 def noise(model: Any, prompts: Sequence[Sequence[int]], alone: list[np.ndarray]) -> float:
     """Return max |difference| between the prompts' logits `alone` and those of one left-padded batch."""
-    ids, mask, positions = (paddle.to_tensor(array) for array in left_padded(prompts))
-    with paddle.no_grad():
-        output = causal_model(model)(ids, attention_mask=mask, position_ids=positions, return_dict=True)
-        together = output.logits.astype("float32").numpy()
+    together = batch_logits(model, prompts).astype("float32").numpy()
     rows = [together[row, -len(prompt) :] for row, prompt in enumerate(prompts)]
     return float(max(np.abs(one - other).max() for one, other in zip(alone, rows, strict=True)))

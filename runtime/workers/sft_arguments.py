@@ -33,7 +33,7 @@ class GenerateArgument:
 
 @dataclass
 class ReftArgument:
-    """Options of representation fine-tuning, which is refused. Here only so that its keys are known."""
+    """Options of representation fine-tuning (ReFT)."""
 
     layers: str = field(default="all")
     position: str = field(default="f7+l7")
@@ -48,19 +48,11 @@ DATACLASSES = (GenerateArgument, ModelConfig, ReftArgument, DataConfig, SFTConfi
 """In the order of upstream's script, so that a field of the same name goes to the same class."""
 
 UNSUPPORTED = {
-    "prefix_tuning": "prefix tuning",
-    "vera": "VeRA",
-    "lokr": "LoKr, which this version of PaddleNLP cannot merge",
-    "reft": "ReFT",
-    "pissa": "PiSSA, whose trained adapter this version of PaddleNLP loses on reload",
-    "use_mora": "MoRA, which this version of PaddleNLP merges wrongly",
-    "lora_use_mixer": "MosLoRA",
-    "neftune": "NEFTune",
     "lazy": "a lazily read data set, which cannot be resumed exactly",
-    "eval_with_do_generation": "evaluation by generation, which this version of PaddleNLP fails at",
     "autoregressive": "loss on the prompt",
     "use_pose_convert": "PoSE",
-    "use_ssa": "shifted sparse attention",
+    "prefix_path": "a start from an earlier prefix",
+    "lokr_path": "a start from an earlier adapter",
 }
 """Switches that the worker refuses rather than ignores -> what they turn on."""
 
@@ -129,13 +121,26 @@ def check_values(values: dict[str, Any], path: str | Path, processes: int) -> No
     for key, meaning in UNSUPPORTED.items():
         if values.get(key):
             raise RefusedError(
-                f"{path}: `{key}` asks for {meaning}; this worker trains LoRA adapters or all weights."
+                f"{path}: `{key}` asks for {meaning}, which this worker does not do.", remedy="Leave it out."
             )
-    if values.get("weight_quantize_algo"):
-        raise RefusedError(
-            f"{path}: `weight_quantize_algo` stores weights in few bits, which this worker does not do."
-        )
+    check_methods(values, path)
     check_device(values, path, processes)
+
+
+def check_methods(values: dict[str, Any], path: str | Path) -> None:
+    """Refuse methods together that exclude each other."""
+    for method in ("vera", "lokr", "prefix_tuning", "reft"):
+        if values.get(method) and values.get("unified_checkpoint"):
+            raise RefusedError(
+                f"{path}: a unified checkpoint cannot hold what `{method}` trains.",
+                remedy="Set `unified_checkpoint` to false.",
+            )
+    for method in ("prefix_tuning", "reft"):
+        if values.get(method) and values.get("zero_padding"):
+            raise RefusedError(
+                f"{path}: `{method}` counts positions from where a text begins, and packed rows share one.",
+                remedy="Set `zero_padding` to false.",
+            )
 
 
 def check_device(values: dict[str, Any], path: str | Path, processes: int) -> None:
@@ -156,6 +161,12 @@ def check_device(values: dict[str, Any], path: str | Path, processes: int) -> No
                 "Paddle keeps computing in float32 there without saying so (O1), or has no kernels (O2).",
                 f"Set `{key}` to false.",
             )
+    if values.get("weight_quantize_algo"):
+        raise RefusedError(
+            f"{path}: `weight_quantize_algo` stores weights in few bits, but the device is cpu.",
+            "Paddle has kernels for them on NVIDIA GPUs only.",
+            "Train plain LoRA here: leave the key out.",
+        )
     for key, meaning in (("use_flash_attention", "FlashAttention"), ("flash_mask", "FlashMask")):
         if values.get(key):
             raise RefusedError(

@@ -9,14 +9,16 @@ import paddle
 from paddlenlp.trainer import TrainerCallback, set_seed
 from paddlenlp.transformers import AutoConfig, AutoModelForCausalLM, PretrainedTokenizer
 from paddlenlp.transformers.configuration_utils import LlmMetaConfig
+from paddlenlp.trl import ModelConfig
 
-from runtime.workers import answer_logits, cpu_norm
+from runtime.workers import answer_logits, cpu_norm, neftune, shifted_attention, tuning
+from runtime.workers.best import Patience
 from runtime.workers.emit import Emitter
-from runtime.workers.lora import add_adapters
+from runtime.workers.generation_eval import GenerationEval, questions
 from runtime.workers.progress import Progress
 from runtime.workers.refusal import RefusedError
 from runtime.workers.sft_arguments import Arguments
-from runtime.workers.sft_dataset import Loaded, collator, load
+from runtime.workers.sft_dataset import Loaded, collator, load, read_rows
 from runtime.workers.sft_trainer import ExactTrainer
 
 
@@ -25,6 +27,8 @@ class Splits(NamedTuple):
 
     train: Loaded
     dev: Loaded | None
+    generation: GenerationEval | None = None
+    """Evaluation by generation, where the config asks for it."""
 
 
 class Model(NamedTuple):
@@ -46,12 +50,24 @@ def weight_dtype(arguments: Arguments) -> str:
     return "bfloat16" if training.bf16 else "float16"
 
 
+def quantisation(source: ModelConfig) -> dict[str, Any]:
+    """Return how the frozen weights are stored, in the words of PaddleNLP's QuantizationConfig."""
+    return {
+        "weight_quantize_algo": source.weight_quantize_algo,
+        "weight_blocksize": source.weight_blocksize,
+        "weight_double_quant": source.weight_double_quant,
+        "weight_double_quant_block_size": source.weight_double_quant_block_size,
+    }
+
+
 def build_model(arguments: Arguments, extras: dict[str, Any]) -> Model:
-    """Load the base model and, for LoRA, add fresh adapters: equal on every rank and start, by the seed."""
+    """Load the base model and add what is trained beside it: equal on every rank and start, by the seed."""
     source, training = arguments.model, arguments.training
     dtype = weight_dtype(arguments)
     set_seed(seed=training.seed)
-    config = AutoConfig.from_pretrained(source.model_name_or_path, dtype=dtype)
+    config = AutoConfig.from_pretrained(
+        source.model_name_or_path, dtype=dtype, quantization_config=quantisation(source)
+    )
     LlmMetaConfig.set_llm_config(config, training)
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         if hasattr(config, name):
@@ -65,8 +81,11 @@ def build_model(arguments: Arguments, extras: dict[str, Any]) -> Model:
     base = AutoModelForCausalLM.from_pretrained(source.model_name_or_path, config=config)
     hooks = answer_logits.install(base, training)
     cpu_norm.install(base)
-    layer = add_adapters(base, source, training, dtype, extras) if source.lora else base
-    return Model(layer, hooks)
+    if source.neftune:
+        neftune.install(base, source.neftune_noise_alpha)
+    if training.use_ssa:
+        shifted_attention.install(base, training.ssa_group_size_ratio)
+    return Model(tuning.begin(base, arguments, dtype, extras), hooks)
 
 
 def load_splits(arguments: Arguments, tokenizer: PretrainedTokenizer, emitter: Emitter) -> Splits:
@@ -80,7 +99,21 @@ def load_splits(arguments: Arguments, tokenizer: PretrainedTokenizer, emitter: E
         for name, split in (("training", train), ("dev", dev)):
             if split is not None:
                 report(name, split, arguments, emitter)
-    return Splits(train, dev)
+    return Splits(train, dev, generation_eval(arguments, tokenizer, dev_file) if dev else None)
+
+
+def generation_eval(arguments: Arguments, tokenizer: Any, dev_file: Path) -> GenerationEval | None:
+    """Return what answers dev rows at every evaluation; None unless the config asks for it."""
+    if not arguments.data.eval_with_do_generation:
+        return None
+    data = arguments.data
+    asked = questions(list(read_rows(dev_file)), tokenizer, data.max_length - 1)
+    if not asked:
+        raise RefusedError(
+            f"No prompt of {dev_file} leaves room for an answer within {data.max_length} tokens.",
+            remedy="Raise max_length, or set eval_with_do_generation to false.",
+        )
+    return GenerationEval(arguments, tokenizer, asked, Path(arguments.training.output_dir) / "samples")
 
 
 def report(name: str, split: Loaded, arguments: Arguments, emitter: Emitter) -> None:
@@ -108,9 +141,15 @@ def build_trainer(
     progress: Progress,
     emitter: Emitter,
     callbacks: list[TrainerCallback],
+    patience: int = 0,
 ) -> ExactTrainer:
-    """Return the trainer; only trainable parameters reach the optimizer."""
+    """Return the trainer; only trainable parameters reach the optimizer.
+
+    `patience` is after how many looks without a lower dev loss training ends; 0 is never.
+    """
     training = arguments.training
+    keeps_best = bool(training.load_best_model_at_end)
+    training.load_best_model_at_end = False  # upstream's reload fails; `best.restore` does it
     training.report_to = []
     training.disable_tqdm = True
     if training.ddp_find_unused_parameters is None:
@@ -120,6 +159,8 @@ def build_trainer(
         emitter=emitter,
         progress=progress,
         answer_logits=model.answer_logits,
+        generation=splits.generation,
+        keeps_best=keeps_best,
         model=model.layer,
         args=training,
         train_dataset=splits.train.dataset,
@@ -130,7 +171,7 @@ def build_trainer(
             arguments.data,
             fixed_length=arguments.data.pad_to_max_length or (arguments.data.zero_padding and on_gpu),
         ),
-        callbacks=callbacks,
+        callbacks=[*callbacks, Patience(progress, emitter, patience)],
     )
     trainer.set_optimizer_grouped_parameters(
         [weight for weight in model.layer.parameters() if not weight.stop_gradient]

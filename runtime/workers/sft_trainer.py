@@ -16,10 +16,11 @@ from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState
 from paddlenlp.trainer.trainer_utils import EvalLoopOutput
 from paddlenlp.trl import SFTConfig, SFTTrainer
 
-from runtime.workers import checkpoints
+from runtime.workers import checkpoints, tuning
 from runtime.workers.answer_logits import AnswerLogits
 from runtime.workers.emit import Emitter
 from runtime.workers.evaluation import EvalBatches, TokenMean
+from runtime.workers.generation_eval import GenerationEval
 from runtime.workers.progress import Progress
 from runtime.workers.sampler import ExactBatchSampler
 
@@ -28,9 +29,18 @@ class ExactTrainer(SFTTrainer):  # type: ignore[misc]
     """A trainer whose resumed run equals the uninterrupted one."""
 
     def __init__(
-        self, *, emitter: Emitter, progress: Progress, answer_logits: AnswerLogits | None, **named: Any
+        self,
+        *,
+        emitter: Emitter,
+        progress: Progress,
+        answer_logits: AnswerLogits | None,
+        generation: GenerationEval | None = None,
+        keeps_best: bool = False,
+        **named: Any,
     ) -> None:
         super().__init__(**named)
+        self.generation = generation
+        self.keeps_best = keeps_best
         self.emitter = emitter
         self.progress = progress
         self.answer_logits = answer_logits
@@ -79,15 +89,31 @@ class ExactTrainer(SFTTrainer):  # type: ignore[misc]
         )
 
     def evaluation_loop(self, dataloader: DataLoader, *positional: Any, **named: Any) -> EvalLoopOutput:
-        """Return the dev loss per answer token."""
+        """Return loss and accuracy per answer token, and scores of answers where they are asked for."""
         mean = TokenMean()
         self.model.eval()
         for inputs in dataloader:
-            loss, _, _ = self.prediction_step(self.model, inputs, prediction_loss_only=True)
-            mean.add(loss, inputs)
+            self.look(inputs, mean)
+        metrics = mean.over_ranks(self.args)
+        if self.generation is not None:
+            scores = self.generation.run(self.model, self.args, self.state.global_step)
+            metrics |= {f"eval_{name}": value for name, value in scores.items()}
         self.model.train()
-        rows = len(dataloader.dataset)
-        return EvalLoopOutput(None, None, {"eval_loss": mean.over_ranks(self.args)}, rows)
+        return EvalLoopOutput(None, None, metrics, len(dataloader.dataset))
+
+    def look(self, inputs: dict[str, Any], mean: TokenMean) -> None:
+        """Add a dev batch to `mean`. Where the logits are spread over devices, only the loss counts."""
+        if max(self.args.tensor_parallel_degree, self.args.pipeline_parallel_degree) > 1:
+            loss, _, _ = self.prediction_step(self.model, inputs, prediction_loss_only=True)
+            mean.add(loss, inputs["labels"])
+            return
+        inputs = self._prepare_inputs(inputs)
+        labels = inputs["labels"]
+        with paddle.no_grad(), self.autocast_smart_context_manager():
+            loss, outputs = self.compute_loss(self.model, inputs, return_outputs=True)
+        if self.answer_logits is not None and self.answer_logits.positions is not None:
+            labels = paddle.index_select(labels.flatten(), self.answer_logits.positions)
+        mean.add(loss.detach(), labels, outputs[1] if isinstance(outputs, tuple) else None)
 
     def _save_checkpoint(self, model: Any, metrics: dict[str, float] | None = None) -> None:
         """Let upstream write a checkpoint aside, then publish it under its name and rotate the old ones."""
@@ -121,6 +147,22 @@ class ExactTrainer(SFTTrainer):  # type: ignore[misc]
         self.emitter.state("saved", f"step {self.state.global_step}")
         if self.args.save_total_limit:
             checkpoints.rotate(final.parent, self.args.save_total_limit, self.state.best_model_checkpoint)
+
+    def _save(self, output_dir: str | None = None, **named: Any) -> None:
+        """Write the weights; adapters that PaddleNLP's writer leaves incomplete are written here."""
+        if tuning.files_of(self.model) is None:
+            super()._save(output_dir=output_dir, **named)
+        elif self.args.should_save:
+            folder = output_dir or self.args.output_dir
+            tuning.write(self.model, folder)
+            self.tokenizer.save_pretrained(folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str | None = None) -> None:
+        """Read the weights of a checkpoint, on every rank."""
+        if resume_from_checkpoint and tuning.files_of(self.model) is not None:
+            tuning.read(self.model, resume_from_checkpoint)
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint)
 
     def _rotate_checkpoints(self, use_mtime: bool = False, output_dir: str | None = None) -> None:
         """Do nothing: `publish` rotates, on one process as on many."""

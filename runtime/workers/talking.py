@@ -19,10 +19,10 @@ from typing import Any, TextIO
 import numpy as np
 
 from runtime.workers.decoding import next_logits, sample
-from runtime.workers.hf_load import load_hf_model
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import decode_answer, encode_prompt, end_tokens, load_tokenizer
 from runtime.workers.refusal import RefusedError
+from runtime.workers.result_load import load_result
 
 UNFINISHED = "\ufffd"
 """What a cut-off character decodes to; such a tail waits for the token that completes it."""
@@ -58,7 +58,7 @@ class Models:
             if which == "base":
                 self.loaded[which] = load_paddle_model(self.spec["base"], self.dtype)
             else:
-                self.loaded[which] = load_hf_model(self.spec["model"], self.dtype)
+                self.loaded[which] = load_result(self.spec["model"], self.spec["base"], self.dtype)
         return self.loaded[which]
 
 

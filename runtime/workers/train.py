@@ -65,7 +65,14 @@ def run(spec: dict[str, Any], emitter: Emitter, stop: StopRequest) -> int:
     progress = Progress(emitter, stop)
     observer = tracker.make(extras, emitter, Path(spec["stage_folder"]).parent.parent.name)
     trainer = sft_setup.build_trainer(
-        arguments, model, tokenizer, splits, progress, emitter, [observer] if observer else []
+        arguments,
+        model,
+        tokenizer,
+        splits,
+        progress,
+        emitter,
+        [observer] if observer else [],
+        patience=int(extras.get("early_stopping_patience", 0)),
     )
     finished = train(trainer, checkpoint)
     if finished:
@@ -104,7 +111,10 @@ def train(trainer: ExactTrainer, checkpoint: str | None) -> bool:
     from paddlenlp.trainer.trainer_callback import TrainerState
 
     state = TrainerState.load_from_json(f"{checkpoint}/trainer_state.json") if checkpoint else None
-    if state is not None and state.global_step >= planned_steps(trainer):
+    done = state is not None and (
+        state.global_step >= planned_steps(trainer) or bool((state.trial_params or {}).get("ended_early"))
+    )
+    if state is not None and done:
         trainer._load_from_checkpoint(checkpoint)
         trainer.state = state
         trainer.progress.restore(state)
@@ -122,10 +132,13 @@ def planned_steps(trainer: ExactTrainer) -> int:
 
 def finish(spec: dict[str, Any], arguments: Arguments, trainer: ExactTrainer, emitter: Emitter) -> None:
     """Evaluate the final weights, write them beside, rename them into place, declare the stage done."""
+    from runtime.workers import best, tuning
+
     totals = trainer.progress.totals
     if trainer.eval_dataset is not None and totals.eval_step < trainer.state.global_step:
         trainer.evaluate()
-    name = "adapter" if arguments.model.lora else "model"
+    best_step = best.restore(trainer, emitter) if trainer.keeps_best else None
+    name = "model" if tuning.method_of(arguments) == "full" else "adapter"
     final = Path(arguments.training.output_dir) / name
     save_weights(trainer, final)
     if emitter.rank != 0:
@@ -142,12 +155,14 @@ def finish(spec: dict[str, Any], arguments: Arguments, trainer: ExactTrainer, em
     }
     if totals.eval_loss is not None:
         figures["eval_loss"] = totals.eval_loss
+    if best_step is not None:
+        figures["best_step"] = best_step
     write_result(spec["stage_folder"], {name: str(final)}, figures)
 
 
 def save_weights(trainer: ExactTrainer, final: Path) -> None:
     """Write the trained weights with PaddleNLP's own writer, all or nothing."""
-    from runtime.workers import checkpoints
+    from runtime.workers import checkpoints, pissa, witness
 
     partial = final.with_name(f".{final.name}.partial")
     if trainer.args.process_index == 0:
@@ -157,9 +172,28 @@ def save_weights(trainer: ExactTrainer, final: Path) -> None:
     trainer.wait()
     if trainer.args.process_index == 0:
         (partial / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody needs
+        if getattr(trainer.model, "lora_config", None) is not None and trainer.model.lora_config.pissa:
+            pissa.write_plain_lora(trainer.model, partial)
+        if holds_whole_model(trainer) and not getattr(trainer.model, "quantized", False):
+            witness.write(trainer.model, trainer.tokenizer, partial, exact=weight_bits(trainer.model) == 32)
         for path in partial.rglob("*"):
             checkpoints.sync(path)
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
         checkpoints.sync(final.parent)
     trainer.wait()
+
+
+def holds_whole_model(trainer: ExactTrainer) -> bool:
+    """Return whether the first rank can run the model by itself."""
+    args = trainer.args
+    split = max(args.tensor_parallel_degree, args.pipeline_parallel_degree, args.sep_parallel_degree)
+    return split <= 1 and "stage3" not in str(args.sharding)
+
+
+def weight_bits(model: Any) -> int:
+    """Return the width of the numbers in which a model computes."""
+    import paddle
+
+    wide = all(weight.dtype == paddle.float32 for weight in model.parameters())
+    return 32 if wide else 16

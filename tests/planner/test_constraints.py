@@ -23,6 +23,7 @@ CPU = ("smollm2-135m-instruct", "", "sft")
 A100 = ("qwen2.5-0.5b-instruct", "8x A100-80G", "sft")
 LLAMA = ("llama-3.1-8b-instruct", "8x A100-80G", "sft")
 MISTRAL = ("mistral-7b-instruct-v0.3", "8x A100-80G", "sft")
+BLOOM = ("bloomz-560m", "8x A100-80G", "sft")
 V100 = ("qwen2.5-0.5b-instruct", "V100 32g", "sft")
 DCU = ("qwen2.5-0.5b-instruct", "8x K100", "sft")
 KTO, DPO, SIMPO = ((A100[0], A100[1], stage) for stage in ("kto", "dpo", "simpo"))
@@ -40,10 +41,10 @@ CASES: dict[str, tuple[Scene, dict[str, Value]]] = {
     "method.variant-in-stage": (DPO, {"method": "lora", "lora_variant": "mora"}),
     "method.tensor": (A100, {"method": "lokr", "tensor_parallel_degree": 2}),
     "method.pipeline": (A100, {"method": "prefix_tuning", "pipeline_parallel_degree": 2}),
-    "method.pissa-reload": (A100, {"method": "lora", "lora_variant": "pissa"}),
-    "method.merge-wrong": (A100, {"method": "lora", "lora_variant": "mora", "merge": True}),
-    "method.prefix-grouped-heads": (LLAMA, {"method": "prefix_tuning"}),
-    "method.reft-llama": (A100, {"method": "reft"}),
+    "method.pissa-reload": (BLOOM, {"method": "lora", "lora_variant": "pissa"}),
+    "method.merge-wrong": (A100, {"method": "prefix_tuning", "merge": True}),
+    "method.packed-positions": (A100, {"method": "prefix_tuning", "zero_padding": True}),
+    "method.reft-llama": (BLOOM, {"method": "reft"}),
     "method.format-without-qlora": (A100, {"method": "lora", "weight_quantize_algo": "weight_only_int8"}),
     "method.low-bit-tensor": (
         A100,
@@ -187,7 +188,7 @@ PINNED: dict[str, tuple[Scene, dict[str, Value], str]] = {
     ),
     "method.in-stage": (KTO, {"method": "reft"}, "paddlenlp has no ReFT in stage kto."),
     "method.pissa-reload": (
-        A100,
+        BLOOM,
         {"lora_variant": "pissa"},
         "what was trained is lost on reload and on resume",
     ),

@@ -21,6 +21,7 @@ NEW = {"model": SMALL, "found": SHORT, "hardware": A100}
 BIG = {"model": MEDIUM, "found": SHORT, "hardware": A100}
 LLAMA = {"model": "llama-3.1-8b-instruct", "found": SHORT, "hardware": A100}
 MISTRAL = {"model": "mistral-7b-instruct-v0.3", "found": SHORT, "hardware": A100}
+BLOOM = {"model": "bloomz-560m", "found": data(100, 60, 100), "hardware": A100}
 QWEN3 = {"model": "qwen3-8b", "found": SHORT, "hardware": A100}
 DCU = {"model": SMALL, "found": SHORT, "hardware": "8x K100"}
 NPU = {"model": SMALL, "found": SHORT, "hardware": "8x 910B"}
@@ -91,6 +92,10 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
         ({**NEW, "stage": "embedding"}, 1_800),
     ],
     "data.zero_padding": [
+        ({**NEW, "method": "prefix_tuning"}, False),
+        ({**NEW, "num_prefix_tokens": 64}, False),
+        ({**NEW, "method": "reft"}, False),
+        ({**NEW, "method": "vera"}, True),
         ({**NEW, "stage": "pretrain"}, True),
         ({**NEW, "stage": "dpo"}, True),
         ({**NEW, "stage": "embedding"}, False),
@@ -142,7 +147,8 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "checkpoints.evaluation": [({**NEW, "stage": "embedding"}, "no"), ({**NEW, "stage": "export"}, "no")],
     "checkpoints.best": [
         ({}, False),
-        ({**NEW, "goal": "quality"}, False),
+        ({**NEW, "goal": "quality"}, True),
+        ({**NEW}, False),
         ({**BIG, "stage": "dpo", "goal": "quality"}, True),
         ({**BIG, "stage": "dpo"}, False),
         ({**BIG, "hardware": "H100", "stage": "dpo", "goal": "quality"}, False),
@@ -159,8 +165,13 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "after.merge": [
         ({}, True),
         ({"method": "full"}, False),
-        ({**NEW, "method": "vera"}, False),
-        ({**NEW, "lora_variant": "mora"}, False),
+        ({**NEW, "method": "vera"}, True),
+        ({**NEW, "method": "lokr"}, True),
+        ({**NEW, "method": "prefix_tuning"}, False),
+        ({**NEW, "method": "reft"}, False),
+        ({**NEW, "lora_variant": "mora"}, True),
+        ({**NEW, "lora_variant": "pissa"}, True),
+        ({**BLOOM, "lora_variant": "mora"}, False),
         ({**NEW, "stage": "export"}, False),
     ],
     "after.export": [
@@ -237,13 +248,17 @@ RUNS: list[tuple[dict[str, Any], str]] = [
     ({**NEW}, ""),
     ({**NEW, "stage": "dpo"}, "it trains stage sft, and this plan is for stage dpo"),
     (QWEN3, "it drives the engine paddlenlp, and this plan needs paddleformers"),
-    ({**NEW, "method": "vera"}, "it trains with methods full and lora, and this plan has vera"),
-    ({**NEW, "lora_rank": 128}, "it trains plain LoRA adapters, and this plan has rslora"),
+    *(({**NEW, "method": name}, "") for name in ("vera", "lokr", "prefix_tuning", "reft", "qlora")),
+    ({"method": "reft"}, ""),
+    ({**NEW, "lora_rank": 128}, ""),
+    *(({**NEW, "lora_variant": name}, "") for name in ("lora_plus", "pissa", "mora", "moslora")),
     (
-        {"model": "bloomz-560m", "found": data(100, 60, 100), "hardware": A100},
+        BLOOM,
         "it cannot prove yet that bloom models are converted exactly",
     ),
-    ({**NEW, "neftune": True}, "it does not support neftune yet"),
+    ({**NEW, "neftune": True}, ""),
+    ({**NEW, "goal": "quality"}, ""),
+    ({**NEW, "fuse_attention_qkv": True}, "it does not support fuse_attention_qkv yet"),
 ]
 
 

@@ -88,13 +88,14 @@ def test_prompts_end_with_a_question(tmp_path: Path) -> None:
     file = tmp_path / "prompts.jsonl"
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "answer"}]
     file.write_text(json.dumps({"messages": turns}) + "\n\n" + json.dumps({"messages": turns[:1]}) + "\n")
-    assert read_prompts(file) == [turns[:1], turns[:1]]
+    assert read_prompts(file) == [(turns[:1], "answer"), (turns[:1], None)]
     dev = tmp_path / "dev.json"
     rows = [{"src": ["a", "b"], "tgt": ["c", "d"]}, {"src": "x", "tgt": "y"}]
     dev.write_text("\n".join(map(json.dumps, rows)))
     first, second = dev_prompts(dev)
-    assert [message["content"] for message in first] == ["a", "c", "b"]
-    assert second == [{"role": "user", "content": "x"}]
+    assert [message["content"] for message in first.messages] == ["a", "c", "b"]
+    assert first.reference == "d", "the answer that was hoped for"
+    assert second == ([{"role": "user", "content": "x"}], "y")
 
 
 @pytest.mark.parametrize("line", ["hello", "{}", '{"messages": [1]}', '{"messages": []}'])

@@ -23,7 +23,11 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "flash attention on the CPU": ({"use_flash_attention": True}, "needs a GPU"),
     "flash mask on the CPU": ({"flash_mask": True}, "needs a GPU"),
     "tensor parallel on one process": ({"tensor_parallel_degree": 2}, "silently switch it off"),
-    "PiSSA": ({"pissa": True}, "loses on reload"),
+    "packed prefix": (
+        {"lora": False, "prefix_tuning": True, "unified_checkpoint": False},
+        "packed rows share one",
+    ),
+    "unified VeRA": ({"lora": False, "vera": True}, "cannot hold what `vera` trains"),
     "few bits": ({"weight_quantize_algo": "nf4"}, "few bits"),
     "contradiction": ({"load_best_model_at_end": True, "save_strategy": "epoch"}, "load_best_model_at_end"),
 }

@@ -184,14 +184,14 @@ def wait_for(what: Any, seconds: float = 120) -> None:
 
 
 def run_lab(
-    python: Path, processes: int, folder: Path, experiments: list[dict[str, Any]]
+    python: Path, processes: int, folder: Path, experiments: list[dict[str, Any]], lab: Path = LAB
 ) -> dict[str, dict[str, Any]]:
     """Run experiments in one engine process (or one per rank) and return name -> result."""
     folder.mkdir(parents=True, exist_ok=True)
     results, listing, log = folder / "results.jsonl", folder / "lab.json", folder / "log.txt"
     listing.write_text(json.dumps([str(results), *experiments]), encoding="utf-8")
     command = [str(python)] if processes == 1 else launcher(python, processes, folder / "launch")
-    command += [str(LAB), str(listing)]
+    command += [str(lab), str(listing)]
     with log.open("wb") as file:
         subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment(), timeout=600)
     lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
