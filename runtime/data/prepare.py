@@ -1,5 +1,5 @@
-"""Write a data set as the training worker reads it: train.json and dev.json in PaddleNLP's format, proven,
-and renamed.
+"""Write a data set as the training worker reads it: train.json and dev.json in PaddleNLP's format, plain
+texts as token files, too. Everything is proven, and renamed.
 
 Everything is written into a folder beside the destination, which takes its name only when all is there.
 """
@@ -17,9 +17,11 @@ from typing import IO, Any, NamedTuple
 from planner.errors import StageFailed
 from planner.language import say
 from runtime.data.conversation import Conversation
+from runtime.data.corpus import Corpus, write_corpora
 from runtime.data.engine_rows import engine_row, sound
 from runtime.data.row_pass import ProgressCall
 from runtime.data.scan import Scan, scan
+from runtime.data.tokens import load_counter
 
 TRAIN, DEV, REPORT, FINDINGS = "train.json", "dev.json", "prepare.json", "findings.jsonl"
 
@@ -77,6 +79,8 @@ def prepare(
                     expected=expected,
                 )
             )
+        is_text = scanned.facts.format == "text"
+        corpora = write_corpora(partial, rows, load_counter(model_folder), progress) if is_text else ()
         sha256 = {name: _sha256(partial / name) for name in (TRAIN, DEV)}
         settings = {
             "max_length": max_length,
@@ -84,8 +88,8 @@ def prepare(
             "seed": seed,
             "dev_fraction": dev_fraction,
         }
-        (partial / REPORT).write_text(report(scanned, settings, rows, sha256), encoding="utf-8")
-        for path in partial.iterdir():
+        (partial / REPORT).write_text(report(scanned, settings, rows, sha256, corpora), encoding="utf-8")
+        for path in partial.rglob("*"):
             _sync(path)
         shutil.rmtree(destination, ignore_errors=True)
         partial.replace(destination)
@@ -162,7 +166,13 @@ def read_back(path: Path) -> int:
     return count
 
 
-def report(scanned: Scan, settings: dict[str, Any], rows: dict[str, int], sha256: dict[str, str]) -> str:
+def report(
+    scanned: Scan,
+    settings: dict[str, Any],
+    rows: dict[str, int],
+    sha256: dict[str, str],
+    corpora: tuple[Corpus, ...] = (),
+) -> str:
     """Return the text of `prepare.json`: no times, no paths of this machine, so that it compares."""
     contents = {
         "facts": scanned.facts.model_dump(),
@@ -177,6 +187,8 @@ def report(scanned: Scan, settings: dict[str, Any], rows: dict[str, int], sha256
         },
         "histogram": [{"from": low, "to": high, "rows": count} for low, high, count in scanned.histogram],
     }
+    if corpora:
+        contents["tokens"] = [corpus._asdict() for corpus in corpora]
     return json.dumps(contents, ensure_ascii=False, indent=2) + "\n"
 
 

@@ -97,6 +97,13 @@ class TokenCounter:
             raise BadInput("The model folder has no tokenizer.json.", remedy="Fetch the model again.")
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of many texts at once, none added."""
+        if self.tokenizer is None:
+            return [self.encode(text) for text in texts]
+        found = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [list(encoding.ids) for encoding in found]
+
     def ids_and_labels(
         self, conversation: Conversation, max_length: int | None = None
     ) -> tuple[list[int], list[int]]:
