@@ -128,12 +128,14 @@ def test_from_the_first_question_to_a_finished_training(tmux: Tmux, home: Path, 
     tmux.wait_for(r"Method +full")
     tmux.type("/set max_steps=160")
     tmux.wait_for(r"Steps +160")
-    for _ in range(20):  # every other default; the last one starts the run
-        if run_of(home):
+    for _ in range(20):  # every other default
+        if "What now?" in tmux.screen:
             break
         before = tmux.screen
         tmux.keys("Enter")
-        wait_a_while(lambda seen=before: run_of(home) or tmux.screen != seen)
+        wait_a_while(lambda seen=before: tmux.screen != seen)
+    tmux.wait_for("What now?")
+    tmux.keys("a")
     tmux.wait_until(lambda: run_of(home), "no run was started")
     run = run_of(home)
     assert run is not None

@@ -102,7 +102,8 @@ def closing(plan: Plan | None) -> Asked:
         Choice("change", say("Change something"), say("any answer can be given again")),
     )
     text = say("The plan is ready. What now?") if plan else say("No plan is possible with these answers.")
-    proposed = next(index for index, choice in enumerate(choices) if not choice.disabled)
+    # Not the start: an Enter that was held too long must begin nothing.
+    proposed = next(index for index, choice in enumerate(choices) if index and not choice.disabled)
     return Asked(
         text=text,
         why=say("Nothing has been started or written yet.") if plan else "",

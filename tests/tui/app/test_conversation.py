@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.paths import home
+from runtime.run.layout import list_runs
 from tests.tui.app.conversing import Person, conversing, prepare, to_the_plan
 from tests.tui.app.pilot import screen_text, until
 from tui.app.blocks.answer import AnswerBlock
@@ -324,3 +325,12 @@ async def test_escape_cancels_what_is_under_way(folder: Path) -> None:
         assert person.asked == "data"
         await person.type("chats.jsonl")
         assert person.dialogue.interview.known.data is not None
+
+
+async def test_an_enter_held_too_long_starts_nothing(folder: Path) -> None:
+    async with conversing(folder) as person:
+        await to_the_plan(person)
+        await person.pilot.press("enter")
+        await until(person.pilot, lambda: isinstance(person.app.screen, PlanScreen))
+    assert list_runs() == []
+    assert not (folder / "plan.yaml").exists()

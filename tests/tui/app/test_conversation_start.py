@@ -1,4 +1,4 @@
-"""From the last answer to a run: its files, its supervisor, its screen; quitting the app ends nothing of it."""
+"""From the last answer to a run: its files, supervisor and screen; quitting the app ends nothing of it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_the_last_answer_starts_a_run_that_outlives_the_app(folder: Path) -> None:
     async with conversing(folder) as person:
         await to_the_plan(person)
-        await person.pilot.press("enter")
+        await person.pilot.press("a")
         await until(person.pilot, lambda: isinstance(person.app.screen, RunScreen), 120)
         assert (folder / "plan.yaml").is_file()
     (run,) = list_runs()
