@@ -18,13 +18,20 @@ def bundled_names() -> list[str]:
 
 
 def resolve_data(name_or_path: str) -> Path:
-    """Return the absolute path of a data set: an existing file or folder, else a bundled name.
+    """Return the absolute path of a data set: an existing file or folder, a bundled name, a mixture, or a
+    hub's data set, which is fetched once.
 
-    Raises `BadInput` with the nearest names and paths when there is neither.
+    Raises `BadInput` with the nearest names and paths when there is none of them.
     """
+    from runtime.data.mixture import SUFFIXES as MIXTURES
+    from runtime.data.mixture import resolve_mixture
+
     path = Path(name_or_path).expanduser()
-    if path.exists():
+    if path.exists() and path.suffix.lower() not in MIXTURES:
         return path.resolve()
+    mixed = resolve_mixture(name_or_path)
+    if mixed is not None:
+        return mixed
     names = bundled_names()
     if name_or_path in names:
         return FOLDER / name_or_path

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from planner.errors import BadInput
+from planner.language import say, template
 
 CHUNK = 1 << 20
 LONGEST_ROW = 64 << 20
 """Bytes that one row may take: beyond it a quote was left open, or the file is no list of conversations."""
 
-CUT_OFF = "Fetch or write the file again; it was probably cut off."
+CUT_OFF = template("Fetch or write the file again; it was probably cut off.")
 
 
 class RawRow(NamedTuple):
@@ -65,7 +66,7 @@ def lines(path: Path) -> Iterator[RawRow]:
                     raise not_rows(path, number, text, error) from error
                 if not raw.endswith(b"\n") and ends_early(error, text):
                     raise BadInput(
-                        f"{path}, line {number}: the last line is incomplete.", remedy=CUT_OFF
+                        f"{path}, line {number}: the last line is incomplete.", remedy=say(CUT_OFF)
                     ) from error
                 yield RawRow(row, number, None, reason(error), end)
 
@@ -199,7 +200,7 @@ def _broken(window: _Window, row: int, why: str) -> BadInput:
     if not window.next_character():
         return BadInput(
             f"{window.path}, line {window.line}: the file ends in the middle of the list, at row {row}.",
-            remedy=CUT_OFF,
+            remedy=say(CUT_OFF),
         )
     place = f"{window.path}, line {window.line}"
     return BadInput(f"{place}: row {row} is not JSON: {why}.", remedy="Correct the file there and try again.")

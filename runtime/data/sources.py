@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from planner.errors import BadInput
-from runtime.data import json_rows, tables
+from planner.language import join, say, template
+from runtime.data import json_rows, plain_files, tables
 from runtime.data.json_rows import RawRow
 
-Container = Literal["lines", "list", "csv", "parquet"]
+Container = Literal["lines", "list", "csv", "parquet", "text"]
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".parquet")
-ACCEPTED = "Accepted are .json, .jsonl, .csv and .parquet files, or a folder with train and dev files."
+TEXT_SUFFIX = ".txt"
+ACCEPTED = template(
+    "Accepted are .json, .jsonl, .csv, .parquet and .txt files, or a folder with train and dev files."
+)
 TRAIN_NAMES = ("train", "training")
 DEV_NAMES = ("dev", "validation", "valid", "val", "eval", "evaluation")
 PACKED = {
@@ -45,6 +49,7 @@ READERS: dict[Container, Callable[[Path], Iterator[RawRow]]] = {
     "list": json_rows.whole_list,
     "csv": tables.csv_rows,
     "parquet": tables.parquet_rows,
+    "text": plain_files.text_rows,
 }
 """What a file holds -> the function that yields its rows."""
 
@@ -68,7 +73,7 @@ def open_source(path: Path) -> Source:
     elif path.exists():
         train, dev = [path], []
     else:
-        raise BadInput(f"There is no file or folder {path}.")
+        raise BadInput(say("There is no file or folder {path}.", path=path))
     return Source(tuple(map(open_file, train)), tuple(map(open_file, dev)))
 
 
@@ -78,31 +83,42 @@ def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
     if train:
         return train, dev
     others = data_files(folder)
-    if len(others) == 1 and not dev:
-        return others, []
-    found = f"It holds {', '.join(path.name for path in others[:5])}." if others else "It holds no data file."
+    texts = data_files(folder, (TEXT_SUFFIX,))
+    if not dev and (len(others) == 1 or (texts and not others)):
+        return others or texts, []
+    names = ", ".join(path.name for path in others[:5])
+    found = say("It holds {names}.", names=names) if others else say("It holds no data file.")
     raise BadInput(
-        f"The folder {folder} has no training file.", why=found, remedy=f"Name one train.jsonl. {ACCEPTED}"
+        say("The folder {folder} has no training file.", folder=folder),
+        why=found,
+        remedy=join((say("Name one train.jsonl."), say(ACCEPTED))),
     )
 
 
-def data_files(folder: Path) -> list[Path]:
+def data_files(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
     """Return the files of a folder that have a known suffix, sorted; hidden ones left out."""
-    found = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = (path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.is_file())
     return sorted(path for path in found if not path.name.startswith("."))
 
 
 def named(folder: Path, names: tuple[str, ...]) -> list[Path]:
     """Return the data files of one split, sorted; raises `BadInput` if the same data may be there twice."""
     pattern = re.compile(rf"({'|'.join(names)})([-_.].*)?", re.IGNORECASE)
-    found = [path for path in data_files(folder) if pattern.fullmatch(path.stem)]
+    every = data_files(folder, (*SUFFIXES, TEXT_SUFFIX))
+    found = [path for path in every if pattern.fullmatch(path.stem)]
     if not found:
         inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.lower() in names]
         found = [path for sub in inner for path in data_files(sub)]
     if len({path.suffix.lower() for path in found}) > 1:
         listed = ", ".join(path.name for path in found)
         raise BadInput(
-            f"The folder {folder} has several kinds of {names[0]} file: {listed}.", remedy="Keep one of them."
+            say(
+                "The folder {folder} has several kinds of {role} file: {names}.",
+                folder=folder,
+                role=names[0],
+                names=listed,
+            ),
+            remedy=say("Keep one of them."),
         )
     return found
 
@@ -110,47 +126,60 @@ def named(folder: Path, names: tuple[str, ...]) -> list[Path]:
 def open_file(path: Path) -> DataFile:
     """Return the file with what its first bytes say it holds; raises `BadInput` if nothing readable."""
     if not path.is_file():
-        raise BadInput(f"{path} is not a file.", remedy=ACCEPTED)
+        raise BadInput(say("{path} is not a file.", path=path), remedy=say(ACCEPTED))
     try:
         with path.open("rb") as file:
             head = file.read(4096)
             size = file.seek(0, 2)
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+        raise BadInput(say("{path} cannot be read: {reason}.", path=path, reason=error.strerror)) from error
     suffix = path.suffix.lower()
     if not head.strip(b" \t\r\n\xef\xbb\xbf"):
-        raise BadInput(f"{path} is empty.", remedy="Was it written to its end? Check where it comes from.")
+        raise BadInput(
+            say("{path} is empty.", path=path),
+            remedy=say("Was it written to its end? Check where it comes from."),
+        )
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise BadInput(
-            f"{path} is written in UTF-16.", remedy=f"Convert it: iconv -f UTF-16 -t UTF-8 {path.name}"
+            say("{path} is written in UTF-16.", path=path),
+            remedy=say("Convert it: {command}", command=f"iconv -f UTF-16 -t UTF-8 {path.name}"),
         )
     for magic, packer in PACKED.items():
         if head.startswith(magic):
-            raise BadInput(f"{path} is packed ({packer}).", remedy="Unpack it first.")
+            raise BadInput(
+                say("{path} is packed ({packer}).", path=path, packer=packer), remedy=say("Unpack it first.")
+            )
+    if suffix == TEXT_SUFFIX:
+        return DataFile(path, "text", size)
     if suffix not in SUFFIXES:
         raise BadInput(
-            f"{path}: the ending `{suffix or path.name}` is unknown.", remedy=OTHER.get(suffix, ACCEPTED)
+            say("{path}: the ending `{ending}` is unknown.", path=path, ending=suffix or path.name),
+            remedy=say(OTHER.get(suffix, ACCEPTED)),
         )
     container = contents(head)
     expected = "parquet" if suffix == ".parquet" else "csv" if suffix == ".csv" else "JSON"
     if expected != ("JSON" if container in ("lines", "list") else container):
-        actual = {
-            "lines": "JSON lines (.jsonl)",
-            "list": "a JSON list (.json)",
-            "csv": "plain text",
-            "parquet": "Parquet",
-        }
+        held = say(HELD[container])
         raise BadInput(
-            f"{path} ends in `{suffix}` but holds {actual[container]}.", remedy="Give it its own ending."
+            say("{path} ends in `{ending}` but holds {found}.", path=path, ending=suffix, found=held),
+            remedy=say("Give it its own ending."),
         )
     return DataFile(path, container, tables.parquet_length(path) if container == "parquet" else size)
 
 
+HELD: dict[Container, str] = {
+    "lines": template("JSON lines (.jsonl)"),
+    "list": template("a JSON list (.json)"),
+    "csv": template("plain text"),
+    "text": template("plain text"),
+    "parquet": "Parquet",
+}
+
 OTHER = {
-    ".txt": "Plain text has no prompts and answers; write one JSON object per line (.jsonl).",
-    ".xlsx": "Save the sheet as CSV (UTF-8).",
-    ".xls": "Save the sheet as CSV (UTF-8).",
-    ".tsv": "Rename it to .csv; the tab is recognised as separator.",
+    ".md": template("Rename it to .txt to train on it as a plain text."),
+    ".xlsx": template("Save the sheet as CSV (UTF-8)."),
+    ".xls": template("Save the sheet as CSV (UTF-8)."),
+    ".tsv": template("Rename it to .csv; the tab is recognised as separator."),
 }
 """What to do with files that people have but that hold no rows as they are."""
 
@@ -192,7 +221,10 @@ def _digest_file(file: DataFile, digest: hashlib._Hash, progress: Callable[[int]
             line += chunk.count(b"\n")
     if pending:
         raise BadInput(
-            f"{file.path}, line {line}: the file ends in the middle of a character.", remedy=json_rows.CUT_OFF
+            say(
+                "{path}, line {line}: the file ends in the middle of a character.", path=file.path, line=line
+            ),
+            remedy=say(json_rows.CUT_OFF),
         )
 
 
@@ -202,9 +234,9 @@ def _check_bytes(
     nul = chunk.find(b"\0")
     if nul >= 0:
         raise BadInput(
-            f"{path}, line {line + chunk.count(10, 0, nul)}: there is a NUL byte.",
-            why="The file is damaged or no text.",
-            remedy="Write or fetch it again.",
+            say("{path}, line {line}: there is a NUL byte.", path=path, line=line + chunk.count(10, 0, nul)),
+            why=say("The file is damaged or no text."),
+            remedy=say("Write or fetch it again."),
         )
     try:
         decoder.decode(chunk)
@@ -217,11 +249,12 @@ def _check_bytes(
 
 def not_utf8(path: Path, line: int, nearby: bytes) -> BadInput:
     """Explain bytes that are not UTF-8, naming the encoding that they do fit."""
-    remedy = "Save it as UTF-8."
+    remedy = say("Save it as UTF-8.")
     chinese = nearby[nearby.find(b"\n") + 1 : nearby.rfind(b"\n") if nearby.count(b"\n") > 1 else None]
     try:
         if chinese and any("\u4e00" <= character <= "\u9fff" for character in chinese.decode("gb18030")):
-            remedy = f"It looks like GB18030: iconv -f GB18030 -t UTF-8 {path.name} > utf8{path.suffix}"
+            command = f"iconv -f GB18030 -t UTF-8 {path.name} > utf8{path.suffix}"
+            remedy = say("It looks like GB18030: {command}", command=command)
     except UnicodeDecodeError:
         pass
-    return BadInput(f"{path}, line {line}: the text is not UTF-8.", remedy=remedy)
+    return BadInput(say("{path}, line {line}: the text is not UTF-8.", path=path, line=line), remedy=remedy)

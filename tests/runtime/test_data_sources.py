@@ -97,7 +97,7 @@ def test_harmless(name: str, contents: bytes, tmp_path: Path) -> None:
         ("object.json", b'{\n "src": "a"\n}\n', "line 1: the first row does not end on its line."),
         ("no_rows.json", b"[]", "the rows are no objects"),
         ("numbers.json", b"[1, 2]", "the rows are no objects"),
-        ("data.txt", b"Hello", "the ending `.txt` is unknown. Plain text has no prompts"),
+        ("data.md", b"Hello", "the ending `.md` is unknown. Rename it to .txt"),
         ("data", b"Hello", "the ending `data` is unknown. Accepted are .json"),
         ("table.xlsx", b"Hello", "Save the sheet as CSV"),
         ("json.csv", LINE.encode(), "ends in `.csv` but holds JSON lines (.jsonl). Give it its own ending."),
