@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -14,8 +14,6 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 from planner.language import current, join, say, template, use_everywhere
-from planner.plan import Plan
-from runtime.run.layout import RunFolder
 from tui.app import leaving, preferences
 from tui.app.desk import Desk
 from tui.app.keys import Key
@@ -26,10 +24,15 @@ from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
 from tui.app.work import Work
 
 if TYPE_CHECKING:
+    from planner.plan import Plan
+    from runtime.run.layout import RunFolder
     from tui.app.runs import Runs
 
 MOST_FAILURES = 5
 """Unforeseen errors after which the app gives up: it would only fail again at every repaint."""
+
+READING_SECONDS = 0.3
+"""After the first paint the planner is loaded: not at once, the terminal is still being drawn."""
 
 
 class SteersmanApp(App[int]):
@@ -98,7 +101,8 @@ class SteersmanApp(App[int]):
     def on_ready(self) -> None:
         """Load the planner while the first screen is read, so that the conversation opens at once."""
         if not self.is_headless:
-            self.run_worker(_load_planner, group="loading", thread=True, exit_on_error=False)
+            load = partial(self.run_worker, _load_planner, group="loading", thread=True, exit_on_error=False)
+            self.set_timer(READING_SECONDS, load)
 
     @cached_property
     def runs(self) -> Runs:

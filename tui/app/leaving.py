@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from runtime.run.layout import RunFolder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtime.run.layout import RunFolder
 
 PATIENCE_SECONDS = 3.0
 """Within this time a second press means yes."""

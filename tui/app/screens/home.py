@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import DataTable, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -23,6 +24,8 @@ from tui.app.messages import Cancelled, Refused, Worked, Working
 
 if TYPE_CHECKING:
     from tui.app.home_rows import HomeRows, PlanRow, RunRow
+    from tui.app.widgets.home_tables import HomeTables
+    from tui.app.widgets.runs_table import RowsTable
     from tui.app.work import Reporter
 
 REFRESH_SECONDS = 2.0
@@ -88,11 +91,10 @@ class HomeScreen(Screen[None]):
         """Whether runs and plans have been read once."""
         self.doing = ""
         self._rows: HomeRows | None = None
+        self._painted = False
 
     def compose(self) -> ComposeResult:
-        """Yield the head, the two tables or the welcome, and what is being done."""
-        from tui.app.widgets.runs_table import PlansTable, RunsTable
-
+        """Yield the head, the welcome, the tables once there is something in them, and what is being done."""
         with Vertical(id="home-head"):
             yield Static("⎈ Steersman", classes="title", markup=False)
             yield Static(
@@ -103,23 +105,32 @@ class HomeScreen(Screen[None]):
         with Vertical(id="welcome"):
             yield Static(say("Nothing here yet. How do you want to begin?"), markup=False)
             yield Ways()
-        with Vertical(id="tables"):
-            yield Static(say("Runs"), classes="section", id="runs-title", markup=False)
-            yield RunsTable(id="runs")
-            yield Static(say("Plans"), classes="section", id="plans-title", markup=False)
-            yield PlansTable(id="plans")
+        if self.runs or self.plans:
+            yield self._tables()
         yield Static(id="home-news", markup=False)
         yield KeyFooter()
 
+    def _tables(self) -> Widget:
+        """Return the tables. They need what reads runs and plans, so the first paint goes without."""
+        from tui.app.widgets.home_tables import HomeTables
+
+        return HomeTables()
+
     def on_mount(self) -> None:
-        """Read at once, and again and again."""
+        """Show how to begin where nothing can be listed; read as soon as this is on the screen."""
+        self.looked = self.looked or nothing_kept()
         self.set_interval(REFRESH_SECONDS, self.look)
         self.show()
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._painted = True
         self.look()
 
     def on_screen_resume(self) -> None:
         """Read at once when this screen is seen again."""
-        self.look()
+        if self._painted:
+            self.look()
 
     def on_resize(self) -> None:
         """Use the new width."""
@@ -131,6 +142,7 @@ class HomeScreen(Screen[None]):
             the_app(self).work.start("home", self, self._read)
 
     def _read(self, reporter: Reporter) -> tuple[list[RunRow], list[PlanRow]]:
+        import tui.app.widgets.home_tables  # noqa: F401 - here nobody waits for it
         from tui.app.home_rows import HomeRows
 
         self._rows = self._rows or HomeRows()
@@ -138,19 +150,13 @@ class HomeScreen(Screen[None]):
 
     def show(self) -> None:
         """Show what is known."""
-        from tui.app.widgets.runs_table import PlansTable, RunsTable
-
-        if not self.query(RunsTable):
+        if not self.query("#home-news"):
             return
         empty = self.looked and not self.runs and not self.plans
         self.query_one("#welcome").display = empty
-        self.query_one("#tables").display = self.looked and not empty
-        for name, rows in (("runs", self.runs), ("plans", self.plans)):
-            self.query_one(f"#{name}").display = bool(rows)
-            self.query_one(f"#{name}-title").display = bool(rows)
-        width = self.size.width - 4
-        self.query_one(RunsTable).show(self.runs, width, self.now())
-        self.query_one(PlansTable).show(self.plans, width, self.now())
+        for tables in self.query("#tables"):
+            tables.display = not empty
+            cast("HomeTables", tables).show(self.runs, self.plans, self.size.width - 4, self.now())
         news = self.query_one("#home-news", Static)
         news.display = bool(self.doing)
         news.update(self.doing)
@@ -165,7 +171,8 @@ class HomeScreen(Screen[None]):
         """Let the keyboard work at once, on what there is."""
         if self.focused is None or not self.focused.is_on_screen:
             empty = not self.runs and not self.plans
-            self.query_one("#ways" if empty else "#runs" if self.runs else "#plans").focus()
+            for first in self.query("#ways" if empty else "#runs" if self.runs else "#plans"):
+                first.focus()
 
     # What a person asks for
 
@@ -182,20 +189,17 @@ class HomeScreen(Screen[None]):
 
     def _run(self) -> RunRow | None:
         """Return the run under the cursor, if the runs have the focus."""
-        from tui.app.widgets.runs_table import RunsTable
-
-        focused = self.focused
-        if not isinstance(focused, RunsTable):
-            return None
-        return next((row for row in self.runs if str(row.run.root) == focused.chosen), None)
+        chosen = self._chosen("runs")
+        return next((row for row in self.runs if str(row.run.root) == chosen), None)
 
     def _plan(self) -> PlanRow | None:
-        from tui.app.widgets.runs_table import PlansTable
+        chosen = self._chosen("plans")
+        return next((row for row in self.plans if str(row.path) == chosen), None)
 
+    def _chosen(self, table: str) -> str:
+        """Return the key of the row under the cursor, if this table has the focus; else nothing."""
         focused = self.focused
-        if not isinstance(focused, PlansTable):
-            return None
-        return next((row for row in self.plans if str(row.path) == focused.chosen), None)
+        return cast("RowsTable", focused).chosen if focused is not None and focused.id == table else ""
 
     def action_new(self) -> None:
         """Ask."""
@@ -282,11 +286,13 @@ class HomeScreen(Screen[None]):
             self._say(message.sentence)
 
     @on(Worked)
-    def worked(self, message: Worked) -> None:
+    async def worked(self, message: Worked) -> None:
         """Show or open what came of it."""
         if message.job == "home":
             self.runs, self.plans = message.result
             self.looked = True
+            if (self.runs or self.plans) and not self.query("#tables"):
+                await self.mount(self._tables(), before="#home-news")
             self.show()
             self.refresh_bindings()
             return
@@ -317,6 +323,14 @@ class HomeScreen(Screen[None]):
         """Say nothing more."""
         if message.job != "home":
             self._say("")
+
+
+def nothing_kept() -> bool:
+    """Return whether there is surely neither a run nor a plan; two folders are asked, nothing is read."""
+    from runtime import paths, recent_plans
+
+    runs = paths.runs_folder()
+    return not recent_plans.file().exists() and not (runs.is_dir() and any(runs.iterdir()))
 
 
 class Ways(OptionList):
