@@ -9,7 +9,7 @@ from pydantic import Field
 
 from planner.facts import HardwareFacts, ModelFacts
 from planner.language import say, speaking
-from planner.phrases import count, duration, size
+from planner.phrases import count, duration, machine, size
 from planner.plan import Forecast, Plan
 from planner.schema import Record
 from planner.setting_values import settings
@@ -163,7 +163,7 @@ def changed_facts(before: Plan, after: Plan) -> tuple[str, ...]:
     """Return what is known or wished differently."""
     lines = []
     for label, old, new in (
-        (say("hardware"), before.facts.hardware.description, after.facts.hardware.description),
+        (say("hardware"), machine(before.facts.hardware), machine(after.facts.hardware)),
         (say("model"), before.facts.model.name, after.facts.model.name),
         (say("data"), before.facts.data.path, after.facts.data.path),
         (say("stage"), before.wishes.stage, after.wishes.stage),

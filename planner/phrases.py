@@ -1,8 +1,14 @@
-"""Figures as people read them: bytes, seconds, counts. Every sentence of a plan uses these."""
+"""Figures as people read them: bytes, seconds, counts, machines. Every sentence of a plan uses these."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from planner.language import current, say
+
+if TYPE_CHECKING:
+    from planner.facts import CpuFacts, DeviceFacts, HardwareFacts
 
 GIB = 1024**3
 MIB = 1024**2
@@ -57,3 +63,30 @@ def plural(number: int, noun: str, plural_noun: str = "") -> str:
     """Return `1 row`, `2 rows`; in another language the number and the catalogue's word for `noun`."""
     word = noun if number == 1 or current() != "en" else plural_noun or noun + "s"
     return say("{number} {noun}", number=count(number), noun=say(word))
+
+
+def machine(hardware: HardwareFacts) -> str:
+    """Return a probed machine in the current language, and a described one as it was described.
+
+    Facts keep the English line: the same machine gives the same plan, whoever looked at it.
+    """
+    if hardware.origin == "typed" or current() == "en":
+        return hardware.description
+    return parts_of(hardware.cpu, hardware.memory_bytes, hardware.devices)
+
+
+def parts_of(cpu: CpuFacts, memory_bytes: int, devices: Iterable[DeviceFacts]) -> str:
+    """Return one line such as `2 cores of AMD EPYC, 25 GB of memory, no GPU`."""
+    cards = [f"{device.count} x {device.name} ({_gb(device.memory_bytes)})" for device in devices]
+    return say(
+        "{cores} of {cpu}, {memory} of memory, {devices}",
+        cores=plural(cpu.cores, "core"),
+        cpu=cpu.name,
+        memory=_gb(memory_bytes),
+        devices=", ".join(cards) or say("no GPU"),
+    )
+
+
+def _gb(number: float) -> str:
+    """Return bytes in the unit that machines are sold by."""
+    return f"{number / 1e9:.0f} GB"

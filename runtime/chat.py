@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from planner.errors import BadInput, StageFailed
+from planner.language import say
 from planner.planfile import loads
 from planner.render import worker_environment
 from runtime.engines.registry import python_of
@@ -59,15 +60,24 @@ def find_models(run: RunFolder) -> ChatPlace:
     paths = {}
     for stage in ("convert", "merge"):
         if not status.view.stage(stage).proven:
-            state = "it is running now" if status.state == "running" else "the run has not come that far"
+            running = status.state == "running"
+            state = say("it is running now") if running else say("the run has not come that far")
             raise BadInput(
-                f"{run.name} has no result to talk to: its stage {stage} is not proven, {state}.",
-                remedy=f"See `steersman status {run.name}`; continue with `steersman resume {run.name}`.",
+                say(
+                    "{run} has no result to talk to: its stage {stage} is not proven, {state}.",
+                    run=run.name,
+                    stage=stage,
+                    state=state,
+                ),
+                remedy=say(
+                    "See `steersman status {run}`; continue with `steersman resume {run}`.", run=run.name
+                ),
             )
         paths[stage] = Path(output_path(run, status.view, stage, "model"))
         if not (paths[stage] / "config.json").exists():
             raise BadInput(
-                f"The model {paths[stage]} is gone.", remedy=f"Make it again: steersman resume {run.name}"
+                say("The model {path} is gone.", path=paths[stage]),
+                remedy=say("Make it again: {command}", command=f"steersman resume {run.name}"),
             )
     plan = loads(run.plan.read_text(encoding="utf-8"), str(run.plan))
     python = python_of(str(plan.value("engine")), str(plan.value("engine_build")))
@@ -142,7 +152,9 @@ class ChatWorker:
             yield reply
             if reply["kind"] == "end":
                 return
-        raise StageFailed("The chat worker has ended.", remedy=f"Its log says why: {self.log}")
+        raise StageFailed(
+            say("The chat worker has ended."), remedy=say("Its log says why: {path}", path=self.log)
+        )
 
     def interrupt(self) -> None:
         """End the answer that is being given; its `end` follows, with the text so far."""

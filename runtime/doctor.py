@@ -12,7 +12,7 @@ from planner.engine_builds import engines, pick_build
 from planner.errors import NothingFeasible
 from planner.facts import DeviceFacts, HardwareFacts
 from planner.language import join, say
-from planner.phrases import size
+from planner.phrases import machine, size
 from runtime.engines.check import check
 from runtime.engines.interpreter import working_interpreters
 from runtime.engines.registry import state, states
@@ -56,7 +56,7 @@ def examine() -> Iterator[Finding]:
 def examine_machine(seen: Probe) -> Iterator[Finding]:
     """Yield the processor, the GPUs and every probe that failed."""
     hardware = seen.hardware
-    yield Finding(level="ok", subject="machine", sentence=f"{hardware.description}.")
+    yield Finding(level="ok", subject="machine", sentence=say("{machine}.", machine=machine(hardware)))
     for device in hardware.devices:
         yield examine_device(device)
     flags = ", ".join(

@@ -15,7 +15,7 @@ from planner.interview.finding import Found, ToFind
 from planner.interview.questions.stage import TAUGHT_BY
 from planner.language import join, say
 from planner.model_names import Weights
-from planner.phrases import count, parameters, plural
+from planner.phrases import count, machine, parameters, plural
 
 Progress = Callable[[float, float, str, str], None]
 Report = Callable[[str], None]
@@ -49,9 +49,9 @@ def find(
     """
     if sought.what == "hardware":
         hardware, failures = look(sought.text, where)
-        machine = say("I found {machine}.", machine=hardware.description)
+        found = say("I found {machine}.", machine=machine(hardware))
         other = say("If you train elsewhere, name that machine at any question: `two 4090s`.")
-        return Found(hardware, join((machine, *failures, "" if hardware.devices else other)))
+        return Found(hardware, join((found, *failures, "" if hardware.devices else other)))
     assert sought.text is not None
     if sought.what == "model":
         report(say("Looking for the model {name}.", name=sought.text))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from planner.facts import DataFacts, Facts, HardwareFacts
 from planner.language import say
-from planner.phrases import plural
+from planner.phrases import machine, plural
 from runtime.find_facts import (
     DEV_FRACTION,
     Progress,
@@ -46,8 +46,8 @@ def gather(
     from runtime.data.bundled import resolve_data
 
     resolve_data(data)  # a wrong path is said at once, and not after a download
-    machine = machine_facts(hardware, where)
-    report(say("Machine: {machine}.", machine=machine.description))
+    here = machine_facts(hardware, where)
+    report(say("Machine: {machine}.", machine=machine(here)))
     model_facts = find_model(model, prefer=preferred_weights(stage), report=report)
     report(
         say(
@@ -67,7 +67,7 @@ def gather(
         progress=progress,
     )
     report(data_sentence(found))
-    gathered = Facts(model=model_facts, data=found, hardware=machine)
+    gathered = Facts(model=model_facts, data=found, hardware=here)
     return gathered.model_copy(update={"calibration": calibration_for(gathered)})
 
 

@@ -14,8 +14,9 @@ from typing import NamedTuple, TypeVar
 
 import psutil
 
-from planner.facts import CpuFacts, DeviceFacts, HardwareFacts
-from planner.language import say
+from planner.facts import CpuFacts, HardwareFacts
+from planner.language import say, speaking
+from planner.phrases import parts_of
 from runtime.probe_cpu import probe_cpu
 from runtime.probe_limits import memory_limit
 from runtime.probe_makers import Found, probe_makers
@@ -60,8 +61,10 @@ def probe(where: Path) -> Probe:
     others = Found() if nvidia.devices else attempt(say("Accelerators"), probe_makers, Found())
     failures.extend(others.failures)
     devices = nvidia.devices or others.devices
+    with speaking("en"):  # facts are the same in every language; `phrases.machine` says them in a person's
+        description = parts_of(cpu, memory, devices)
     hardware = HardwareFacts(
-        description=describe(cpu, memory, devices),
+        description=description,
         origin="probed",
         cpu=cpu,
         devices=devices,
@@ -82,20 +85,6 @@ def existing(path: Path) -> Path:
     return path
 
 
-def describe(cpu: CpuFacts, memory_bytes: int, devices: tuple[DeviceFacts, ...]) -> str:
-    """Return one line such as `2 cores of AMD EPYC, 25 GB of memory, no GPU`."""
-    cores = "1 core" if cpu.cores == 1 else f"{cpu.cores} cores"
-    gpus = (
-        ", ".join(f"{device.count} x {device.name} ({_gb(device.memory_bytes)})" for device in devices)
-        or "no GPU"
-    )
-    return f"{cores} of {cpu.name}, {_gb(memory_bytes)} of memory, {gpus}"
-
-
 def _memory_bytes() -> int:
     total = int(psutil.virtual_memory().total)
     return min(total, memory_limit() or total)
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.0f} GB"

@@ -1,8 +1,9 @@
 """`python -m tests.messages` (`make messages`): keeps recipes/locale/<language>.po in step with the code.
 
-A template is the first argument of `say` or `template`, a noun given to `plural`, or the description of a
-setting. New ones are added without a translation, those that nobody says any more are kept as obsolete ones
-(`--prune` removes them). With `--missing` nothing is written: what has no translation is printed.
+A template is the first argument of `say` or `template`, a noun given to `plural`, the description of a
+setting, or a sentence of a table of `recipes/`. New ones are added without a translation, those that nobody
+says any more are kept as obsolete ones (`--prune` removes them). With `--missing` nothing is written: what
+has no translation is printed.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import polib
+import yaml
 
 from planner.language import LANGUAGES, LOCALE
 from planner.setting_values import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("planner", "tui", "runtime")
+TABLES = {"recipes/failures.yaml": ("what", "remedy")}
+"""Table of rows -> its fields that are said."""
 HEADER = {
     "Content-Type": "text/plain; charset=UTF-8",
     "Content-Transfer-Encoding": "8bit",
@@ -45,6 +49,10 @@ def messages() -> dict[str, list[str]]:
                 found.setdefault(text, []).append(name)
     for setting in settings().values():
         found.setdefault(setting.meaning, []).append("planner/settings.py")
+    for table, fields in TABLES.items():
+        for row in yaml.safe_load((ROOT / table).read_text(encoding="utf-8")):
+            for field in fields:
+                found.setdefault(row[field], []).append(table)
     return {text: list(dict.fromkeys(files)) for text, files in found.items()}
 
 

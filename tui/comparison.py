@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from planner.difference import compare
 from planner.language import say, template
-from planner.phrases import count, plural, size
+from planner.phrases import count, machine, plural, size
 from planner.plan import Plan
 from planner.setting_values import settings
 from planner.solve import show
@@ -30,7 +30,7 @@ INPUTS: dict[str, Callable[[Plan], str]] = {
     template("model"): lambda plan: plan.facts.model.name,
     template("data"): lambda plan: plan.facts.data.path,
     template("rows"): lambda plan: plural(plan.facts.data.train_rows, "row"),
-    template("machine"): lambda plan: plan.facts.hardware.description,
+    template("machine"): lambda plan: machine(plan.facts.hardware),
     template("stage"): lambda plan: plan.wishes.stage,
     template("goal"): lambda plan: plan.wishes.goal,
     template("time limit"): lambda plan: (

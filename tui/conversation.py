@@ -12,9 +12,18 @@ from typing import Any
 import click
 
 from planner.errors import BadInput
+from planner.language import say, template
 from runtime.chat import ChatWorker, Message, Which, append_to_transcript
 
-NAMES: dict[Which, str] = {"tuned": "the tuned model", "base": "the base model"}
+NAMES: dict[Which, str] = {"tuned": template("the tuned model"), "base": template("the base model")}
+
+LABELS: dict[Which, str] = {"tuned": template("tuned"), "base": template("base")}
+NOTE = template("[{tokens} tokens, {speed:.1f} per second]")
+NOTES = {
+    "length": template("[{tokens} tokens, {speed:.1f} per second; cut at --max-new-tokens]"),
+    "interrupted": template("[{tokens} tokens, {speed:.1f} per second; interrupted]"),
+}
+"""Why an answer ended, if not by itself -> the line below it."""
 
 
 @contextlib.contextmanager
@@ -43,12 +52,13 @@ class Conversation:
     @property
     def label(self) -> str:
         """Short name of the partner or partners."""
-        return "both" if len(self.partners) == 2 else self.partners[0]
+        return say("both") if len(self.partners) == 2 else say(LABELS[self.partners[0]])
 
     @property
     def description(self) -> str:
         """The partner or partners in words."""
-        return " and ".join(NAMES[which] for which in self.partners)
+        names = [say(NAMES[which]) for which in self.partners]
+        return say("{one} and {other}", one=names[0], other=names[1]) if len(names) == 2 else names[0]
 
     def talk_to(self, name: str) -> None:
         """Change the partner: `base`, `tuned` or `both`."""
@@ -63,7 +73,7 @@ class Conversation:
         """Send a message to every partner and print the answers as they come."""
         for which in self.partners:
             if len(self.partners) > 1:
-                click.secho(f"{which}:", bold=True, err=True)
+                click.secho(f"{say(LABELS[which])}:", bold=True, err=True)
             if not self._ask(which, text):
                 return
 
@@ -75,10 +85,8 @@ class Conversation:
             for reply in self.worker.ask(messages, which, **self.settings):
                 end = self._show(reply)
         click.echo()
-        note = {"length": "; cut at --max-new-tokens", "interrupted": "; interrupted"}.get(end["reason"], "")
-        click.secho(
-            f"[{end['tokens']} tokens, {end['tokens_per_second']:.1f} per second{note}]", dim=True, err=True
-        )
+        told = say(NOTES.get(end["reason"], NOTE), tokens=end["tokens"], speed=end["tokens_per_second"])
+        click.secho(told, dim=True, err=True)
         self.said[which] = [*messages, {"role": "assistant", "content": end["text"]}]
         append_to_transcript(self.transcript, which, messages, end)
         return bool(end["reason"] != "interrupted")
@@ -86,7 +94,7 @@ class Conversation:
     def _show(self, reply: dict[str, Any]) -> dict[str, Any]:
         """Print one reply; return it if it is the last."""
         if reply["kind"] == "loading":
-            click.secho(f"Loading {NAMES[reply['which']]}...", dim=True, err=True)
+            click.secho(say("Loading {model}...", model=say(NAMES[reply["which"]])), dim=True, err=True)
         elif reply["kind"] == "piece":
             click.echo(reply["text"], nl=False)
         return reply if reply["kind"] == "end" else {}
@@ -97,15 +105,17 @@ class Conversation:
         parts = []
         for which, messages in self.said.items():
             if messages:
-                parts.append(f"# {NAMES[which].capitalize()}")
+                name = say(NAMES[which])
+                parts.append(f"# {name[0].upper()}{name[1:]}")
                 parts += [f"**{message['role']}**\n\n{message['content']}" for message in messages]
         if not parts:
-            raise BadInput("Nothing has been said yet.")
+            raise BadInput(say("Nothing has been said yet."))
         try:
             with path.open("x", encoding="utf-8") as file:
                 file.write("\n\n".join(parts) + "\n")
         except OSError as error:
             raise BadInput(
-                f"{path} cannot be written: {error.strerror}.", remedy="Name another file."
+                say("{path} cannot be written: {reason}.", path=path, reason=error.strerror),
+                remedy=say("Name another file."),
             ) from error
         return path

@@ -12,7 +12,7 @@ from rich.text import Text
 from planner.facts import DataFacts, HardwareFacts, ModelFacts
 from planner.language import say, template
 from planner.methods import runnable
-from planner.phrases import count, parameters, plural, size
+from planner.phrases import count, machine, parameters, plural, size
 from planner.plan import Plan
 from planner.settings import GROUPS
 from planner.wishes import Wishes
@@ -85,7 +85,7 @@ def short_name(model: ModelFacts) -> str:
 def takes(plan: Plan) -> Iterator[str]:
     """Yield what it takes: training alone, as that is what plans differ in, then everything around it."""
     where = {
-        "machine": plan.facts.hardware.description,
+        "machine": machine(plan.facts.hardware),
         "memory": size(plan.forecast.peak_memory_bytes),
     }
     if not trains(plan):
@@ -159,7 +159,7 @@ def data_words(data: DataFacts) -> str:
 
 def machine_words(hardware: HardwareFacts) -> str:
     """Return the machine, and whether it was probed or described."""
-    words = hardware.description
+    words = machine(hardware)
     return words + say(" (described by you)") if hardware.origin == "typed" else words
 
 

@@ -10,18 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from planner.errors import SteersmanError
+from planner.language import say, template
 from runtime.run.layout import RunFolder
 from runtime.run.next_steps import next_steps, output_path
 from runtime.run.view import RunView
 from runtime.stages.measured import Comparison, comparisons, question, samples
 from runtime.stages.report_page import quantity
+from tui.run_states import padded
 
 PLACES = (
-    ("Tuned model", "merge", "model"),
-    ("Adapter", "train", "adapter"),
-    ("Weights", "train", "model"),
-    ("Answers", "generate", "samples"),
-    ("Report", "report", "page"),
+    (template("Tuned model"), "merge", "model"),
+    (template("Adapter"), "train", "adapter"),
+    (template("Weights"), "train", "model"),
+    (template("Answers"), "generate", "samples"),
+    (template("Report"), "report", "page"),
 )
 
 
@@ -30,13 +32,13 @@ def ending(run: RunFolder, view: RunView) -> Group:
     parts: list[RenderableType] = []
     answers = samples(run, view) if view.stage("generate").proven else []
     if answers:
-        parts += [Text("Before and after", style="bold"), before_and_after(answers), Text()]
+        parts += [Text(say("Before and after"), style="bold"), before_and_after(answers), Text()]
     figures = planned_and_measured(run, view)
     if view.state == "finished" and figures:
-        parts += [Text("Planned and measured", style="bold"), comparison_table(figures), Text()]
-    parts += [Text("Where everything lies", style="bold"), *places(run, view), Text()]
+        parts += [Text(say("Planned and measured"), style="bold"), comparison_table(figures), Text()]
+    parts += [Text(say("Where everything lies"), style="bold"), *places(run, view), Text()]
     parts += [
-        Text("Next", style="bold"),
+        Text(say("Next"), style="bold"),
         *(to_copy(what, command) for what, command in next_steps(run, view)),
     ]
     return Group(*parts)
@@ -45,9 +47,9 @@ def ending(run: RunFolder, view: RunView) -> Group:
 def before_and_after(answers: list[dict[str, Any]]) -> Table:
     """Return the same prompts answered by the base model and by the tuned one, side by side."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), expand=True, show_lines=False)
-    table.add_column("prompt", ratio=3, overflow="fold")
-    table.add_column("base model", ratio=5, overflow="fold")
-    table.add_column("tuned model", ratio=5, overflow="fold")
+    table.add_column(say("prompt"), ratio=3, overflow="fold")
+    table.add_column(say("base model"), ratio=5, overflow="fold")
+    table.add_column(say("tuned model"), ratio=5, overflow="fold")
     for index, answer in enumerate(answers):
         table.add_row(
             Text(question(answer)),
@@ -83,8 +85,8 @@ def comparison_table(rows: list[Comparison]) -> Table:
     """Return forecast beside measurement."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("")
-    for name in ("planned", "measured", "measured / planned"):
-        table.add_column(name, justify="right")
+    for name in (template("planned"), template("measured"), template("measured / planned")):
+        table.add_column(say(name), justify="right")
     for row in rows:
         planned = quantity(row.planned, row.unit) if row.planned else "-"
         ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
@@ -94,10 +96,10 @@ def comparison_table(rows: list[Comparison]) -> Table:
 
 def places(run: RunFolder, view: RunView) -> list[Text]:
     """Return where the results and the records lie."""
-    found = [(name, output_path(run, view, stage, key)) for name, stage, key in PLACES]
-    return [to_copy(name, path) for name, path in [*found, ("Run folder", str(run.root))] if path]
+    found = [(say(name), output_path(run, view, stage, key)) for name, stage, key in PLACES]
+    return [to_copy(name, path) for name, path in [*found, (say("Run folder"), str(run.root))] if path]
 
 
 def to_copy(name: str, value: str) -> Text:
     """Return a name and a value on one line that is never broken, because people copy it."""
-    return Text(f"  {name + ':':<25} {value}", no_wrap=True, overflow="ignore")
+    return Text(f"  {padded(name + ':', 25)} {value}", no_wrap=True, overflow="ignore")

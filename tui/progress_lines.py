@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import TextIO
 
-from planner.language import say, template
+from planner.language import LANGUAGES, say, speaking, template
 from runtime.events import AnyEvent, Artifact, Log, Metric, Progress, Proof, State
 from runtime.run.durations import span
 from runtime.run.view import RunView
 from tui.estimate import Expected, run_remaining, stage_remaining
+from tui.run_states import amount_words
 
 PROGRESS_SECONDS = 10.0
 
@@ -59,22 +61,24 @@ def progress_line(view: RunView, forecast: Expected, name: str, now: float) -> s
     stage = view.stage(name)
     parts = []
     if stage.progress is not None:
-        parts.append(f"{stage.progress.done:.0f} of {stage.progress.total:.0f} {stage.progress.unit}")
+        done, total = f"{stage.progress.done:.0f}", f"{stage.progress.total:.0f}"
+        unit = amount_words(stage.progress.unit)
+        parts.append(say("{done} of {total} {unit}", done=done, total=total, unit=unit))
         if stage.progress.message:
             parts.append(stage.progress.message)
     latest: dict[str, float] = {}
     for metric in stage.metrics:
         latest |= metric.values
     if "loss" in latest:
-        parts.append(f"loss {latest['loss']:.4f}")
+        parts.append(say("loss {loss:.4f}", loss=latest["loss"]))
     if "tokens_per_second" in latest:
-        parts.append(f"{latest['tokens_per_second']:.0f} tokens/s")
+        parts.append(say("{tokens} tokens/s", tokens=f"{latest['tokens_per_second']:.0f}"))
     left = stage_remaining(stage, forecast, now)
     if left is not None:
-        parts.append(f"{span(left)} left")
+        parts.append(say("{time} left", time=span(left)))
     whole = run_remaining(view, forecast, now)
     if whole is not None:
-        parts.append(f"whole run about {span(whole)}")
+        parts.append(say("whole run about {time}", time=span(whole)))
     return f"{name}: {', '.join(parts)}"
 
 
@@ -101,7 +105,8 @@ def words(event: AnyEvent) -> str:
 
 def state_words(event: State) -> str:
     """Return a change of a stage's state in words."""
-    reason = "" if event.state == "started" and event.reason == FIRST_TIME else said(event.reason)
+    first = event.state == "started" and template_of(event.reason) == FIRST_TIME
+    reason = "" if first else said(event.reason)
     if event.state == "committed":
         return say("done in {time}", time=span(event.seconds))
     if event.state == "stopping":
@@ -133,9 +138,29 @@ RECORDED = (
     template("every stage is proven"),
     template("continues from its last proven point"),
 )
-"""Reasons that the supervisor and the workers record in English, always in the same words."""
+"""Reasons that stand in many journals in the same words: the supervisor's in the language of its plan, the
+workers' in English."""
 
 
 def said(reason: str) -> str:
     """Return a recorded reason in the language of the moment, where it is one of the known ones."""
-    return say(reason) if reason in RECORDED else reason
+    known = template_of(reason)
+    return say(known) if known else reason
+
+
+def template_of(reason: str) -> str:
+    """Return the template of a recorded reason, whatever language it was recorded in; empty if unknown."""
+    if reason in RECORDED:
+        return reason
+    return "" if reason.isascii() else translations().get(reason, "")
+
+
+@cache
+def translations() -> dict[str, str]:
+    """Return known reason in any language but English -> its template."""
+    found = {}
+    for language in LANGUAGES:
+        if language != "en":
+            with speaking(language):
+                found.update({say(known): known for known in RECORDED})
+    return found

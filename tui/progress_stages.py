@@ -10,11 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from planner.language import say, template
 from planner.phrases import size
 from runtime.events import Proof
 from runtime.run.durations import span
 from runtime.run.view import RunView, StageView
 from tui.estimate import Expected, run_remaining, stage_remaining
+from tui.progress_lines import said
+from tui.run_states import STAGE_STATES, STATES, amount_words
 from tui.sparkline import sparkline
 
 SIGNS = {
@@ -25,7 +28,6 @@ SIGNS = {
     "stopped": ("■", "yellow"),
     "failed": ("✗", "bold red"),
 }
-WORDS = {"committed": "done", "skipped": "done before"}
 CURVE_WIDTH = 24
 BAR_WIDTH = 28
 
@@ -43,13 +45,13 @@ def headline(name: str, view: RunView, forecast: Expected, now: float) -> Text:
     """Return the run's name, its state, the time spent and the time left."""
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(name, style="bold")
-    line.append(f" · {view.state}")
+    line.append(f" · {say(STATES.get(view.state, view.state))}")
     if view.session_started:
         end = now if view.state == "running" else view.last_event
         line.append(f" · {span(end - view.session_started)}")
     left = run_remaining(view, forecast, now) if view.state == "running" else None
     if left is not None:
-        line.append(f" · about {span(left)} left", style="bold")
+        line.append(f" · {say('about {time} left', time=span(left))}", style="bold")
     return line
 
 
@@ -64,7 +66,7 @@ def stage_table(view: RunView, now: float, width: int) -> Table:
         table.add_row(
             Text(sign, style),
             stage.name,
-            Text(WORDS.get(stage.state, stage.state), style),
+            Text(say(STAGE_STATES.get(stage.state, stage.state)), style),
             time_of(stage, now),
             result(stage),
         )
@@ -87,7 +89,7 @@ def result(stage: StageView) -> str:
             return stage.activity
         return stage.progress.message if stage.progress is not None else ""
     if stage.state in ("failed", "stopped"):
-        return stage.reason
+        return said(stage.reason)
     if not stage.proven:
         return ""
     if stage.proofs:
@@ -103,17 +105,19 @@ def short_proof(proof: Proof) -> str:
     difference = proof.measured.get("max_difference")
     if not isinstance(difference, float):
         return proof.sentence.rstrip(".")
-    return f"logits equal within {difference:.1e}" if difference else "logits equal exactly"
+    if not difference:
+        return say("logits equal exactly")
+    return say("logits equal within {difference:.1e}", difference=difference)
 
 
 def trained(stage: StageView) -> str:
     """Return the outcome of training in one line."""
     figures = stage.figures
-    parts = [f"loss {float(figures['train_loss']):.3f}"]
+    parts = [say("loss {loss:.3f}", loss=float(figures["train_loss"]))]
     if figures.get("eval_loss") is not None:
-        parts.append(f"dev {float(figures['eval_loss']):.3f}")
+        parts.append(say("dev {loss:.3f}", loss=float(figures["eval_loss"])))
     if figures.get("tokens_per_second"):
-        parts.append(f"{float(figures['tokens_per_second']):.0f} tok/s")
+        parts.append(say("{tokens:.0f} tok/s", tokens=float(figures["tokens_per_second"])))
     return " · ".join(parts)
 
 
@@ -136,14 +140,14 @@ def bar(stage: StageView, forecast: Expected, now: float) -> Text:
     line = Text("  ")
     line.append("━" * filled, style="bold")
     line.append("─" * (BAR_WIDTH - filled), style="dim")
-    line.append(
-        f" {share:4.0%}  {amount(progress.done, progress.unit)} of {amount(progress.total, progress.unit)}"
+    done, total = amount(progress.done, progress.unit), amount(progress.total, progress.unit)
+    words = (
+        template("{done} of {total}") if progress.unit == "bytes" else template("{done} of {total} {unit}")
     )
-    if progress.unit != "bytes":
-        line.append(f" {progress.unit}")
+    line.append(f" {share:4.0%}  {say(words, done=done, total=total, unit=amount_words(progress.unit))}")
     left = stage_remaining(stage, forecast, now)
     if left is not None:
-        line.append(f"  {span(left)} left")
+        line.append(f"  {say('{time} left', time=span(left))}")
     return line
 
 
@@ -160,18 +164,20 @@ def figures(stage: StageView, forecast: Expected) -> list[Text]:
     curve = [metric.values["loss"] for metric in stage.metrics if "loss" in metric.values]
     first, second = Text("  "), Text("  ")
     if "loss" in latest:
-        first.append(f"loss {latest['loss']:.4f} ")
+        first.append(say("loss {loss:.4f}", loss=latest["loss"]) + " ")
         first.append(sparkline(curve, CURVE_WIDTH), style="cyan")
     if "eval_loss" in latest:
-        first.append(f"  dev loss {latest['eval_loss']:.4f}")
+        first.append("  " + say("dev loss {loss:.4f}", loss=latest["eval_loss"]))
     if "learning_rate" in latest:
-        second.append(f"learning rate {latest['learning_rate']:.2e}")
+        second.append(say("learning rate {rate:.2e}", rate=latest["learning_rate"]))
     if "tokens_per_second" in latest:
-        second.append(f"  {latest['tokens_per_second']:.0f} tokens/s")
+        speed = f"{latest['tokens_per_second']:.0f}"
+        second.append("  " + say("{tokens} tokens/s", tokens=speed))
     if "peak_memory_bytes" in latest:
-        second.append(f"  memory {size(latest['peak_memory_bytes'])}")
-        if forecast.peak_memory_bytes:
-            second.append(f" of {size(forecast.peak_memory_bytes)} forecast")
+        used, expected = size(latest["peak_memory_bytes"]), size(forecast.peak_memory_bytes)
+        words = template("memory {used} of {forecast} forecast")
+        words = words if forecast.peak_memory_bytes else template("memory {used}")
+        second.append("  " + say(words, used=used, forecast=expected))
     return [line for line in (first, second) if line.plain.strip()]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from planner.errors import BadInput
+from planner.language import say
 from runtime.paths import runs_folder
 from runtime.run.layout import RunFolder, is_run
 
@@ -25,8 +26,11 @@ def choose_run(folder: Path | None, name: str, plan_text: str) -> tuple[Path, bo
         if same_plan(RunFolder(root), plan_text):
             return root, True
         raise BadInput(
-            f"{root} holds a run of another plan.",
-            remedy="Name another folder with --run, or continue that run with: steersman resume " + str(root),
+            say("{folder} holds a run of another plan.", folder=root),
+            remedy=say(
+                "Name another folder with --run, or continue that run with: {command}",
+                command=f"steersman resume {root}",
+            ),
         )
     base = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
     number = 1

@@ -9,11 +9,17 @@ import shlex
 import click
 
 from planner.errors import BadInput, ExitCode
+from planner.language import join, say, template
 from runtime.run.journal import read as read_journal
 from runtime.run.layout import RunFolder
 from runtime.run.resume import Verdict, foresee
 from runtime.run.task import StageTask, Table
 from runtime.run.view import RunView
+from tui.progress_lines import said
+from tui.run_states import STATES
+
+ACTIONS = {"skip": template("skip"), "run": template("run"), "redo": template("redo")}
+"""What a dry run says of each stage."""
 
 
 def check_stage(name: str | None, table: Table) -> None:
@@ -21,8 +27,9 @@ def check_stage(name: str | None, table: Table) -> None:
     if name is None or name in table.stages:
         return
     near = difflib.get_close_matches(name, table.stages, 1, 0.5)
-    hint = f"Did you mean {near[0]}? " if near else ""
-    raise BadInput(f"There is no stage {name}.", remedy=f"{hint}The plan has: {', '.join(table.stages)}.")
+    hint = say("Did you mean {name}?", name=near[0]) if near else ""
+    stages = say("The plan has: {stages}.", stages=", ".join(table.stages))
+    raise BadInput(say("There is no stage {name}.", name=name), remedy=join((hint, stages)))
 
 
 def execute(run: RunFolder, table: Table, *, until: str | None, events: bool, detach: bool) -> int:
@@ -33,8 +40,10 @@ def execute(run: RunFolder, table: Table, *, until: str | None, events: bool, de
     table.check()
     if detach:
         supervisor = start_supervisor(run, until)
-        click.echo(f"{run.name} runs in the background (pid {supervisor.pid}).", err=True)
-        click.echo(f"Follow it with: steersman logs {run.reference} --follow", err=True)
+        told = say("{run} runs in the background (pid {pid}).", run=run.name, pid=supervisor.pid)
+        click.echo(told, err=True)
+        command = f"steersman logs {run.reference} --follow"
+        click.echo(say("Follow it with: {command}", command=command), err=True)
         click.echo(str(run.root))
         return int(ExitCode.OK)
     follower = Follower(run, table, events=events)
@@ -50,25 +59,28 @@ def conclude(run: RunFolder, reason: str, code: ExitCode, *, events: bool) -> No
     from runtime.run.status import read_status
 
     status = read_status(run)
+    again = say("Continue with: {command}", command=f"steersman resume {run.reference}")
     if code == ExitCode.OK:
-        click.echo(
-            f"{run.name}: {status.state}" + (f" ({reason})" if status.state != "finished" else ""), err=True
-        )
+        ended = say(STATES[status.state])
+        why = "" if status.state == "finished" else f" ({said(reason)})"
+        click.echo(f"{run.name}: {ended}{why}", err=True)
     elif code == ExitCode.INTERRUPTED:
-        ended = "Paused" if status.state == "paused" else "Stopped"
-        click.echo(f"{ended} {reason}. Continue with: steersman resume {run.reference}", err=True)
+        words = template("Paused {reason}.") if status.state == "paused" else template("Stopped {reason}.")
+        click.echo(join((say(words, reason=said(reason)), again)), err=True)
     elif status.state == "lost":
-        what = f"The supervisor of {run.name} was ended from outside."
-        click.echo(f"steersman: {what} Continue with: steersman resume {run.reference}", err=True)
+        what = say("The supervisor of {run} was ended from outside.", run=run.name)
+        click.echo(f"steersman: {join((what, again))}", err=True)
     elif status.view.error is not None:
         error = status.view.error
         failed = next((stage for stage in status.view.stages.values() if stage.state == "failed"), None)
-        place = f"{failed.name} failed: " if failed else ""
-        words = " ".join(part for part in (error.what, error.why, error.remedy) if part)
-        click.echo(f"steersman: {place}{words}", err=True)
+        words = join((error.what, error.why, error.remedy))
+        if failed is not None:
+            words = say("{stage} failed: {reason}", stage=failed.name, reason=words)
+        click.echo(f"steersman: {words}", err=True)
         if failed is not None and failed.error is not None:
-            click.echo(f"Log: {failed.error.log_path}", err=True)
-        click.echo(f"After that, continue with: steersman resume {run.reference}", err=True)
+            click.echo(say("Log: {path}", path=failed.error.log_path), err=True)
+        command = f"steersman resume {run.reference}"
+        click.echo(say("After that, continue with: {command}", command=command), err=True)
 
 
 def show_end(run: RunFolder, view: RunView) -> None:
@@ -88,7 +100,7 @@ def dry_run(run: RunFolder, table: Table) -> None:
 
 def describe(run: RunFolder, task: StageTask, verdict: Verdict) -> str:
     """Return one stage of a dry run."""
-    lines = [f"# {task.stage}: {verdict.action}, {verdict.reason}"]
+    lines = [f"# {task.stage}: {say(ACTIONS[verdict.action])}, {verdict.reason}"]
     if verdict.proven is not None:
         return "\n".join(lines)
     settings = [f"{name}={shlex.quote(value)}" for name, value in sorted(task.environment.items())]
@@ -102,8 +114,6 @@ def describe(run: RunFolder, task: StageTask, verdict: Verdict) -> str:
 
 def check_runnable(table: Table) -> None:
     """Refuse a plan that Steersman plans and renders, and does not run itself today."""
-    from planner.errors import BadInput
-    from planner.language import say
     from planner.methods import runnable
 
     plan = getattr(table, "plan", None)
@@ -127,6 +137,10 @@ def check_fit(table: Table, *, yes: bool) -> None:
         return
     needed, offered = size(forecast.peak_memory_bytes), size(forecast.memory_limit_bytes)
     raise NothingFeasible(
-        f"The plan needs about {needed} of memory for one training process, and there are {offered}.",
-        remedy="Plan again for this machine, or start it all the same with --yes.",
+        say(
+            "The plan needs about {needed} of memory for one training process, and there are {offered}.",
+            needed=needed,
+            offered=offered,
+        ),
+        remedy=say("Plan again for this machine, or start it all the same with --yes."),
     )

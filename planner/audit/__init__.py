@@ -19,7 +19,7 @@ from planner.facts import HardwareFacts, ModelFacts
 from planner.findings import Finding
 from planner.language import say
 from planner.model_catalogue import find_model
-from planner.phrases import size
+from planner.phrases import machine, size
 from planner.plan import MemoryPart
 from planner.schema import Record
 from planner.setup import Setup
@@ -101,7 +101,7 @@ def audit(
         known=known is not None,
         processes=case.world.processes,
         assumed=hardware is None,
-        hardware=hardware.description if hardware else "",
+        hardware=machine(hardware) if hardware else "",
         findings=tuple(sorted((placed(one, document) for one in findings), key=order)),
         suggestions=suggested(case, setup, known, hardware, fit, stage, document),
         **fit,

@@ -13,7 +13,7 @@ from planner.interview.question import Answer, Known
 from planner.interview.questions import data as data_question
 from planner.interview.questions import stage as stage_question
 from planner.language import say
-from planner.phrases import parameters, plural
+from planner.phrases import machine, parameters, plural
 
 
 def settled(known: Known, found: FoundBefore, reopened: Mapping[str, Answer | None]) -> Known:
@@ -49,7 +49,7 @@ def with_hardware(known: Known, found: FoundBefore, detects: bool) -> Known:
     here = found.get(Source("hardware", None))
     answer = answers.get("hardware")
     if answer is None and here is not None and detects:
-        description = cast(HardwareFacts, here.facts).description
+        description = machine(cast(HardwareFacts, here.facts))
         because = here.because or say("I looked at this machine.")
         answers["hardware"] = Answer(None, description, "detected", because)
     if answer is not None and answer.value is not None:
@@ -57,7 +57,7 @@ def with_hardware(known: Known, found: FoundBefore, detects: bool) -> Known:
     else:
         facts = cast(HardwareFacts, here.facts) if here is not None else None
         if answer is not None and facts is not None:
-            answers["hardware"] = replace(answer, shown=facts.description)
+            answers["hardware"] = replace(answer, shown=machine(facts))
     return replace(known, answers=answers, hardware=facts)
 
 

@@ -13,6 +13,7 @@ from aistudio_sdk.config import TEMPORARY_FOLDER_NAME
 from aistudio_sdk.file_download import get_git_info, model_file_download
 from aistudio_sdk.snapshot_download import get_model_files
 
+from planner.language import say
 from runtime.acquire.listing import Listing, RemoteFile, wanted_files
 
 
@@ -34,7 +35,9 @@ def list_files(model: str, revision: str | None) -> Listing:
         for name in wanted_files(model, Listing(commit, tree)):
             info = get_git_info(model, name, commit, None)
             if "size" not in info:
-                raise ConnectionError(f"AI Studio does not describe {name}: {info}")
+                raise ConnectionError(
+                    say("AI Studio does not describe {file}: {answer}", file=name, answer=info)
+                )
             files[name] = RemoteFile(int(info["size"]), info.get("Sha256"))
     return Listing(commit, files)
 
@@ -48,4 +51,4 @@ def download(model: str, revision: str, name: str, file: RemoteFile, folder: Pat
         # The client forgets to put a file in its place when it was fetched in more than one go.
         left.replace(path)
     if not path.is_file() or path.stat().st_size != file.size:
-        raise ConnectionError(f"AI Studio did not deliver {name}")
+        raise ConnectionError(say("AI Studio did not deliver {file}", file=name))

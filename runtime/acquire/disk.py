@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from planner.errors import BadInput
+from planner.language import say
 
 RESERVE_BYTES = 256 * 1024**2
 """Left free on purpose: a file system that is full to the last byte breaks everything else on the machine."""
@@ -24,8 +25,14 @@ def require_room(folder: Path, needed_bytes: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed_bytes + RESERVE_BYTES:
         raise BadInput(
-            f"{what} needs {readable(needed_bytes)} in {folder}, and {readable(free)} are free there.",
-            remedy="Free some space, or put Steersman's data on another disk with STEERSMAN_HOME.",
+            say(
+                "{what} needs {needed} in {folder}, and {free} are free there.",
+                what=what,
+                needed=readable(needed_bytes),
+                folder=folder,
+                free=readable(free),
+            ),
+            remedy=say("Free some space, or put Steersman's data on another disk with STEERSMAN_HOME."),
         )
 
 
@@ -39,8 +46,8 @@ def full_disk_in_words(folder: Path) -> Iterator[None]:
         while cause is not None:
             if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise BadInput(
-                    f"The disk that holds {folder} is full.",
-                    remedy="Free some space, or set STEERSMAN_HOME to another disk; then resume.",
+                    say("The disk that holds {folder} is full.", folder=folder),
+                    remedy=say("Free some space, or set STEERSMAN_HOME to another disk; then resume."),
                 ) from error
             # The safetensors library puts the system's message into an error of its own.
             if "No space left on device" in str(cause) and not isinstance(cause, BadInput):

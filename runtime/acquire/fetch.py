@@ -11,6 +11,7 @@ from pathlib import Path
 
 from planner.errors import BadInput
 from planner.facts import ModelSource
+from planner.language import say
 from runtime.acquire.disk import full_disk_in_words
 from runtime.acquire.local import check_complete
 from runtime.acquire.report import Progress
@@ -43,7 +44,7 @@ def acquire(source: ModelSource, models_folder: Path, progress: Progress) -> Pat
     if source.kind == "local":
         folder = Path(source.id).expanduser().resolve()
         check_complete(folder)
-        progress(1, 1, "files", f"using {folder} in place")
+        progress(1, 1, "files", say("using {folder} in place", folder=folder))
         return folder
     destination = models_folder / slug(source)
     with full_disk_in_words(models_folder):
@@ -54,17 +55,23 @@ def acquire(source: ModelSource, models_folder: Path, progress: Progress) -> Pat
                 error, (PermissionError, NotADirectoryError, FileExistsError)
             ):
                 raise BadInput(
-                    f"The models folder {models_folder} cannot be written: {error.strerror}.",
-                    remedy="Set STEERSMAN_HOME to a folder that you own.",
+                    say(
+                        "The models folder {folder} cannot be written: {reason}.",
+                        folder=models_folder,
+                        reason=error.strerror,
+                    ),
+                    remedy=say("Set STEERSMAN_HOME to a folder that you own."),
                 ) from error
             raise
         with _lock(models_folder / f".{destination.name}.lock", progress):
             if destination.exists():
                 about, flaw = verify(destination)
                 if about is not None:
-                    progress(1, 1, "files", f"reusing {destination}: every file is as it was fetched")
+                    whole = say("reusing {folder}: every file is as it was fetched", folder=destination)
+                    progress(1, 1, "files", whole)
                     return destination
-                progress(0, 1, "files", f"fetching again: {destination} is not usable, {flaw}")
+                again = say("fetching again: {folder} is not usable, {flaw}", folder=destination, flaw=flaw)
+                progress(0, 1, "files", again)
             partial = models_folder / f".partial-{destination.name}"
             partial.mkdir(exist_ok=True)
             hashes = _fetcher(source)(source, partial, progress)
@@ -111,6 +118,6 @@ def _lock(path: Path, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress(0, 1, "files", "waiting: another run is fetching this model")
+            progress(0, 1, "files", say("waiting: another run is fetching this model"))
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

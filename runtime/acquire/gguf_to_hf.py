@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from planner.errors import BadInput
+from planner.language import say
 from runtime.acquire.disk import require_room
 from runtime.acquire.gguf_tokenizer import special_ids, write_tokenizer
 from runtime.acquire.report import Progress
@@ -73,7 +74,10 @@ def hf_name(name: str) -> str:
     match = re.fullmatch(r"blk\.(\d+)\.(\w+)\.(weight|bias)", name)
     if match is None or match[2] not in BLOCK_NAMES:
         raise BadInput(
-            f"The GGUF file has a tensor {name!r} that a plain llama or qwen2 model does not have."
+            say(
+                "The GGUF file has a tensor {name} that a plain llama or qwen2 model does not have.",
+                name=repr(name),
+            )
         )
     return f"model.layers.{match[1]}.{BLOCK_NAMES[match[2]]}.{match[3]}"
 
@@ -84,12 +88,14 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], list[gguf.ReaderTensor]]:
         reader = gguf.GGUFReader(path)
         fields = {key: field.contents() for key, field in reader.fields.items()}
     except FileNotFoundError:
-        raise BadInput(f"There is no GGUF file at {path}.") from None
+        raise BadInput(say("There is no GGUF file at {path}.", path=path)) from None
     except (
         Exception
     ) as error:  # The library raises ValueError, IndexError, UnicodeDecodeError... on a broken file.
         raise BadInput(
-            f"{path} cannot be read as a GGUF file.", why=f"{error}.", remedy="Fetch it again."
+            say("{path} cannot be read as a GGUF file.", path=path),
+            why=f"{error}.",
+            remedy=say("Fetch it again."),
         ) from error
     return fields, list(reader.tensors)
 
@@ -99,15 +105,18 @@ def hf_config(fields: Mapping[str, Any], tensors: list[gguf.ReaderTensor]) -> di
     architecture = fields.get("general.architecture")
     if architecture not in ARCHITECTURES:
         raise BadInput(
-            f"The GGUF file holds a {architecture!r} model.",
-            why=f"Steersman decodes {' and '.join(ARCHITECTURES)} GGUF files.",
-            remedy="Use the model's Hugging Face folder instead.",
+            say("The GGUF file holds a {kind} model.", kind=repr(architecture)),
+            why=say("Steersman decodes GGUF files of {kinds}.", kinds=", ".join(ARCHITECTURES)),
+            remedy=say("Use the model's Hugging Face folder instead."),
         )
 
     def field(name: str, default: Any = None) -> Any:
         value = fields.get(f"{architecture}.{name}", default)
         if value is None:
-            raise BadInput(f"The GGUF file lacks the field {architecture}.{name}.", remedy="Fetch it again.")
+            raise BadInput(
+                say("The GGUF file lacks the field {field}.", field=f"{architecture}.{name}"),
+                remedy=say("Fetch it again."),
+            )
         # Stored as float32: 1e-5 would read 9.999999747378752e-06.
         return float(str(np.float32(value))) if isinstance(value, float) else value
 
@@ -170,8 +179,8 @@ def _rope_scaling(
                 "original_max_position_embeddings": 8192,
             }
     raise BadInput(
-        "The GGUF file scales its rotary positions in a way that Steersman does not know.",
-        remedy="Use the model's Hugging Face folder instead.",
+        say("The GGUF file scales its rotary positions in a way that Steersman does not know."),
+        remedy=say("Use the model's Hugging Face folder instead."),
     )
 
 
@@ -211,7 +220,7 @@ def write_weights(
         held[name] = weight
         size += weight.nbytes
         done += weight.nbytes
-        progress(done, total_bytes, "bytes", "decoding weights")
+        progress(done, total_bytes, "bytes", say("decoding weights"))
     flush()
     if len(shards) == 1:
         (folder / "shard-0").rename(folder / "model.safetensors")
@@ -232,7 +241,7 @@ def gguf_to_hf(path: Path, folder: Path, progress: Progress) -> None:
     Raises BadInput if the file is broken, if its weights do not fit on the disk, or if it holds an
     architecture, tokenizer or position scaling that is not known.
     """
-    progress(0, 1, "files", "reading the GGUF file")
+    progress(0, 1, "files", say("reading the GGUF file"))
     fields, tensors = read_gguf(path)
     config = hf_config(fields, tensors)
     _write_json(folder / "config.json", config)
@@ -240,7 +249,7 @@ def gguf_to_hf(path: Path, folder: Path, progress: Progress) -> None:
     _write_json(folder / "generation_config.json", ids)
     write_tokenizer(fields, folder, config["max_position_embeddings"])
     total_bytes = sum(4 * int(tensor.n_elements) for tensor in tensors if tensor.name not in DERIVED)
-    require_room(folder, total_bytes, "The decoded model")
+    require_room(folder, total_bytes, say("The decoded model"))
     write_weights(decoded(tensors, config), total_bytes, folder, progress)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from planner.errors import BadInput
+from planner.language import say
 
 CONTROL, USER_DEFINED = 3, 4
 """Values of `tokenizer.ggml.token_type` (gguf.TokenType) of tokens that are never split."""
@@ -57,9 +58,13 @@ def build_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
     kind, rule = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre", "gpt-2")
     if kind != "gpt2" or rule not in SPLITTERS:
         raise BadInput(
-            f"Steersman cannot rebuild the GGUF file's {kind!r} tokenizer with the splitting rule {rule!r}.",
-            why=f"Known are byte-level BPE tokenizers with {', '.join(SPLITTERS)}.",
-            remedy="Use the model's Hugging Face folder instead of its GGUF file.",
+            say(
+                "Steersman cannot rebuild the GGUF file's {kind} tokenizer with the splitting rule {rule}.",
+                kind=repr(kind),
+                rule=repr(rule),
+            ),
+            why=say("Known are byte-level BPE tokenizers with {rules}.", rules=", ".join(SPLITTERS)),
+            remedy=say("Use the model's Hugging Face folder instead of its GGUF file."),
         )
     tokens: list[str] = fields["tokenizer.ggml.tokens"]
     merges = [tuple(merge.split(" ", 1)) for merge in fields["tokenizer.ggml.merges"]]
@@ -69,7 +74,8 @@ def build_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
         model = models.BPE(vocab=vocabulary, merges=merges, ignore_merges=rule == "llama-bpe")
     except Exception as error:  # The library raises no other type.
         raise BadInput(
-            f"The GGUF file's tokenizer is damaged: {error}.", remedy="Fetch the file again."
+            say("The GGUF file's tokenizer is damaged: {reason}.", reason=error),
+            remedy=say("Fetch the file again."),
         ) from error
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = SPLITTERS[rule]()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from planner.errors import BadInput, SteersmanError
 from planner.facts import ModelSource
+from planner.language import say, template
 from runtime.acquire.disk import require_room
 from runtime.acquire.listing import Listing, RemoteFile, wanted_files
 from runtime.acquire.report import Progress
@@ -74,7 +75,7 @@ def list_files(source: ModelSource) -> Listing:
     with hub_errors_in_words(source):
         listing: Listing = client(source).list_files(source.id, source.revision)
     if not listing.files:
-        raise BadInput(f"{HUBS[source.kind].title} lists no files for {source.id}.")
+        raise BadInput(say("{hub} lists no files for {model}.", hub=HUBS[source.kind].title, model=source.id))
     return listing
 
 
@@ -85,8 +86,10 @@ def fetch_from_hub(source: ModelSource, folder: Path, progress: Progress) -> dic
     _keep_only_revision(folder, listing.revision)
     total = sum(file.size for file in wanted.values())
     there = _bytes_below(folder)
-    require_room(folder, max(0, total - there), f"{source.id} from {HUBS[source.kind].title}")
-    with _watched(folder, total, progress, f"fetching {source.id}"), hub_errors_in_words(source):
+    what = say("{model} from {hub}", model=source.id, hub=HUBS[source.kind].title)
+    require_room(folder, max(0, total - there), what)
+    fetching = say("fetching {model}", model=source.id)
+    with _watched(folder, total, progress, fetching), hub_errors_in_words(source):
         for name, file in wanted.items():
             if not _is_whole(folder / name, file):
                 client(source).download(source.id, listing.revision, name, file, folder)
@@ -111,16 +114,16 @@ def _check(
     """Hash what came; remove a file that is not what the hub announced, so that the next call fetches it."""
     hashes = {}
     for done, (name, file) in enumerate(wanted.items()):
-        progress(done, len(wanted), "files", f"verifying {name}")
+        progress(done, len(wanted), "files", say("verifying {file}", file=name))
         path = folder / name
         size = path.stat().st_size if path.is_file() else -1
         found = sha256_of(path) if size >= 0 else ""
         if size != file.size or (file.sha256 and found != file.sha256):
             path.unlink(missing_ok=True)
             raise BadInput(
-                f"{name} of {source.id} arrived damaged.",
-                why=f"It is not the file that {HUBS[source.kind].title} announced.",
-                remedy="Try again: only this file is fetched anew.",
+                say("{file} of {model} arrived damaged.", file=name, model=source.id),
+                why=say("It is not the file that {hub} announced.", hub=HUBS[source.kind].title),
+                remedy=say("Try again: only this file is fetched anew."),
             )
         hashes[name] = found
     return hashes
@@ -182,27 +185,41 @@ def _in_words(source: ModelSource, error: Exception) -> BadInput:
         ),
         0,
     )
-    model = f"{source.id}" + (f" at revision {source.revision}" if source.revision else "")
-    token = f"Put a token of an account that may read it into {hub.token_variable}."
+    model = source.id
+    if source.revision:
+        model = say("{model} at revision {revision}", model=source.id, revision=source.revision)
+    token = say("Put a token of an account that may read it into {variable}.", variable=hub.token_variable)
     if "GatedRepoError" in names or "PermissionDeniedError" in names or status == 403:
         return BadInput(
-            f"{hub.title} does not let you read {model}.", why="Its owner asks for permission.", remedy=token
+            say("{hub} does not let you read {model}.", hub=hub.title, model=model),
+            why=say("Its owner asks for permission."),
+            remedy=token,
         )
     if "RevisionNotFoundError" in names:
-        return BadInput(f"{hub.title} has {source.id}, but no revision {source.revision}.")
+        return BadInput(
+            say(
+                "{hub} has {model}, but no revision {revision}.",
+                hub=hub.title,
+                model=source.id,
+                revision=source.revision,
+            )
+        )
     if names & {"RepositoryNotFoundError", "NotExistError", "HFValidationError"} or status in (401, 404):
         return BadInput(
-            f"{hub.title} has no model {model}, or it is private.",
-            remedy=f"Check the name. If it is private: {token}",
+            say("{hub} has no model {model}, or it is private.", hub=hub.title, model=model),
+            remedy=say("Check the name. If it is private: {token}", token=token),
         )
     if names & UNREACHABLE or status >= 500:
         return UnreachableError(
-            f"{hub.title} cannot be reached, so {model} cannot be fetched.",
-            remedy="Check the network, give a local model folder, or use smollm2-135m-instruct, "
-            "which comes from the package index.",
+            say("{hub} cannot be reached, so {model} cannot be fetched.", hub=hub.title, model=model),
+            remedy=say(
+                "Check the network, give a local model folder, or use smollm2-135m-instruct, "
+                "which comes from the package index."
+            ),
         )
     first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return BadInput(f"{model} could not be fetched from {hub.title}: {first_line}")
+    words = template("{model} could not be fetched from {hub}: {reason}")
+    return BadInput(say(words, model=model, hub=hub.title, reason=first_line))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 from typing import NamedTuple
 
 from planner.errors import BadInput
+from planner.language import say, template
 
 INDEX = "model.safetensors.index.json"
 SMALL_FILES = (
@@ -49,7 +50,8 @@ def wanted_files(model: str, listing: Listing) -> dict[str, RemoteFile]:
     names = list(listing.files)
     if "config.json" not in names:
         raise BadInput(
-            f"{model} has no config.json at its top level.", why="It is not in the Hugging Face format."
+            say("{model} has no config.json at its top level.", model=model),
+            why=say("It is not in the Hugging Face format."),
         )
     weights = ["model.safetensors"] if "model.safetensors" in names else []
     if INDEX in names:
@@ -58,10 +60,14 @@ def wanted_files(model: str, listing: Listing) -> dict[str, RemoteFile]:
         others = sorted(
             {name.rsplit(".", 1)[-1] for name in names} & {"bin", "pdparams", "gguf", "pt", "pth"}
         )
+        words = template("{model} has no safetensors weights.")
+        words = template("{model} has no safetensors weights (only {others}).") if others else words
         raise BadInput(
-            f"{model} has no safetensors weights" + (f" (only .{', .'.join(others)})." if others else "."),
-            why="Steersman reads no other weight files, because pickles can run code when they are opened.",
-            remedy="Choose a revision or a copy of the model with safetensors.",
+            say(words, model=model, others=", ".join(f".{other}" for other in others)),
+            why=say(
+                "Steersman reads no other weight files, because pickles can run code when they are opened."
+            ),
+            remedy=say("Choose a revision or a copy of the model with safetensors."),
         )
     small = [name for name in names if any(fnmatch(name, pattern) for pattern in SMALL_FILES)]
     return {name: listing.files[name] for name in sorted({*small, *weights}) if "/" not in name}

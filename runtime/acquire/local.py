@@ -9,6 +9,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from planner.errors import BadInput
+from planner.language import say, template
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -19,18 +20,28 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Return the JSON object in `path`; BadInput names the file, and the line of a syntax error."""
+    """Return the JSON object in `path`; BadInput names the file, and the line of a syntax error.
+
+    `what` is a template of what it should hold.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadInput(f"{path.parent} has no {path.name}.", why=f"It should hold {what}.") from None
+        raise BadInput(
+            say("{folder} has no {file}.", folder=path.parent, file=path.name),
+            why=say("It should hold {what}.", what=say(what)),
+        ) from None
     except json.JSONDecodeError as error:
-        raise BadInput(f"{path}, line {error.lineno}: {error.msg}.", remedy="Fetch the file again.") from None
+        raise BadInput(
+            say("{path}, line {line}: {reason}.", path=path, line=error.lineno, reason=error.msg),
+            remedy=say("Fetch the file again."),
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read: {error}.") from None
+        raise BadInput(say("{path} cannot be read: {reason}.", path=path, reason=error)) from None
     if not isinstance(values, dict):
         raise BadInput(
-            f"{path} holds {type(values).__name__} instead of an object.", remedy="Fetch the file again."
+            say("{path} holds {kind} instead of an object.", path=path, kind=type(values).__name__),
+            remedy=say("Fetch the file again."),
         )
     return values
 
@@ -43,38 +54,52 @@ def weight_files(folder: Path) -> dict[str, list[str]]:
     """
     index_path, single = folder / INDEX, folder / SINGLE
     if index_path.is_file():
-        weight_map = read_json(index_path, "the list of weight files").get("weight_map")
+        weight_map = read_json(index_path, template("the list of weight files")).get("weight_map")
         if not isinstance(weight_map, dict) or not weight_map:
-            raise BadInput(f"{index_path} has no weight_map.", remedy="Fetch the file again.")
+            raise BadInput(
+                say("{path} has no weight_map.", path=index_path), remedy=say("Fetch the file again.")
+            )
         files: dict[str, list[str]] = {}
         for tensor, file in weight_map.items():
             files.setdefault(str(file), []).append(tensor)
         for file, tensors in files.items():
             if Path(file).name != file:
-                raise BadInput(f"{index_path} names a weight file outside of the folder: {file}.")
+                raise BadInput(
+                    say(
+                        "{path} names a weight file outside of the folder: {file}.",
+                        path=index_path,
+                        file=file,
+                    )
+                )
             lacking = sorted(set(tensors) - set(tensor_shapes(folder / file)))
             if lacking:
                 raise BadInput(
-                    f"{folder / file} lacks {lacking[0]}, which {INDEX} says is there.",
-                    remedy="Fetch it again.",
+                    say(
+                        "{path} lacks {tensor}, which {index} says is there.",
+                        path=folder / file,
+                        tensor=lacking[0],
+                        index=INDEX,
+                    ),
+                    remedy=say("Fetch it again."),
                 )
         return files
     if single.is_file():
         return {SINGLE: sorted(tensor_shapes(single))}
     if any(folder.glob("pytorch_model*.bin")):
         raise BadInput(
-            f"{folder} holds its weights only as pytorch_model.bin.",
-            why="That is a pickle, which can run code when it is opened.",
-            remedy="Take a revision of the model with safetensors.",
+            say("{folder} holds its weights only as pytorch_model.bin.", folder=folder),
+            why=say("That is a pickle, which can run code when it is opened."),
+            remedy=say("Take a revision of the model with safetensors."),
         )
     if any(folder.glob("*.gguf")):
         raise BadInput(
-            f"{folder} holds a GGUF file and no safetensors.", remedy="Give the model's Hugging Face folder."
+            say("{folder} holds a GGUF file and no safetensors.", folder=folder),
+            remedy=say("Give the model's Hugging Face folder."),
         )
     raise BadInput(
-        f"{folder} has no weights.",
-        why=f"Neither {SINGLE} nor {INDEX} is there.",
-        remedy="Fetch the model again.",
+        say("{folder} has no weights.", folder=folder),
+        why=say("Neither {one} nor {other} is there.", one=SINGLE, other=INDEX),
+        remedy=say("Fetch the model again."),
     )
 
 
@@ -84,26 +109,29 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         with safe_open(path, framework="numpy") as file:
             if (file.metadata() or {}).get("format") in PADDLE_LAYOUT:
                 raise BadInput(
-                    f"{path} is in Paddle's own layout.",
-                    why="Its linear weights are transposed, so it only looks like a Hugging Face model.",
-                    remedy="Give the original Hugging Face folder of the model.",
+                    say("{path} is in Paddle's own layout.", path=path),
+                    why=say("Its linear weights are transposed, so it only looks like a Hugging Face model."),
+                    remedy=say("Give the original Hugging Face folder of the model."),
                 )
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise BadInput(
-            f"{path.parent} lacks the weight file {path.name}.", remedy="Fetch the model again."
+            say("{folder} lacks the weight file {file}.", folder=path.parent, file=path.name),
+            remedy=say("Fetch the model again."),
         ) from None
     except (SafetensorError, OSError) as error:
         raise BadInput(
-            f"{path} is not a readable safetensors file.",
+            say("{path} is not a readable safetensors file.", path=path),
             why=f"{error}.",
-            remedy="It is probably a torn download; fetch it again.",
+            remedy=say("It is probably a torn download; fetch it again."),
         ) from None
 
 
 def count_parameters(folder: Path) -> int:
     """Return the exact number of weights: every tensor once, and a stored tied head not at all."""
-    tied = bool(read_json(folder / "config.json", "the architecture").get("tie_word_embeddings"))
+    tied = bool(
+        read_json(folder / "config.json", template("the model's architecture")).get("tie_word_embeddings")
+    )
     total = 0
     for file in weight_files(folder):
         for name, shape in tensor_shapes(folder / file).items():
@@ -119,15 +147,21 @@ def count_parameters(folder: Path) -> int:
 def check_complete(folder: Path) -> None:
     """Raise BadInput, in one sentence, unless `folder` is a complete and usable Hugging Face folder."""
     if not folder.is_dir():
-        raise BadInput(f"There is no model folder at {folder}.")
-    config = read_json(folder / "config.json", "the model's architecture")
+        raise BadInput(say("There is no model folder at {folder}.", folder=folder))
+    config = read_json(folder / "config.json", template("the model's architecture"))
     if not config.get("model_type"):
         raise BadInput(
-            f"{folder / 'config.json'} names no model_type.", remedy="Give a Hugging Face model folder."
+            say("{path} names no model_type.", path=folder / "config.json"),
+            remedy=say("Give a Hugging Face model folder."),
         )
     if "auto_map" in config and not config.get("architectures"):
-        raise BadInput(f"{folder} needs Python code of its own to load, which Steersman never runs.")
+        raise BadInput(
+            say("{folder} needs Python code of its own to load, which Steersman never runs.", folder=folder)
+        )
     weight_files(folder)
     if not any((folder / name).is_file() for name in TOKENIZERS):
-        raise BadInput(f"{folder} has no tokenizer.", why=f"One of {', '.join(TOKENIZERS)} must be there.")
-    read_json(folder / "tokenizer_config.json", "the tokenizer's settings and the chat template")
+        raise BadInput(
+            say("{folder} has no tokenizer.", folder=folder),
+            why=say("One of {files} must be there.", files=", ".join(TOKENIZERS)),
+        )
+    read_json(folder / "tokenizer_config.json", template("the tokenizer's settings and the chat template"))

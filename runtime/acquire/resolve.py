@@ -12,7 +12,7 @@ from typing import Any
 from planner.architectures import architecture
 from planner.errors import BadInput
 from planner.facts import ModelFacts, ModelSource, SourceKind
-from planner.language import say
+from planner.language import say, template
 from planner.model_facts import findings, from_config, text_part
 from planner.model_names import Weights, interpret, unknown
 from runtime.acquire.fetch import cached_folders, slug
@@ -77,7 +77,7 @@ def resolve_model(name: str, report: Report = lambda sentence: None, prefer: Wei
 def from_folder(folder: Path, name: str, report: Report = lambda sentence: None) -> ModelFacts:
     """Return the facts of a complete local folder; weights are counted from the files' headers."""
     check_complete(folder)
-    config = read_json(folder / "config.json", "the model's architecture")
+    config = read_json(folder / "config.json", template("the model's architecture"))
     say_findings(config, name, report)
     source = ModelSource(kind="local", id=str(folder))
     parameters = None if _extra_blocks(config) else count_parameters(folder)
@@ -89,12 +89,16 @@ def from_config_file(path: Path, name: str, report: Report = lambda sentence: No
 
     Beside it, a safetensors index counts the weights of an architecture that the table does not know.
     """
-    config = read_json(path, "the model's architecture")
+    config = read_json(path, template("the model's architecture"))
     say_findings(config, name, report)
     source = ModelSource(kind="local", id=str(path.parent))
     index = path.parent / INDEX
     known = is_counted(config)
-    parameters = None if known or not index.is_file() else count_index(read_json(index, "weights"), config)
+    parameters = (
+        None
+        if known or not index.is_file()
+        else count_index(read_json(index, template("the list of weight files")), config)
+    )
     return from_config(config, name, source, parameters, has_chat_template(path.parent))
 
 
@@ -143,7 +147,7 @@ def has_chat_template(folder: Path) -> bool:
     if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
         return True
     path = folder / "tokenizer_config.json"
-    return path.is_file() and bool(read_json(path, "the tokenizer's settings").get("chat_template"))
+    return path.is_file() and bool(read_json(path, template("the tokenizer's settings")).get("chat_template"))
 
 
 def from_hub(source: ModelSource, name: str, report: Report = lambda sentence: None) -> ModelFacts:
@@ -176,11 +180,11 @@ def _small_files(source: ModelSource, listing: Listing) -> tuple[dict[str, Any],
                     client(source).download(
                         source.id, str(source.revision), file, listing.files[file], folder
                     )
-        config = read_json(folder / "config.json", "the model's architecture")
-        template = has_chat_template(folder) or any(
+        config = read_json(folder / "config.json", template("the model's architecture"))
+        chats = has_chat_template(folder) or any(
             file in listing.files for file in ("chat_template.jinja", "chat_template.json")
         )
-    return config, template
+    return config, chats
 
 
 def _facts_path(source: ModelSource) -> Path:
@@ -203,6 +207,6 @@ def _from_cache(source: ModelSource, name: str, unreachable: UnreachableError) -
             None,
             cached.revision,
         ):
-            config = read_json(folder / "config.json", "the model's architecture")
+            config = read_json(folder / "config.json", template("the model's architecture"))
             return from_config(config, name, cached, count_parameters(folder), has_chat_template(folder))
     raise unreachable

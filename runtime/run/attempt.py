@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from planner.language import say
 from runtime.events import AnyEvent, Log, Progress, Proof, State
 from runtime.run import environment, processes
 from runtime.run.event_files import EventFiles
@@ -22,16 +23,16 @@ STRAGGLER_SECONDS = 5.0
 
 
 class Attempt:
-    """A running attempt. `say` appends to the journal; `requested` counts the person's requests to stop."""
+    """A running attempt. `record` appends to the journal; `requested` counts requests to stop."""
 
     def __init__(
-        self, run: RunFolder, task: StageTask, say: Callable[..., None], requested: Callable[[], int]
+        self, run: RunFolder, task: StageTask, record: Callable[..., None], requested: Callable[[], int]
     ) -> None:
         self.task = task
         self.folder = run.stage(task.stage)
         self.events: list[AnyEvent] = []
         """Errors, states and proofs so far."""
-        self._say = say
+        self._record = record
         self._requested = requested
         self._files = EventFiles(self.folder)
         self._held_progress: Progress | None = None
@@ -61,11 +62,13 @@ class Attempt:
         states = [event for event in self.events if isinstance(event, State)]
         saved = next((event.reason for event in reversed(states) if event.state == "saved"), "")
         if self._stopper.forced and not self.says_stopped:
-            return "it was ended at once" + (f"; its last checkpoint is {saved}" if saved else "")
+            if saved:
+                return say("it was ended at once; its last checkpoint is {saved}", saved=saved)
+            return say("it was ended at once")
         if saved:
-            return f"its checkpoint is saved: {saved}"
+            return say("its checkpoint is saved: {saved}", saved=saved)
         said = next((event.reason for event in reversed(states) if event.state == "stopped"), "")
-        return said or "it stopped gracefully"
+        return said or say("it stopped gracefully")
 
     def wait(self) -> int:
         """Return the exit code of the stage's process once it and all that it started have ended."""
@@ -110,14 +113,20 @@ class Attempt:
             self._held_progress, self._last_progress = None, time.monotonic()
         if kept:
             self.events += [event for event in kept if event.kind in ("error", "state", "proof")]
-            self._say(*kept)
+            self._record(*kept)
 
     def _end_stragglers(self) -> None:
         """End processes that outlive the one that was started, such as trainers of a killed launcher."""
         left = self._process.members()
         if not left or not (left := processes.wait_for_end(left, STRAGGLER_SECONDS)):
             return
-        self._log(f"{len(left)} process(es) of {self.task.stage} were left over and are being ended.")
+        self._log(
+            say(
+                "{number} process(es) of {stage} were left over and are being ended.",
+                number=len(left),
+                stage=self.task.stage,
+            )
+        )
         self._process.terminate()
         if processes.wait_for_end(left, STRAGGLER_SECONDS):
             self._process.kill()
@@ -131,7 +140,7 @@ class Attempt:
         return processes.describe(self._process.members())
 
     def _announce_stop(self, sentence: str) -> None:
-        self._say(State(t=time.time(), stage=self.task.stage, state="stopping", reason=sentence))
+        self._record(State(t=time.time(), stage=self.task.stage, state="stopping", reason=sentence))
 
     def _log(self, message: str) -> None:
-        self._say(Log(t=time.time(), stage=self.task.stage, level="warning", message=message))
+        self._record(Log(t=time.time(), stage=self.task.stage, level="warning", message=message))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.errors import StageFailed
+from planner.language import say
 from runtime.events import Proof, State
 from runtime.run.layout import RunFolder, StageFolder
 from runtime.run.task import Committed, Output, StageTask
@@ -64,18 +65,18 @@ def difference(output: Output) -> str:
     """Return what changed in an output since it was proven, in words; empty if nothing did."""
     path = Path(output.path)
     if not path.exists():
-        return f"{path} is gone"
+        return say("{path} is gone", path=path)
     files = files_of(path)
     missing = sorted(set(output.files) - set(files))
     if missing:
-        return f"{path / missing[0] if path.is_dir() else path} is gone"
+        return say("{path} is gone", path=path / missing[0] if path.is_dir() else path)
     try:
         now = measure(path)
     except OSError as error:
-        return f"{path} cannot be read ({error.strerror})"
+        return say("{path} cannot be read ({reason})", path=path, reason=error.strerror)
     changed = [name for name in output.files if now.files[name] != output.files[name]]
     if changed:
-        return f"{path / changed[0] if path.is_dir() else path} changed since it was proven"
+        return say("{path} changed since it was proven", path=path / changed[0] if path.is_dir() else path)
     return ""
 
 
@@ -105,14 +106,16 @@ def read_result(folder: StageFolder) -> tuple[dict[str, str], dict[str, Any]] | 
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StageFailed(f"{folder.result} cannot be read: {error}.") from error
+        raise StageFailed(
+            say("{path} cannot be read: {reason}.", path=folder.result, reason=error)
+        ) from error
 
 
 def failed_proof(proofs: Iterable[Proof]) -> str:
     """Return which proof does not hold, in one sentence; empty if all do."""
     for proof in proofs:
         if not proof.passed:
-            return f"The proof {proof.name} failed: {proof.sentence}"
+            return say("The proof {name} failed: {sentence}", name=proof.name, sentence=proof.sentence)
     return ""
 
 
@@ -124,7 +127,7 @@ def missing_proof(task: StageTask, proofs: Iterable[Proof]) -> str:
         return failed
     for name in task.proofs:
         if name not in latest:
-            return f"The stage {task.stage} ended without its proof {name}."
+            return say("The stage {stage} ended without its proof {name}.", stage=task.stage, name=name)
     return ""
 
 
@@ -133,7 +136,7 @@ def commit(task: StageTask, run: RunFolder, proofs: Iterable[Proof], seconds: fl
     folder = run.stage(task.stage)
     result = read_result(folder)
     if result is None:
-        raise StageFailed(f"The stage {task.stage} ended without a result.")
+        raise StageFailed(say("The stage {stage} ended without a result.", stage=task.stage))
     problem = missing_proof(task, proofs)
     if problem:
         raise StageFailed(problem)
@@ -144,7 +147,12 @@ def commit(task: StageTask, run: RunFolder, proofs: Iterable[Proof], seconds: fl
             output = measure(Path(path), sync=True)
         except OSError as error:
             raise StageFailed(
-                f"The stage {task.stage} says that it wrote {path}, but it cannot be read: {error.strerror}."
+                say(
+                    "The stage {stage} says that it wrote {path}, but it cannot be read: {reason}.",
+                    stage=task.stage,
+                    path=path,
+                    reason=error.strerror,
+                )
             ) from error
         outputs[name] = {
             "path": path.replace(str(run.root), "<run>", 1) if Path(path).is_relative_to(run.root) else path,

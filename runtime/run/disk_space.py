@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from planner.errors import StageFailed
+from planner.language import say
 from planner.phrases import size
 
 
@@ -21,6 +22,12 @@ def require(path: Path, needed: int, stage: str) -> None:
     free = free_bytes(path)
     if free < needed:
         raise StageFailed(
-            f"The stage {stage} needs about {size(needed)} of disk, but {size(free)} are left at {path}.",
-            remedy="Free some space, then resume.",
+            say(
+                "The stage {stage} needs about {needed} of disk, but {free} are left at {path}.",
+                stage=stage,
+                needed=size(needed),
+                free=size(free),
+                path=path,
+            ),
+            remedy=say("Free some space, then resume."),
         )

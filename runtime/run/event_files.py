@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from planner.language import say
 from runtime.events import EVENT, AnyEvent, Log
 from runtime.run.layout import StageFolder
 from runtime.run.lines import LineTail
@@ -33,7 +34,9 @@ class EventFiles:
             return EVENT.validate_json(line)
         except ValidationError:
             t = path.stat().st_mtime
-            message = f"{path.name}, line {number}, is not a valid event and was skipped."
+            message = say(
+                "{file}, line {number}, is not a valid event and was skipped.", file=path.name, number=number
+            )
             return Log(t=round(t, 3), stage=self._folder.name, level="warning", message=message)
 
 

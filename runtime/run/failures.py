@@ -18,6 +18,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from planner.language import say
 from runtime.events import AnyEvent, Error
 from runtime.paths import PROJECT
 from runtime.run.layout import StageFolder
@@ -32,7 +33,7 @@ STAMP = re.compile(rb"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
 
 
 class Row(BaseModel):
-    """One known failure."""
+    """One known failure. `what` and `remedy` are templates; `{detail}` is what the pattern named so."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -102,27 +103,25 @@ def explain(
     last_line = first.last_line if first else ""
     if row is not None:
         detail = (match.groupdict().get("detail") if match else None) or ""
-        return Failure(
-            row.what.replace("{detail}", detail), _why(said, last_line), row.remedy, log_path, row.id
-        )
-    remedy = f"The whole log: {log_path}."
+        return Failure(say(row.what, detail=detail), _why(said, last_line), say(row.remedy), log_path, row.id)
+    remedy = say("The whole log: {path}.", path=log_path)
     if said:
         return Failure(said[0].what, said[0].why or _quoted(last_line), remedy, log_path)
-    return Failure(
-        f"The stage {folder.name} failed: {ending(exit_code)}.", _quoted(last_line), remedy, log_path
-    )
+    what = say("The stage {stage} failed: {ending}.", stage=folder.name, ending=ending(exit_code))
+    return Failure(what, _quoted(last_line), remedy, log_path)
 
 
 def ending(exit_code: int | None) -> str:
     """Return how a process ended, in words."""
     if exit_code is None:
-        return "its process is gone"
+        return say("its process is gone")
     if exit_code >= 0:
-        return f"its process ended with exit code {exit_code}"
+        return say("its process ended with exit code {code}", code=exit_code)
     try:
-        return f"its process was ended by {signal.Signals(-exit_code).name}"
+        name = signal.Signals(-exit_code).name
     except ValueError:
-        return f"its process was ended by signal {-exit_code}"
+        return say("its process was ended by signal {number}", number=-exit_code)
+    return say("its process was ended by {signal}", signal=name)
 
 
 def find_tracebacks(folder: StageFolder) -> list[Traceback]:
@@ -206,4 +205,4 @@ def _why(said: list[Error], last_line: str) -> str:
 
 
 def _quoted(line: str) -> str:
-    return f"It ended with: {line[:300]}" if line else ""
+    return say("It ended with: {line}", line=line[:300]) if line else ""

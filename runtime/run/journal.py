@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from planner.errors import BadInput, StageFailed
+from planner.language import say
 from runtime.events import EVENT, AnyEvent
 from runtime.run.lines import LineTail
 
@@ -36,9 +37,9 @@ def parse(line: bytes, path: Path, number: int) -> AnyEvent:
         return EVENT.validate_json(line)
     except ValidationError as error:
         raise BadInput(
-            f"{path}, line {number}: not a valid event.",
-            why="The journal was changed or damaged after it was written.",
-            remedy="Delete that line and resume: whatever is then no longer proven is done again.",
+            say("{path}, line {number}: not a valid event.", path=path, number=number),
+            why=say("The journal was changed or damaged after it was written."),
+            remedy=say("Delete that line and resume: whatever is then no longer proven is done again."),
             details=str(error),
         ) from error
 
@@ -146,8 +147,10 @@ class Journal:
             os.ftruncate(self._file, size)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(
-                    f"The disk that holds {self.path.parent} is full.",
-                    remedy=f"Free some space, then: steersman resume {self.path.parent}",
+                    say("The disk that holds {folder} is full.", folder=self.path.parent),
+                    remedy=say(
+                        "Free some space, then: {command}", command=f"steersman resume {self.path.parent}"
+                    ),
                 ) from error
             raise
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from planner.errors import BadInput
+from planner.language import say
 from runtime.paths import runs_folder, write_atomically
 
 
@@ -167,7 +168,8 @@ def create_run(folder: Path, plan_text: str) -> RunFolder:
     run = RunFolder(folder.absolute())
     if run.root.exists() and (not run.root.is_dir() or any(run.root.iterdir())):
         raise BadInput(
-            f"{run.root} already exists and is not an empty folder.", remedy="Name another with --run."
+            say("{folder} already exists and is not an empty folder.", folder=run.root),
+            remedy=say("Name another with --run."),
         )
     try:
         (run.root / "stages").mkdir(parents=True)
@@ -177,8 +179,12 @@ def create_run(folder: Path, plan_text: str) -> RunFolder:
         _remember(run)
     except OSError as error:
         raise BadInput(
-            f"The run folder {run.root} cannot be written: {error.strerror}.",
-            remedy="Name another with --run.",
+            say(
+                "The run folder {folder} cannot be written: {reason}.",
+                folder=run.root,
+                reason=error.strerror,
+            ),
+            remedy=say("Name another with --run."),
         ) from error
     return run
 
@@ -218,7 +224,8 @@ def find_run(name: str) -> RunFolder:
         runs = list_runs()
         if not runs:
             raise BadInput(
-                f"There are no runs in {runs_folder()} yet.", remedy="Start one with: steersman run plan.yaml"
+                say("There are no runs in {folder} yet.", folder=runs_folder()),
+                remedy=say("Start one with: {command}", command="steersman run plan.yaml"),
             )
         return runs[0]
     candidates = [Path(name).expanduser(), runs_folder() / name]
@@ -227,10 +234,16 @@ def find_run(name: str) -> RunFolder:
     for candidate in candidates:
         if is_run(candidate):
             return RunFolder(candidate.resolve())
-    where = candidates[0].absolute() if len(candidates) == 1 else f"{runs_folder()} or {Path.cwd()}"
+    remedy = say("See the runs with: {command}", command="steersman runs")
     if candidates[0].exists():
         raise BadInput(
-            f"{candidates[0].absolute()} is not a run folder: plan.yaml and origin.json are not in it.",
-            remedy="See the runs with: steersman runs",
+            say(
+                "{folder} is not a run folder: plan.yaml and origin.json are not in it.",
+                folder=candidates[0].absolute(),
+            ),
+            remedy=remedy,
         )
-    raise BadInput(f"There is no run {name!r} in {where}.", remedy="See the runs with: steersman runs")
+    where: object = candidates[0].absolute()
+    if len(candidates) > 1:
+        where = say("{one} or {other}", one=runs_folder(), other=Path.cwd())
+    raise BadInput(say("There is no run {name} in {place}.", name=repr(name), place=where), remedy=remedy)

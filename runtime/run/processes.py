@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from planner.language import say
 from runtime.paths import write_atomically
 
 MARK = "STEERSMAN_STAGE_FOLDER"
@@ -117,10 +118,18 @@ def describe(processes: Iterable[psutil.Process], over_seconds: float = 0.5) -> 
     for process in watched:
         try:
             share = 100 * (_cpu_seconds(process) - before[process.pid]) / over_seconds
-            parts.append(f"{process.name()} (pid {process.pid}) is {process.status()}, {share:.0f} % CPU")
+            parts.append(
+                say(
+                    "{name} (pid {pid}) is {state}, {share:.0f} % CPU",
+                    name=process.name(),
+                    pid=process.pid,
+                    state=process.status(),
+                    share=share,
+                )
+            )
         except psutil.Error:
             continue
-    return "; ".join(parts) or "no process of the stage is left"
+    return "; ".join(parts) or say("no process of the stage is left")
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

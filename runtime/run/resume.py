@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from planner.language import say, template
 from runtime.events import AnyEvent, Proof, State
 from runtime.run import commit
 from runtime.run.layout import RunFolder, StageFolder
@@ -17,6 +18,15 @@ MOST_DIFFERENCES = 3
 LONGEST_VALUE = 40
 NOT_SETTINGS = frozenset(["commits"])
 """Keys of a specification whose change is told in other words."""
+
+
+UNPROVEN = {
+    "started": template("it was interrupted"),
+    "stopped": template("it was stopped before its end"),
+    "failed": template("it failed last time"),
+}
+"""How the last attempt ended -> why the stage is done again."""
+NOT_PROVEN = template("it is not proven")
 
 
 @dataclass
@@ -80,17 +90,14 @@ def decide(task: StageTask, run: RunFolder, history: StageHistory) -> Verdict:
             problem = commit.difference(output)
             if problem:
                 return Verdict(task.stage, "redo", problem, from_scratch=changed_task)
-        return Verdict(task.stage, "skip", f"proven {clock(proven.t)}, files unchanged", proven=proven)
+        return Verdict(
+            task.stage, "skip", say("proven {when}, files unchanged", when=clock(proven.t)), proven=proven
+        )
     if not history.ended:
-        return Verdict(task.stage, "run", "not done yet")
+        return Verdict(task.stage, "run", say("not done yet"))
     if changed_task:
         return Verdict(task.stage, "redo", changes(task, run), from_scratch=True)
-    reasons = {
-        "started": "it was interrupted",
-        "stopped": "it was stopped before its end",
-        "failed": "it failed last time",
-    }
-    return Verdict(task.stage, "redo", reasons.get(history.ended, "it is not proven"))
+    return Verdict(task.stage, "redo", say(UNPROVEN.get(history.ended, NOT_PROVEN)))
 
 
 def foresee(run: RunFolder, table: Table, events: Iterable[AnyEvent]) -> list[tuple[StageTask, Verdict]]:
@@ -109,7 +116,9 @@ def foresee(run: RunFolder, table: Table, events: Iterable[AnyEvent]) -> list[tu
             (name for name in table.stages if name not in done and f"<{name}." in _text(task)), ""
         )
         if waits_for and history.committed is not None:
-            verdict = Verdict(stage, "redo", f"unless {waits_for} gives the same result as before")
+            verdict = Verdict(
+                stage, "redo", say("unless {stage} gives the same result as before", stage=waits_for)
+            )
         else:
             verdict = decide(task, run, history)
         if verdict.proven is not None:
@@ -125,29 +134,36 @@ def _text(task: StageTask) -> str:
 def clock(t: float) -> str:
     """Return a time of day today, or a date and time."""
     then = time.localtime(t)
-    today = time.localtime()[:3] == then[:3]
-    return time.strftime("at %H:%M" if today else "on %Y-%m-%d at %H:%M", then)
+    hour = time.strftime("%H:%M", then)
+    if time.localtime()[:3] == then[:3]:
+        return say("at {time}", time=hour)
+    return say("on {date} at {time}", date=time.strftime("%Y-%m-%d", then), time=hour)
 
 
 def changes(task: StageTask, run: RunFolder) -> str:
     """Return which settings or inputs differ from the last attempt's, in words."""
     folder = run.stage(task.stage)
     found = [change(*difference) for difference in _differences(task, run, folder)]
-    more = f" and {len(found) - MOST_DIFFERENCES} more" if len(found) > MOST_DIFFERENCES else ""
     inputs = _changed_inputs(task, folder)
+    settings = ", ".join(found[:MOST_DIFFERENCES])
+    more = len(found) - MOST_DIFFERENCES
     parts = []
-    if found:
-        parts.append("its settings changed: " + ", ".join(found[:MOST_DIFFERENCES]) + more)
+    if more > 0:
+        parts.append(say("its settings changed: {settings} and {more} more", settings=settings, more=more))
+    elif found:
+        parts.append(say("its settings changed: {settings}", settings=settings))
     if inputs:
-        parts.append("its input changed: " + ", ".join(inputs))
-    return "; ".join(parts) or "an earlier stage was done again"
+        parts.append(say("its input changed: {inputs}", inputs=", ".join(inputs)))
+    return "; ".join(parts) or say("an earlier stage was done again")
 
 
 def change(name: str, old: Any, new: Any) -> str:
     """Return how one setting changed, in words."""
     if old is None:
-        return f"{name} is now {short(new)}"
-    return f"{name} is no longer set" if new is None else f"{name} {short(old)} -> {short(new)}"
+        return say("{name} is now {value}", name=name, value=short(new))
+    return (
+        say("{name} is no longer set", name=name) if new is None else f"{name} {short(old)} -> {short(new)}"
+    )
 
 
 def short(value: Any) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from planner.errors import StageFailed
+from planner.language import say
 from runtime.paths import write_atomically
 from runtime.run import environment, processes
 from runtime.run.layout import StageFolder
@@ -86,7 +87,12 @@ class StageProcess:
                 )
         except OSError as error:
             raise StageFailed(
-                f"The stage {task.stage} cannot be started: {task.command[0]}: {error.strerror}."
+                say(
+                    "The stage {stage} cannot be started: {command}: {reason}.",
+                    stage=task.stage,
+                    command=task.command[0],
+                    reason=error.strerror,
+                )
             ) from error
         self.identity = Identity.of(self._process.pid) or Identity(self._process.pid, time.time())
         self.identity.save(folder.process, started=round(time.time(), 3))
@@ -117,16 +123,22 @@ def end_leftovers(folder: StageFolder) -> list[str]:
         return []
     pids = ", ".join(str(process.pid) for process in left)
     said = [
-        f"Processes of {folder.name} run without a supervisor (pid {pids}): asking them to save and stop."
+        say(
+            "Processes of {stage} run without a supervisor (pid {pids}): asking them to save and stop.",
+            stage=folder.name,
+            pids=pids,
+        )
     ]
     folder.stop.touch()
     left = processes.wait_for_end(left, patience)
     if left:
         processes.send(left, signal.SIGTERM)
-        said.append(f"They did not stop within {patience:.0f} s: terminating them.")
+        said.append(say("They did not stop within {seconds:.0f} s: terminating them.", seconds=patience))
         left = processes.wait_for_end(left, ENDING_SECONDS)
     if left:
         processes.send(left, signal.SIGKILL)
-        said.append(f"They did not end within {ENDING_SECONDS:.0f} s more: killing them.")
+        said.append(
+            say("They did not end within {seconds:.0f} s more: killing them.", seconds=ENDING_SECONDS)
+        )
         processes.wait_for_end(left, 10)
     return said

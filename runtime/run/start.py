@@ -7,6 +7,7 @@ import sys
 import time
 
 from planner.errors import BadInput, SteersmanError
+from planner.language import say
 from runtime.run import status
 from runtime.run.layout import RunFolder
 from runtime.run.processes import Identity
@@ -22,8 +23,8 @@ def start_supervisor(run: RunFolder, until: str | None = None) -> subprocess.Pop
     """
     if _is_taken(run):
         raise BadInput(
-            f"The run {run.name} is already running.",
-            remedy=f"Follow it with: steersman logs {run.name} --follow",
+            say("The run {run} is already running.", run=run.name),
+            remedy=say("Follow it with: {command}", command=f"steersman logs {run.name} --follow"),
         )
     run.stop_requests.unlink(missing_ok=True)
     command = [sys.executable, "-m", "runtime.run.supervise", str(run.root)]
@@ -31,7 +32,9 @@ def start_supervisor(run: RunFolder, until: str | None = None) -> subprocess.Pop
     try:
         log = run.supervisor_log.open("ab")
     except OSError as error:
-        raise BadInput(f"{run.supervisor_log} cannot be written: {error.strerror}.") from error
+        raise BadInput(
+            say("{path} cannot be written: {reason}.", path=run.supervisor_log, reason=error.strerror)
+        ) from error
     with log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=run.root, start_new_session=True
@@ -43,11 +46,13 @@ def start_supervisor(run: RunFolder, until: str | None = None) -> subprocess.Pop
             return process
         if process.poll() is not None:
             raise SteersmanError(
-                f"The supervisor of {run.name} did not start: {_last_line(run)}", details=str(command)
+                say("The supervisor of {run} did not start: {reason}", run=run.name, reason=_last_line(run)),
+                details=str(command),
             )
         time.sleep(0.02)
     raise SteersmanError(
-        f"The supervisor of {run.name} did not start in time.", remedy=f"Details: {run.supervisor_log}."
+        say("The supervisor of {run} did not start in time.", run=run.name),
+        remedy=say("Details: {path}.", path=run.supervisor_log),
     )
 
 
@@ -63,4 +68,4 @@ def _is_taken(run: RunFolder) -> bool:
 
 def _last_line(run: RunFolder) -> str:
     lines = run.supervisor_log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"see {run.supervisor_log}"
+    return lines[-1] if lines else say("see {path}", path=run.supervisor_log)

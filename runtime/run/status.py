@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from planner.language import say, template
 from runtime.run import journal, lock, processes, view
 from runtime.run.layout import RunFolder
 from runtime.run.processes import Identity
@@ -14,13 +15,13 @@ RunState = Literal["created", "running", "finished", "failed", "stopped", "pause
 ENDED: tuple[RunState, ...] = ("finished", "failed", "stopped", "paused")
 
 MEANING: dict[RunState, str] = {
-    "created": "not started yet",
-    "running": "its supervisor is alive",
-    "finished": "every stage is proven",
-    "failed": "a stage failed; resume continues from the last proven point",
-    "stopped": "stopped on request; resume continues",
-    "paused": "paused on request; resume continues",
-    "lost": "its supervisor is gone without a word; resume continues from the last proven point",
+    "created": template("not started yet"),
+    "running": template("its supervisor is alive"),
+    "finished": template("every stage is proven"),
+    "failed": template("a stage failed; resume continues from the last proven point"),
+    "stopped": template("stopped on request; resume continues"),
+    "paused": template("paused on request; resume continues"),
+    "lost": template("its supervisor is gone without a word; resume continues from the last proven point"),
 }
 
 
@@ -42,12 +43,13 @@ class Status:
             return self.view.error.what
         if self.state == "lost" and self.orphans:
             pids = ", ".join(map(str, self.orphans))
-            return (
-                f"its supervisor is gone; worker processes are still alive (pid {pids}); resume settles that"
+            return say(
+                "its supervisor is gone; worker processes are still alive (pid {pids}); resume settles that",
+                pids=pids,
             )
         if self.state in ("stopped", "paused", "failed") and self.view.reason:
             return self.view.reason
-        return MEANING[self.state]
+        return say(MEANING[self.state])
 
 
 def supervisor_of(run: RunFolder) -> Identity | None:

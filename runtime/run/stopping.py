@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable
 
+from planner.language import say
 from runtime.run.layout import RunFolder
 from runtime.run.stage_process import StageProcess
 from runtime.run.task import StageTask
@@ -85,26 +86,31 @@ class Stopper:
             if self._level == 1:
                 self._ask(now)
             elif not self._terminated:
-                self._terminate(now, "Asked again")
+                self._terminate(now, say("Asked again"))
             else:
-                self._kill("Asked again")
+                self._kill(say("Asked again"))
         elif self._terminated and now - self._terminated > KILL_AFTER_SECONDS:
-            self._kill(f"It did not end within {KILL_AFTER_SECONDS:.0f} s")
+            self._kill(say("It did not end within {seconds:.0f} s", seconds=KILL_AFTER_SECONDS))
         elif self._asked and not self._terminated and now - self._asked > self._task.stop_seconds:
-            self._terminate(now, f"It did not stop within {self._task.stop_seconds:.0f} s")
+            seconds = self._task.stop_seconds
+            self._terminate(now, say("It did not stop within {seconds:.0f} s", seconds=seconds))
 
     def _ask(self, now: float) -> None:
         self._asked = now
         self._process.folder.stop.touch()
-        self._announce(f"Stopping {self._task.stage} gracefully; asking again ends it at once.")
+        stage = self._task.stage
+        self._announce(say("Stopping {stage} gracefully; asking again ends it at once.", stage=stage))
 
     def _terminate(self, now: float, why: str) -> None:
         self._terminated = now
-        self._announce(f"{why}: terminating the processes of {self._task.stage} (SIGTERM).")
+        stage = self._task.stage
+        words = say("{why}: terminating the processes of {stage} (SIGTERM).", why=why, stage=stage)
+        self._announce(words)
         self._process.terminate()
 
     def _kill(self, why: str) -> None:
         if not self._killed:
-            self._announce(f"{why}: killing the processes of {self._task.stage} (SIGKILL).")
+            stage = self._task.stage
+            self._announce(say("{why}: killing the processes of {stage} (SIGKILL).", why=why, stage=stage))
         self._killed = True
         self._process.kill()

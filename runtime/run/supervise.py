@@ -1,7 +1,8 @@
 """`python -m runtime.run.supervise RUN [--until STAGE]`: the process that takes a run to its end.
 
 It is started detached by `runtime.run.start`; closing the terminal does not end it. A signal to it is a
-request to stop: the first is graceful, the next ends the stage at once.
+request to stop: the first is graceful, the next ends the stage at once. It speaks the plan's language, so the
+journal does.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import time
 from pathlib import Path
 
 from planner.errors import ExitCode, SteersmanError
+from planner.language import say, speaking
 from runtime.run import lock
 from runtime.run.layout import RunFolder
 from runtime.run.processes import Identity
+from runtime.run.speech import language_of
 from runtime.run.stopping import request
 from runtime.run.supervisor import Supervisor
 from runtime.run.task import build_table
@@ -30,16 +33,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--until")
     options = parser.parse_args(arguments)
     run = RunFolder(options.run.absolute())
+    with speaking(language_of(run)):
+        return int(supervise(run, options.until))
+
+
+def supervise(run: RunFolder, until: str | None) -> int:
+    """Hold the run and take it to its end, or up to a stage; return the exit code."""
     try:
         held = lock.acquire(run.lock)
     except lock.BusyError:
-        print(f"The run {run.name} already has a supervisor.", flush=True)
+        print(say("The run {run} already has a supervisor.", run=run.name), flush=True)
         return int(ExitCode.BAD_INPUT)
     try:
         _introduce(run)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: request(run))
-        return int(Supervisor(run, build_table(run), options.until).execute())
+        return int(Supervisor(run, build_table(run), until).execute())
     except SteersmanError as error:
         print(error.sentence(), flush=True)
         return int(error.exit_code)

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Literal
 
 from planner.errors import ExitCode, StageFailed, SteersmanError
+from planner.language import say
 from runtime.events import AnyEvent, Error, Log, Progress, Proof, State
 from runtime.run import commit, disk_space, environment, failures, resume
 from runtime.run.attempt import Attempt
@@ -49,8 +50,8 @@ class Supervisor:
         except Exception as error:
             traceback.print_exc()
             wrapped = SteersmanError(
-                f"Steersman itself failed: {type(error).__name__}: {error}.",
-                remedy=f"Details: {self.run.supervisor_log}.",
+                say("Steersman itself failed: {error}.", error=f"{type(error).__name__}: {error}"),
+                remedy=say("Details: {path}.", path=self.run.supervisor_log),
             )
             return self._fail(wrapped, started)
         finally:
@@ -59,42 +60,38 @@ class Supervisor:
     def _execute(self, started: float) -> ExitCode:
         past = read_journal(self.run.journal)
         if past:
-            self.say(
-                State(t=started, stage="", state="resumed", reason="continues from its last proven point")
-            )
+            reason = say("continues from its last proven point")
+            self.record(State(t=started, stage="", state="resumed", reason=reason))
         else:
-            self.say(State(t=started, stage="", state="started"))
+            self.record(State(t=started, stage="", state="started"))
         if self.journal.removed_bytes:
-            self.log(
-                "", "The last line of the journal was cut short by a crash and has been removed.", "warning"
-            )
+            cut = say("The last line of the journal was cut short by a crash and has been removed.")
+            self.log("", cut, "warning")
         self.table.check()
         self._end_all_leftovers()
         for stage in self.table.stages:
             self._do(stage)
             if stage == self.until and stage != self.table.stages[-1]:
-                self.say(
-                    State(t=time.time(), stage="", state="stopped", reason=f"ended after {stage}, as asked")
-                )
+                reason = say("ended after {stage}, as asked", stage=stage)
+                self.record(State(t=time.time(), stage="", state="stopped", reason=reason))
                 return ExitCode.OK
         seconds = round(time.time() - started, 3)
-        self.say(
-            State(t=time.time(), stage="", state="finished", reason="every stage is proven", seconds=seconds)
-        )
+        reason = say("every stage is proven")
+        self.record(State(t=time.time(), stage="", state="finished", reason=reason, seconds=seconds))
         return ExitCode.OK
 
-    def say(self, *events: AnyEvent) -> None:
+    def record(self, *events: AnyEvent) -> None:
         """Append to the journal."""
         self.journal.append(*events)
 
     def log(self, stage: str, message: str, level: Literal["info", "warning"] = "info") -> None:
         """Say one sentence to the person."""
-        self.say(Log(t=time.time(), stage=stage, message=message, level=level))
+        self.record(Log(t=time.time(), stage=stage, message=message, level=level))
 
     def _do(self, stage: str) -> None:
         """Skip a stage that is proven; otherwise run it and commit its result."""
         if requests(self.run):
-            raise StopRequestedError(f"before {stage}, on request")
+            raise StopRequestedError(say("before {stage}, on request", stage=stage))
         task = self.table.task(stage, self.done)
         history = resume.histories(read_journal(self.run.journal)).get(stage, StageHistory())
         if self._accept_leftover_result(task, history):
@@ -102,7 +99,7 @@ class Supervisor:
         verdict = resume.decide(task, self.run, history)
         if verdict.proven is not None:
             self.done[stage] = verdict.proven
-            self.say(State(t=time.time(), stage=stage, state="skipped", reason=verdict.reason))
+            self.record(State(t=time.time(), stage=stage, state="skipped", reason=verdict.reason))
             return
         disk_space.require(self.run.root, task.disk_bytes, stage)
         self._attempt(task, verdict)
@@ -111,14 +108,16 @@ class Supervisor:
         stage, folder, started = task.stage, self.run.stage(task.stage), time.time()
         aside = set_attempt_aside(folder, everything=verdict.from_scratch)
         if verdict.action == "redo":
-            kept = f"; its earlier files are in {aside}" if verdict.from_scratch and aside else ""
-            self.say(State(t=started, stage=stage, state="redone", reason=verdict.reason + kept))
+            reason = verdict.reason
+            if verdict.from_scratch and aside:
+                reason = say("{reason}; its earlier files are in {folder}", reason=reason, folder=aside)
+            self.record(State(t=started, stage=stage, state="redone", reason=reason))
         write_inputs(task, folder)
         print_of_task = commit.fingerprint(task, self.run)
-        self.say(
+        self.record(
             State(t=started, stage=stage, state="started", reason=verdict.reason, fingerprint=print_of_task)
         )
-        attempt = Attempt(self.run, task, self.say, lambda: requests(self.run))
+        attempt = Attempt(self.run, task, self.record, lambda: requests(self.run))
         try:
             exit_code = attempt.wait()
         except BaseException:
@@ -135,15 +134,16 @@ class Supervisor:
             has_result = False
         if has_result and (exit_code == 0 or not commit.missing_proof(task, attempt.proofs)):
             if exit_code != 0:
-                self.log(stage, f"Its work was complete when {failures.ending(exit_code)}.", "warning")
+                ended = say("Its work was complete when {ending}.", ending=failures.ending(exit_code))
+                self.log(stage, ended, "warning")
             self._commit(task, attempt.proofs, seconds)
             return
         if attempt.stopped or (exit_code == 0 and attempt.says_stopped):
             reason = attempt.stop_reason()
-            self.say(
+            self.record(
                 State(t=time.time(), stage=stage, state="stopped", reason=reason, seconds=round(seconds, 3))
             )
-            raise StopRequestedError(f"during {stage}, on request: {reason}")
+            raise StopRequestedError(say("during {stage}, on request: {reason}", stage=stage, reason=reason))
         raise self._failed(task, attempt, exit_code, seconds)
 
     def _commit(self, task: StageTask, proofs: list[Proof], seconds: float) -> None:
@@ -152,10 +152,10 @@ class Supervisor:
             event = commit.commit(task, self.run, proofs, seconds, time.time())
         except StageFailed as error:
             log_path = str(self.run.stage(task.stage).log)
-            error.remedy = error.remedy or f"Look at {log_path}, then resume."
+            error.remedy = error.remedy or say("Look at {path}, then resume.", path=log_path)
             self._record_failure(task.stage, error, seconds, log_path)
             raise
-        self.say(event)
+        self.record(event)
         self.done[task.stage] = commit.committed(event, self.run)
 
     def _failed(self, task: StageTask, attempt: Attempt, exit_code: int, seconds: float) -> StageFailed:
@@ -163,10 +163,8 @@ class Supervisor:
         folder = self.run.stage(task.stage)
         problem = commit.failed_proof(attempt.proofs)
         if problem and exit_code >= 0:
-            error, log_path = (
-                StageFailed(problem, remedy=f"The evidence is in {folder.log}."),
-                str(folder.log),
-            )
+            log_path = str(folder.log)
+            error = StageFailed(problem, remedy=say("The evidence is in {path}.", path=log_path))
         else:
             free = disk_space.free_bytes(self.run.root)
             failure = failures.explain(folder, exit_code, attempt.events, free_bytes=free)
@@ -203,7 +201,8 @@ class Supervisor:
             self.journal.append_last_words(*events)
         except (DiskFull, OSError) as error:
             for event in events:
-                print(f"not recorded ({error}): {to_line(event)}", flush=True)
+                told = say("not recorded ({reason}): {event}", reason=error, event=to_line(event))
+                print(told, flush=True)
 
     def _end_all_leftovers(self) -> None:
         """End what a killed supervisor left running, and copy into the journal what it had not copied."""
@@ -227,7 +226,7 @@ class Supervisor:
             elif not isinstance(event, Progress):
                 missed.append(event)
         if missed:
-            self.say(*missed)
+            self.record(*missed)
 
     def _accept_leftover_result(self, task: StageTask, history: StageHistory) -> bool:
         """Commit a result that was complete although nobody was left to commit it; return whether it was."""
@@ -244,8 +243,8 @@ class Supervisor:
             return False
         self.log(
             task.stage,
-            "It had finished although its supervisor was gone: the result was verified and accepted.",
+            say("It had finished although its supervisor was gone: the result was verified and accepted."),
         )
-        self.say(event)
+        self.record(event)
         self.done[task.stage] = commit.committed(event, self.run)
         return True

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from planner.errors import BadInput
+from planner.language import say
 from runtime.run.layout import RunFolder
 
 TABLE_VARIABLE = "STEERSMAN_STAGE_TABLE"
@@ -122,9 +123,9 @@ def read_plan_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not a plan: it is not a text file.") from error
+        raise BadInput(say("{path} is not a plan: it is not a text file.", path=path)) from error
     except OSError as error:
         raise BadInput(
-            f"The plan {path} cannot be read: {error.strerror}.",
-            remedy="Make one with: steersman plan -o plan.yaml",
+            say("The plan {path} cannot be read: {reason}.", path=path, reason=error.strerror),
+            remedy=say("Make one with: {command}", command="steersman plan -o plan.yaml"),
         ) from error

@@ -10,6 +10,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from planner.language import say, template
+
+NOTHING_YET = template(
+    "Stalled? It has said nothing yet for {silence:.0f} s (expected at most {limit:.0f}). {activity}. "
+    "Still waiting."
+)
+NOTHING_MORE = template(
+    "Stalled? It has said nothing more for {silence:.0f} s (expected at most {limit:.0f}). {activity}. "
+    "Still waiting."
+)
+
 
 @dataclass
 class Watchdog:
@@ -38,6 +49,9 @@ class Watchdog:
         if silence < self._next_warning:
             return ""
         self._next_warning = silence * 2
-        what = "It has said nothing yet" if not self.heard else "It has said nothing more"
-        expected = f"expected at most {self.limit_seconds:.0f}"
-        return f"Stalled? {what} for {silence:.0f} s ({expected}). {self.describe()}. Still waiting."
+        return say(
+            NOTHING_MORE if self.heard else NOTHING_YET,
+            silence=silence,
+            limit=self.limit_seconds,
+            activity=self.describe(),
+        )

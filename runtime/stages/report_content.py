@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from planner.language import current, say, template
-from planner.phrases import count
+from planner.phrases import count, machine
 from planner.phrases import parameters as weights
 from planner.plan import Plan
 from runtime.run.layout import RunFolder
@@ -102,7 +102,7 @@ def summary(plan: Plan) -> str:
         "rows": count(data.train_rows),
         "data": data.path,
         "steps": count(int(str(plan.value("max_steps")))),
-        "machine": plan.facts.hardware.description,
+        "machine": machine(plan.facts.hardware),
     }
     if plan.value("method") == "full":
         return say(

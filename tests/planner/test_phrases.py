@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from planner import hardware_text
+from planner.facts import CpuFacts, DeviceFacts, HardwareFacts
 from planner.language import speaking
-from planner.phrases import GIB, MIB, count, duration, parameters, plural, size, span
+from planner.phrases import GIB, MIB, count, duration, machine, parameters, parts_of, plural, size, span
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,50 @@ def test_nouns_in_english_and_chinese() -> None:
         assert plural(2_000, "row") == "2,000 行"
         assert plural(2, "process", "processes") == plural(2, "process")
         assert duration(400) == "7 分钟"
+
+
+EPYC = CpuFacts(name="AMD EPYC 7B13", cores=2, vendor="amd")
+CARDS = (DeviceFacts(name="RTX 4090", count=2, memory_bytes=25_757_220_864),)
+
+
+def looked_at(devices: tuple[DeviceFacts, ...], description: str) -> HardwareFacts:
+    """A machine as the probe finds it: its facts are English in every language."""
+    return HardwareFacts(
+        description=description,
+        origin="probed",
+        cpu=EPYC,
+        devices=devices,
+        memory_bytes=25_300_000_000,
+        disk_free_bytes=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("devices", "english", "chinese"),
+    [
+        (
+            (),
+            "2 cores of AMD EPYC 7B13, 25 GB of memory, no GPU",
+            "AMD EPYC 7B13，2 个核，内存 25 GB，无 GPU",
+        ),
+        (
+            CARDS,
+            "2 cores of AMD EPYC 7B13, 25 GB of memory, 2 x RTX 4090 (26 GB)",
+            "AMD EPYC 7B13，2 个核，内存 25 GB，2 x RTX 4090 (26 GB)",
+        ),
+    ],
+)
+def test_a_probed_machine_in_english_and_chinese(
+    devices: tuple[DeviceFacts, ...], english: str, chinese: str
+) -> None:
+    assert parts_of(EPYC, 25_300_000_000, devices) == english
+    found = looked_at(devices, english)
+    assert machine(found) == english
+    with speaking("zh"):
+        assert machine(found) == chinese
+
+
+def test_a_described_machine_is_said_as_it_was_described() -> None:
+    typed = hardware_text.parse("two 4090s")
+    with speaking("zh"):
+        assert machine(typed) == typed.description

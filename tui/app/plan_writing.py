@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.language import say
+from planner.phrases import machine
 from runtime.run.layout import RunFolder
 from tui.app import plan_files
 from tui.app.application import the_app
@@ -38,8 +39,8 @@ class PlanWriting:
             words = say("Write a folder that trains without Steersman:")
             self._ask("export", words, f"{plan.name}-rendered")
         else:
-            takes, machine = total_time(plan).seconds(), plan.facts.hardware.description
-            self._ask("run", say("Start the run? It takes {span} on {machine}.", span=takes, machine=machine))
+            takes, place = total_time(plan).seconds(), machine(plan.facts.hardware)
+            self._ask("run", say("Start the run? It takes {span} on {machine}.", span=takes, machine=place))
 
     def answered(self, about: str, text: str) -> bool:
         """Go on with an answer; return False when nothing comes of it."""

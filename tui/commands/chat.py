@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from planner.language import say, template
+
 if TYPE_CHECKING:
     from tui.conversation import Conversation
 
-HELP = """\
+HELP = template("""\
 /base     talk to the base model      /tuned   talk to the tuned model      /both   ask both, one after the
 other /reset    forget what was said        /save [FILE]   write this conversation as Markdown
-/help     show this                   /quit    leave (so does Ctrl-D); Ctrl-C ends an answer, not the chat"""
+/help     show this                   /quit    leave (so does Ctrl-D); Ctrl-C ends an answer, not the chat""")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,7 +81,8 @@ def command(
         if prompt is not None:
             conversation.say(prompt)
             return
-        click.echo(f"Talking to {place.run.name}. /help lists the commands, Ctrl-D leaves.", err=True)
+        told = say("Talking to {run}. /help lists the commands, Ctrl-D leaves.", run=place.run.name)
+        click.echo(told, err=True)
         converse(conversation)
 
 
@@ -97,7 +100,7 @@ def converse(conversation: Conversation) -> None:
             click.echo(err=True)
             return
         except KeyboardInterrupt:
-            click.echo("\n/quit or Ctrl-D leaves.", err=True)
+            click.echo("\n" + say("/quit or Ctrl-D leaves."), err=True)
             continue
         try:
             if line.startswith("/"):
@@ -118,14 +121,14 @@ def obey(conversation: Conversation, line: str) -> bool:
         return False
     if name in ("base", "tuned", "both"):
         conversation.talk_to(name)
-        click.echo(f"Now talking to {conversation.description}.", err=True)
+        click.echo(say("Now talking to {model}.", model=conversation.description), err=True)
     elif name == "reset":
         conversation.reset()
-        click.echo("Forgotten.", err=True)
+        click.echo(say("Forgotten."), err=True)
     elif name == "save":
-        click.echo(f"Saved to {conversation.save(rest.strip())}.", err=True)
+        click.echo(say("Saved to {file}.", file=conversation.save(rest.strip())), err=True)
     elif name == "help":
-        click.echo(HELP, err=True)
+        click.echo(say(HELP), err=True)
     else:
-        click.echo(f"There is no /{name}.\n{HELP}", err=True)
+        click.echo(say("There is no /{name}.", name=name) + "\n" + say(HELP), err=True)
     return True

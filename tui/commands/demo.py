@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from planner.language import say
+
 MODEL = "smollm2-135m-instruct"
 DATA = "steersman-demo"
 
@@ -35,7 +37,8 @@ def command(ctx: click.Context, folder: Path) -> None:
     plan, run = folder / "plan.yaml", folder / "run"
     code = _do("engines", "install", "paddlenlp")
     if code == 0 and plan.exists():
-        click.echo(f"{plan} is there already; it is used as it is. Remove it to plan again.", err=True)
+        told = say("{file} is there already; it is used as it is. Remove it to plan again.", file=plan)
+        click.echo(told, err=True)
     elif code == 0:
         folder.mkdir(parents=True, exist_ok=True)
         code = _do("plan", "--model", MODEL, "--data", DATA, "-o", str(plan))

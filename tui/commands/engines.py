@@ -10,9 +10,20 @@ import click
 
 from planner.engine_builds import build_of, engines, pick_build
 from planner.errors import BadInput, ExitCode
+from planner.language import join, say, template
+from tui.run_states import padded
 
 if TYPE_CHECKING:
     from runtime.engines.check import CheckReport
+
+MARKS = {"ok": template("ok"), "note": template("note"), "warning": template("WARNING")}
+PROBLEM = template("PROBLEM")
+STATES = {
+    "installed": template("installed"),
+    "absent": template("absent"),
+    "outdated": template("outdated"),
+}
+"""State of an engine -> its word."""
 
 engine_argument = click.argument("engine", default="paddlenlp", metavar="[ENGINE]")
 build_option = click.option(
@@ -60,10 +71,12 @@ def list_engines(as_json: bool) -> None:
         if each.manifest:
             details = f"Python {each.manifest.python}, {each.disk_bytes / 1e9:.1f} GB, {each.folder}"
         elif each.disk_bytes:
-            details = (
-                f"{each.disk_bytes / 1e9:.1f} GB of an unfinished installation; install or remove clears it"
+            details = say(
+                "{size:.1f} GB of an unfinished installation; install or remove clears it",
+                size=each.disk_bytes / 1e9,
             )
-        click.echo(f"{each.engine:<15}{each.build:<7}{each.state:<11}{details}".rstrip())
+        state = padded(say(STATES[each.state]), 11)
+        click.echo(f"{each.engine:<15}{each.build:<7}{state}{details}".rstrip())
 
 
 @command.command("install")
@@ -82,13 +95,17 @@ def install_engine(engine: str, build: str | None, fresh: bool) -> None:
     from runtime.engines.check import check
     from runtime.engines.install import install
 
-    chosen = _build(engine, build, say=True)
+    chosen = _build(engine, build, aloud=True)
     python = install(engine, chosen, _say, fresh=fresh)
-    _say("Checking it.")
+    _say(say("Checking it."))
     report = check(engine, chosen, fresh=fresh)
     _tell(report)
     if not report.ok:
-        raise BadInput(f"Engine {engine} ({chosen}) is installed, but does not work here.")
+        raise BadInput(
+            say(
+                "Engine {engine} ({build}) is installed, but does not work here.", engine=engine, build=chosen
+            )
+        )
     click.echo(python)
 
 
@@ -134,11 +151,11 @@ def remove_engine(engine: str, build: str | None, yes: bool) -> None:
 
     chosen = _build(engine, build)
     if not yes:
-        click.confirm(f"Remove {link_of(engine, chosen)}?", abort=True, err=True)
+        click.confirm(say("Remove {folder}?", folder=link_of(engine, chosen)), abort=True, err=True)
     remove(engine, chosen, _say)
 
 
-def _build(engine: str, build: str | None, say: bool = False) -> str:
+def _build(engine: str, build: str | None, aloud: bool = False) -> str:
     """Return the build asked for, else the only one installed, else the one this machine needs."""
     if build is not None:
         build_of(engine, build)
@@ -148,24 +165,27 @@ def _build(engine: str, build: str | None, say: bool = False) -> str:
     from runtime.engines.registry import states
 
     present = [each.build for each in states() if each.engine == engine and each.state != "absent"]
-    if not say and len(present) == 1:
+    if not aloud and len(present) == 1:
         return present[0]
     from runtime.paths import home
     from runtime.probe import probe_hardware
 
     chosen, because, _ = pick_build(probe_hardware(Path(home())), engine)
-    if say:
+    if aloud:
         _say(because)
     return chosen
 
 
 def _tell(report: CheckReport) -> None:
     for finding in report.findings:
-        mark = {"ok": "ok", "note": "note", "warning": "WARNING"}.get(finding.level, "PROBLEM")
-        click.echo(f"{mark:<8}{finding.sentence} {finding.remedy}".rstrip(), err=True)
-    when = "proved earlier, nothing changed since" if report.cached else f"{report.seconds:.0f} s"
-    state = "works" if report.ok else "does not work"
-    click.echo(f"Engine {report.engine} ({report.build}) {state} ({when}).", err=True)
+        mark = padded(say(MARKS.get(finding.level, PROBLEM)), 8)
+        click.echo(f"{mark}{join((finding.sentence, finding.remedy))}".rstrip(), err=True)
+    when = say("{number} s", number=f"{report.seconds:.0f}")
+    if report.cached:
+        when = say("proved earlier, nothing changed since")
+    words = template("Engine {engine} ({build}) does not work ({when}).")
+    words = template("Engine {engine} ({build}) works ({when}).") if report.ok else words
+    click.echo(say(words, engine=report.engine, build=report.build, when=when), err=True)
 
 
 def _say(sentence: str) -> None:

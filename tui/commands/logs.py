@@ -44,26 +44,28 @@ def command(run: str, stage: str | None, rank: int | None, follow: bool) -> None
 
 def _last_stage(run: RunFolder) -> str:
     from planner.errors import BadInput
+    from planner.language import say
     from runtime.run.status import read_status
 
     started = [stage for stage in read_status(run).view.stages.values() if stage.started]
     if not started:
-        raise BadInput(f"No stage of {run.name} has been started yet.")
+        raise BadInput(say("No stage of {run} has been started yet.", run=run.name))
     return max(started, key=lambda stage: stage.started).name
 
 
 def _log_of(run: RunFolder, stage: str, rank: int | None) -> Path:
     from planner.errors import BadInput
+    from planner.language import say
 
     folder = run.stage(stage)
     log = folder.log if rank is None else folder.launch / f"workerlog.{rank}"
     if not log.exists():
         have = sorted(path.parent.name for path in (run.root / "stages").glob("*/log.txt"))
         ranks = [path.name.rpartition(".")[2] for path in folder.rank_logs()]
-        hint = f"Ranks with a log: {', '.join(ranks)}." if rank is not None and ranks else ""
-        raise BadInput(
-            f"There is no log {log}.", remedy=hint or f"Stages with a log: {', '.join(have) or 'none'}."
-        )
+        remedy = say("Stages with a log: {stages}.", stages=", ".join(have) or say("none"))
+        if rank is not None and ranks:
+            remedy = say("Ranks with a log: {ranks}.", ranks=", ".join(ranks))
+        raise BadInput(say("There is no log {path}.", path=log), remedy=remedy)
     return log
 
 

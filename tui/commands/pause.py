@@ -24,11 +24,14 @@ def command(run: str) -> None:
     from runtime.run.layout import find_run
     from runtime.run.status import read_status
     from runtime.run.stopping import pause
+    from tui.progress_lines import said
 
     folder = find_run(run)
     status = read_status(folder)
     if status.state != "running":
-        raise BadInput(f"The run {folder.name} is not running: {status.reason}.")
+        raise BadInput(
+            say("The run {run} is not running: {reason}.", run=folder.name, reason=said(status.reason))
+        )
     pause(folder)
     click.echo(
         say("Asked {run} to pause: what is under way is saved first.", run=folder.name)

@@ -44,7 +44,7 @@ def command(plan_file: Path, folder: Path, configs_only: bool) -> None:
         ) from error
     plan = loads(text, str(plan_file))
     refuse_foreign(folder)
-    with ProgressLine("rendering") as progress:
+    with ProgressLine(say("rendering")) as progress:
         written = render_folder(plan, folder, configs_only=configs_only, progress=progress)
     for path in written:
         click.echo(path)

@@ -26,6 +26,7 @@ def command(
       steersman resume my-run
       steersman resume ./demo/run --dry-run
     """
+    from planner.language import say
     from runtime.run.layout import find_run
     from runtime.run.task import build_table
     from tui import session
@@ -37,5 +38,5 @@ def command(
     if dry_run:
         session.dry_run(folder, table)
         return
-    click.echo(f"Continuing the run in {folder.root}.", err=True)
+    click.echo(say("Continuing the run in {folder}.", folder=folder.root), err=True)
     ctx.exit(session.execute(folder, table, until=until, events=events, detach=detach))

@@ -63,6 +63,7 @@ def command(
     \b
     Exit codes: 0 done, 2 bad input, 3 does not fit, 4 a stage failed, 130 stopped and resumable.
     """
+    from planner.language import say, template
     from runtime.recent_plans import remember
     from runtime.run.layout import RunFolder, create_run
     from runtime.run.task import read_plan_file, table_module
@@ -84,8 +85,9 @@ def command(
         return
     remember(Path(plan_file))
     run = RunFolder(root) if known else create_run(root, text)
-    told = f"Continuing the run in {root}: its plan is the same." if known else f"The run is in {root}."
-    click.echo(told, err=True)
+    words = template("The run is in {folder}.")
+    words = template("Continuing the run in {folder}: its plan is the same.") if known else words
+    click.echo(say(words, folder=root), err=True)
     ctx.exit(session.execute(run, table, until=until, events=events, detach=detach))
 
 

@@ -18,10 +18,15 @@ def command(as_json: bool) -> None:
       steersman runs
       steersman runs --json
     """
+    from rich.cells import cell_len
+
     from planner.errors import SteersmanError
+    from planner.language import say
     from runtime.paths import runs_folder
     from runtime.run.layout import last_active, list_runs
     from runtime.run.status import read_status
+    from tui.progress_lines import said
+    from tui.run_states import STATES, padded
 
     rows = []
     for run in list_runs():
@@ -43,8 +48,9 @@ def command(as_json: bool) -> None:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
     if not rows:
-        click.echo(f"There are no runs in {runs_folder()} yet.", err=True)
-    width = max((len(str(row["run"])) for row in rows), default=0)
+        click.echo(say("There are no runs in {folder} yet.", folder=runs_folder()), err=True)
+    width = max((cell_len(str(row["run"])) for row in rows), default=0)
     for row in rows:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(str(row["last_active"]))))
-        click.echo(f"{row['run']:<{width}}  {row['state']:<9} {when}  {row['reason']}")
+        state = padded(say(STATES[str(row["state"])]), 9)
+        click.echo(f"{padded(str(row['run']), width)}  {state} {when}  {said(str(row['reason']))}")

@@ -24,11 +24,14 @@ def command(run: str, as_json: bool) -> None:
     """
     from rich.console import Console
 
+    from planner.language import say
     from runtime.run.layout import find_run
     from runtime.run.status import read_status
     from runtime.run.task import build_table
     from tui.estimate import expected
+    from tui.progress_lines import said
     from tui.progress_stages import details, stage_table
+    from tui.run_states import STATES
     from tui.status_json import as_dict
 
     folder = find_run(run)
@@ -37,9 +40,10 @@ def command(run: str, as_json: bool) -> None:
         click.echo(json.dumps(as_dict(status), ensure_ascii=False, indent=2))
         return
     console, now = Console(), time.time()
-    console.print(f"{folder.name}: {status.state}, {status.reason}", highlight=False, markup=False)
+    words = f"{folder.name}: {say(STATES[status.state])}, {said(status.reason)}"
+    console.print(words, highlight=False, markup=False)
     console.print(stage_table(status.view, now, console.width))
     current = status.view.current()
     if current is not None and status.state == "running":
         console.print(*details(current, expected(folder), now, console.width), sep="\n")
-    console.print(f"Folder: {folder.root}", highlight=False, markup=False, soft_wrap=True)
+    console.print(say("Folder: {folder}", folder=folder.root), highlight=False, markup=False, soft_wrap=True)

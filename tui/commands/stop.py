@@ -19,10 +19,12 @@ def command(run: str) -> None:
       steersman stop my-run
     """
     from planner.errors import BadInput
+    from planner.language import say
     from runtime.run.layout import find_run
     from runtime.run.stage_process import end_leftovers
     from runtime.run.status import read_status
     from runtime.run.stopping import request
+    from tui.progress_lines import said
 
     folder = find_run(run)
     status = read_status(folder)
@@ -32,9 +34,13 @@ def command(run: str) -> None:
                 click.echo(sentence, err=True)
         return
     if status.state != "running":
-        raise BadInput(f"The run {folder.name} is not running: {status.reason}.")
+        raise BadInput(
+            say("The run {run} is not running: {reason}.", run=folder.name, reason=said(status.reason))
+        )
     if request(folder) == 1:
-        click.echo(f"Asked {folder.name} to stop gracefully: what is under way is saved first.", err=True)
-        click.echo(f"To end it at once: steersman stop {folder.reference}", err=True)
+        told = say("Asked {run} to stop gracefully: what is under way is saved first.", run=folder.name)
+        click.echo(told, err=True)
+        command = f"steersman stop {folder.reference}"
+        click.echo(say("To end it at once: {command}", command=command), err=True)
     else:
-        click.echo(f"Asked {folder.name} to end at once.", err=True)
+        click.echo(say("Asked {run} to end at once.", run=folder.name), err=True)

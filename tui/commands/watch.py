@@ -23,6 +23,7 @@ def command(ctx: click.Context, run: str, port: int | None) -> None:
     import subprocess
 
     from planner.errors import BadInput
+    from planner.language import say
     from planner.planfile import loads
     from runtime.engines.registry import python_of
     from runtime.run.environment import HARMLESS
@@ -32,14 +33,15 @@ def command(ctx: click.Context, run: str, port: int | None) -> None:
     plan = loads(folder.plan.read_text(encoding="utf-8"), str(folder.plan))
     logs = folder.root / "tracker"
     if plan.value("tracker") == "none":
-        raise BadInput(f"The plan of {folder.name} keeps no curves: its tracker is none.")
+        raise BadInput(say("The plan of {run} keeps no curves: its tracker is none.", run=folder.name))
     if not logs.is_dir():
-        raise BadInput(f"The run {folder.name} has no curves yet: training has not begun.")
+        raise BadInput(say("The run {run} has no curves yet: training has not begun.", run=folder.name))
     python = python_of(str(plan.value("engine")), str(plan.value("engine_build")))
     arguments = [str(python), "-m", "swanlab", "watch", str(logs), "--host", "127.0.0.1"]
     arguments += ["--port", str(port)] if port else []
     environment = {name: value for name, value in os.environ.items() if name in HARMLESS}
-    click.echo(f"Curves in {logs}; Ctrl-C ends the dashboard, not the run.", err=True)
+    told = say("Curves in {folder}; Ctrl-C ends the dashboard, not the run.", folder=logs)
+    click.echo(told, err=True)
     process = subprocess.Popen(arguments, env=environment, cwd=folder.root)
     try:
         ctx.exit(process.wait())

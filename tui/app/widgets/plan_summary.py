@@ -136,13 +136,13 @@ def unplanned(dialogue: Dialogue, width: int) -> list[Content]:
 
 def known(plan: Plan) -> list[tuple[str, str]]:
     """Return what the plan is made from, shortly."""
-    from planner.phrases import parameters, plural
+    from planner.phrases import machine, parameters, plural
 
     facts = plan.facts
     return [
         (say("Model"), f"{facts.model.name} ({parameters(facts.model.parameters)})"),
         (say("Data"), plural(facts.data.train_rows, "row")),
-        (say("Machine"), facts.hardware.description),
+        (say("Machine"), machine(facts.hardware)),
     ]
 
 

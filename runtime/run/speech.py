@@ -1,0 +1,20 @@
+"""The language of a run: that of its plan, whoever started it and however the machine is set."""
+
+from __future__ import annotations
+
+import yaml
+
+from planner.language import LANGUAGES
+from runtime.run.layout import RunFolder
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's loader where PyYAML was built with it: ten times as fast, and a run waits for this."""
+
+
+def language_of(run: RunFolder) -> str:
+    """Return the language in which the plan of a run is written; English where the plan cannot be read."""
+    try:
+        language = yaml.load(run.plan.read_text(encoding="utf-8"), LOADER)["wishes"]["language"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return "en"
+    return language if isinstance(language, str) and language in LANGUAGES else "en"
