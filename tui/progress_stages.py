@@ -28,6 +28,8 @@ SIGNS = {
     "stopped": ("■", "yellow"),
     "failed": ("✗", "bold red"),
 }
+ACTIVITIES = {"saving": template("saving"), "stopping": template("stopping")}
+"""What a stage is doing beyond running, where its event gave no sentence."""
 CURVE_WIDTH = 24
 BAR_WIDTH = 28
 
@@ -86,7 +88,7 @@ def result(stage: StageView) -> str:
     """Return a stage's result, or what it is doing, in one line."""
     if stage.state == "running":
         if stage.activity:
-            return stage.activity
+            return say(ACTIVITIES.get(stage.activity, stage.activity))
         return stage.progress.message if stage.progress is not None else ""
     if stage.state in ("failed", "stopped"):
         return said(stage.reason)

@@ -9,10 +9,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from planner.language import speaking
 from runtime.events import AnyEvent, Log, Metric, Progress, Proof, State
 from runtime.run.view import RunView, fold
 from tui.estimate import Expected, correction, run_remaining, stage_remaining
-from tui.progress_lines import PlainLines, sentence
+from tui.progress_lines import PlainLines, progress_line, sentence
 from tui.progress_stages import picture
 from tui.sparkline import sparkline
 
@@ -161,3 +162,18 @@ def test_a_sparkline_has_the_shape_of_its_values() -> None:
     assert sparkline([1, 1], 5) == "▅▅"
     assert sparkline([], 5) == ""
     assert sparkline([1, math.nan, 2], 5) == "▁!█"
+
+
+def test_the_picture_in_chinese() -> None:
+    view = fold(under_way(), STAGES)
+    with speaking("zh"):
+        text = drawn(view, 80)
+        view.apply(State(t=82, stage="train", state="saving"))
+        saving = drawn(view, 80)
+        line = progress_line(view, FORECAST, "train", 81)
+    assert "my-run · 运行中 · 大约还需 2 分 45 秒" in text
+    assert "✓ convert    完成        40 秒       logits 相差不超过 6.0e-05" in text, "columns stay aligned"
+    assert "30%  30 / 100 步  剩余 1 分 45 秒" in text
+    assert "学习率 2.00e-04  160 token/秒  内存 1.5 GiB，预测 2.0 GiB" in text
+    assert "正在保存" in saving
+    assert line == "train: 30 / 100 步, 损失 1.5000, 160 token/秒, 剩余 1 分 45 秒, 全程约需 2 分 45 秒"
