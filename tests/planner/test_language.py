@@ -11,6 +11,7 @@ import pytest
 from planner import language
 from planner.errors import BadInput
 from planner.language import current, join, of_locale, say, speaking, use
+from runtime.run.failures import table
 from tests.messages import faults, messages, placeholders, templates
 
 
@@ -88,6 +89,13 @@ say(TABLE[key])
 conversation.say("not ours")
 """
     assert set(templates(code, "x.py")) == {"one {x}", "two", "three", "four", "row"}
+
+
+def test_sentences_of_the_table_of_failures_are_collected() -> None:
+    collected = messages()
+    for row in table():
+        assert "recipes/failures.yaml" in collected[row.what], row.id
+        assert "recipes/failures.yaml" in collected[row.remedy], row.id
 
 
 @pytest.mark.parametrize("code", ['say(f"{x} rows", x=1)', 'say("a" + b)'])
