@@ -135,7 +135,7 @@ def test_from_the_first_question_to_a_finished_training(tmux: Tmux, home: Path, 
         tmux.keys("Enter")
         wait_a_while(lambda seen=before: tmux.screen != seen)
     tmux.wait_for("What now?")
-    tmux.keys("a")
+    tmux.keys("a", "Enter")
     tmux.wait_until(lambda: run_of(home), "no run was started")
     run = run_of(home)
     assert run is not None

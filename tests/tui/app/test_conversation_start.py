@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_the_last_answer_starts_a_run_that_outlives_the_app(folder: Path) -> None:
     async with conversing(folder) as person:
         await to_the_plan(person)
-        await person.pilot.press("a")
+        await person.pilot.press("a", "enter")
         await until(person.pilot, lambda: isinstance(person.app.screen, RunScreen), 120)
         assert (folder / "plan.yaml").is_file()
     (run,) = list_runs()
