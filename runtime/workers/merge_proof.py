@@ -122,7 +122,7 @@ def prove_logits(
     stage.emitter.proof(
         "merge.logits",
         close,
-        f"The merged files, loaded afresh, give the logits of the trained model to within "
+        f"The files, loaded afresh, give the logits of the trained model to within "
         f"{difference:.1e} at {positions} positions of {len(prompts)} prompts ({allowed:.0e} allowed{why}).",
         max_difference=difference,
         tolerance=allowed,
