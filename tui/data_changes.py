@@ -54,7 +54,7 @@ def print_fixes(done: Mended, data: str) -> None:
         "{kept} of {rows} would be kept.", kept=f"{done.rows_kept:,}", rows=plural(done.rows_read, "row")
     )
     if done.files:
-        print_files(console, done.files)
+        print_files(done.files)
     elif done.counts:
         console.print(Text(kept))
         command = f"steersman data fix {data} -o OUT"
@@ -79,8 +79,9 @@ def short(row: Any) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
 
 
-def print_files(console: Console, files: dict[Path, int]) -> None:
+def print_files(files: dict[Path, int]) -> None:
     """Print what was written where."""
+    console = Console(highlight=False)
     for path, rows in files.items():
         wrote = say("Wrote {rows} to {path}.", rows=plural(rows, "row"), path=path)
         console.print(Text(wrote), soft_wrap=True)
@@ -89,7 +90,7 @@ def print_files(console: Console, files: dict[Path, int]) -> None:
 def print_converted(done: Converted) -> None:
     """Print what was written, and everything that was lost on the way."""
     console = Console(highlight=False)
-    print_files(console, done.files)
+    print_files(done.files)
     lost = [done.loss] if done.loss else []
     if done.judged_bad:
         lost.append(say("{rows} judged bad are left out.", rows=plural(done.judged_bad, "row")))

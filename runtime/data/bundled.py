@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 
 from planner.errors import BadInput
+from planner.language import join, say
 from runtime.data.sources import SUFFIXES
 from runtime.paths import PROJECT
 
+Progress = Callable[[float, float, str, str], None]
 FOLDER = PROJECT / "recipes" / "data"
 
 
@@ -17,7 +20,7 @@ def bundled_names() -> list[str]:
     return sorted(path.name for path in FOLDER.iterdir() if path.is_dir() and any(path.glob("train.*")))
 
 
-def resolve_data(name_or_path: str) -> Path:
+def resolve_data(name_or_path: str, progress: Progress = lambda done, total, unit, message: None) -> Path:
     """Return the absolute path of a data set: an existing file or folder, a bundled name, a mixture, or a
     hub's data set, which is fetched once.
 
@@ -32,14 +35,23 @@ def resolve_data(name_or_path: str) -> Path:
     mixed = resolve_mixture(name_or_path)
     if mixed is not None:
         return mixed
+    if ":" in name_or_path or "/" in name_or_path:
+        from runtime.data.hub_data import resolve_hub
+
+        fetched = resolve_hub(name_or_path, progress)
+        if fetched is not None:
+            return fetched
     names = bundled_names()
     if name_or_path in names:
         return FOLDER / name_or_path
     near = difflib.get_close_matches(name_or_path, names, 2, 0.6) + near_paths(path)
-    hint = f"Did you mean {' or '.join(near)}?" if near else ""
+    hint = say("Did you mean {names}?", names=say(" or ").join(near)) if near else ""
     raise BadInput(
-        f"There is no data set {name_or_path}: no such file or folder, and no bundled set of that name.",
-        remedy=" ".join(part for part in (hint, f"Bundled: {', '.join(names)}.") if part),
+        say(
+            "There is no data set {name}: no such file or folder, and no bundled set of that name.",
+            name=name_or_path,
+        ),
+        remedy=join((hint, say("Bundled: {names}.", names=", ".join(names)))),
     )
 
 

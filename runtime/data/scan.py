@@ -65,7 +65,7 @@ def scan(
     is made for. `near` looks for rows that nearly repeat others, too. Raises `BadInput` for data that cannot
     be read, has no usable row, or is made for another stage.
     """
-    source = open_source(resolve_data(path))
+    source = open_source(resolve_data(path, progress))
     counter = load_counter(model_folder)
     limits = None if max_length is None else (max_length, src_length or max_length // 2)
     split = DevSplit(0.0 if source.dev else dev_fraction)

@@ -81,6 +81,24 @@ def parquet_length(path: Path) -> int:
         ) from error
 
 
+STREAMED = {".parquet": "parquet", ".csv": "csv", ".txt": "text"}
+"""Ending of an address -> how `datasets` reads it; JSON for all others."""
+
+
+def stream_address(address: str) -> Iterator[RawRow]:
+    """Yield the rows behind an address as they arrive, by `datasets`."""
+    import datasets
+
+    datasets.utils.logging.set_verbosity(logging.CRITICAL)
+    kind = next((kind for ending, kind in STREAMED.items() if address.lower().endswith(ending)), "json")
+    with tempfile.TemporaryDirectory(prefix="steersman-data-") as cache:
+        stream = datasets.load_dataset(
+            kind, data_files=[address], split="train", streaming=True, cache_dir=cache
+        )
+        for row, value in enumerate(stream, start=1):
+            yield RawRow(row, 0, value, "", row)
+
+
 def _stream(path: Path, kind: str, **options: Any) -> Iterator[RawRow]:
     import datasets
     import pandas

@@ -175,6 +175,27 @@ def convert_data(data: str, out: Path, layout: str, as_json: bool) -> None:
         print_converted(done)
 
 
+@command.command("fetch")
+@click.argument("data", metavar="NAME")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write.")
+@click.option("--rows", type=click.IntRange(1), help="Only so many rows: the rest is never fetched.")
+def fetch_data(data: str, out: Path, rows: int | None) -> None:
+    """Fetch a data set of a hub, or write a mixture, as one file.
+
+    \b
+    Examples:
+      steersman data fetch hf:owner/name -o data.jsonl
+      steersman data fetch hf:owner/name:folder@main --rows 1000 -o first.jsonl
+      steersman data fetch "a.jsonl*0.7 + b.jsonl*0.3" -o mixed.jsonl
+    """
+    from runtime.data.copying import copy_rows
+    from tui.data_changes import print_files
+
+    with ProgressLine(data) as progress:
+        written = copy_rows(data, out, rows, progress)
+    print_files({out: written})
+
+
 def model_folder(model: str) -> Path:
     """Return a local folder as it is; any other name is resolved and fetched (once: it is cached)."""
     if Path(model).expanduser().is_dir():
