@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import NamedTuple
+
+from runtime.run.layout import StageFolder
 
 KEPT_LINES = 5000
 """Lines that a person can scroll back; the file has the rest, and a search reads all of it."""
@@ -18,6 +21,8 @@ FIRST_BYTES = 1 << 20
 """How much of the end of a long log is read first; 5,000 lines of 200 characters."""
 CHUNK_BYTES = 1 << 20
 POLL_SECONDS = 0.1
+RANKS_SECONDS = 2.0
+"""How often it is looked which ranks have logs: a folder on a network disk may take long to answer."""
 LONGEST_LINE = 2000
 
 _ESCAPES = re.compile(
@@ -36,6 +41,12 @@ def collapse(line: str) -> str:
     return _ESCAPES.sub("", shown).expandtabs(4)[:LONGEST_LINE].rstrip()
 
 
+def ranks_of(stage: StageFolder) -> list[int]:
+    """Return the ranks of a stage that have a log of their own."""
+    numbers = (path.name.rpartition(".")[2] for path in stage.rank_logs())
+    return sorted(int(number) for number in numbers if number.isdigit())
+
+
 class Drained(NamedTuple):
     """What has come together since the last drain."""
 
@@ -52,9 +63,12 @@ class Drained(NamedTuple):
 class LogFeed:
     """Reads one file until it is closed. `follow` runs in a thread; the rest may be called anywhere."""
 
-    def __init__(self, path: Path, needle: str = "") -> None:
-        """`needle` keeps only the lines that contain it, in any case."""
+    def __init__(self, path: Path, needle: str = "", stage: StageFolder | None = None) -> None:
+        """`needle` keeps only the lines that contain it, in any case. `stage` has the logs of ranks."""
         self.path = path
+        self.stage = stage
+        self.ranks: list[int] = []
+        """The ranks that have a log of their own, as the thread found them last."""
         self.needle = needle.casefold()
         self._waiting: deque[str] = deque(maxlen=KEPT_LINES)
         self._came = 0
@@ -71,7 +85,11 @@ class LogFeed:
 
     def follow(self) -> None:
         """Read until closed."""
+        next_ranks = 0.0
         while not self._closed.is_set():
+            if self.stage is not None and time.monotonic() >= next_ranks:
+                next_ranks = time.monotonic() + RANKS_SECONDS
+                self.ranks = ranks_of(self.stage)
             if not self.read_chunk():
                 self._closed.wait(POLL_SECONDS)
 

@@ -19,7 +19,7 @@ from textual.message_pump import MessagePump
 
 from planner.errors import SteersmanError
 from runtime.events import AnyEvent
-from runtime.run.layout import RunFolder
+from runtime.run.layout import RunFolder, StageFolder
 from runtime.run.status import RunState, state_of, supervisor_of
 from runtime.run.utilisation import Gauge, Utilisation
 from runtime.run.view import RunView
@@ -176,9 +176,9 @@ class Runs:
         in_thread(feed.follow, f"run {run.name}")
         return feed
 
-    def follow_log(self, path: Path, needle: str = "") -> LogFeed:
-        """Return a feed that reads a log, until it is closed."""
-        feed = LogFeed(path, needle)
+    def follow_log(self, path: Path, needle: str = "", stage: StageFolder | None = None) -> LogFeed:
+        """Return a feed that reads a log of a stage, until it is closed."""
+        feed = LogFeed(path, needle, stage)
         in_thread(feed.follow, f"log {path.name}")
         return feed
 

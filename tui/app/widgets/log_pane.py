@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.highlighter import Highlighter
 from rich.text import Text
 from textual import on
@@ -19,9 +20,10 @@ from planner.phrases import count
 from runtime.run.layout import StageFolder
 from tui.app.application import the_app
 from tui.app.keys import Key
-from tui.app.log_feed import KEPT_LINES, LogFeed
+from tui.app.log_feed import KEPT_LINES, LogFeed, ranks_of
 from tui.app.run_words import stage_name
 from tui.app.widgets.ink import ink
+from tui.app.widgets.line import Line
 
 DRAIN_SECONDS = 0.1
 
@@ -53,6 +55,11 @@ class Lines(Log):
         "f follows again. "
         "Slash searches the whole file, r changes the rank."
     )
+
+    def _update_size(self, updates: int, lines: list[str]) -> None:  # type: ignore[override]
+        """Take the width of new lines into account. Textual starts a thread for each write: more than it costs."""
+        if lines:
+            self._update_maximum_width(updates, max(map(cell_len, lines)))
 
 
 class Needle(Input):
@@ -103,11 +110,11 @@ class LogPane(Vertical):
 
     def compose(self) -> ComposeResult:
         """Yield the state, the lines, the line being written, and the search."""
-        yield Static(id="log-state", markup=False)
+        yield Line(id="log-state")
         lines = Lines(highlight=True, max_lines=KEPT_LINES, id="lines")
         lines.highlighter = Matches(self)
         yield lines
-        yield Static(id="unfinished", markup=False)
+        yield Line(id="unfinished")
         with Horizontal(id="search"):
             yield Static("/", id="search-sign")
             yield Needle(placeholder=say("Search this log"), id="needle", compact=True)
@@ -162,9 +169,9 @@ class LogPane(Vertical):
         if drained.lines:
             lines.write_lines([line or " " for line in drained.lines])
             self.writes += 1
-        unfinished = self.query_one("#unfinished", Static)
+        unfinished = self.query_one("#unfinished", Line)
         unfinished.display = bool(drained.unfinished) and not self.needle
-        unfinished.update(drained.unfinished)
+        unfinished.say(Text(drained.unfinished))
         self._tell(following=True)
 
     def action_follow(self) -> None:
@@ -179,18 +186,15 @@ class LogPane(Vertical):
 
     def action_rank(self) -> None:
         """Show the next rank's log, then all again."""
-        ranks: list[int | None] = [None, *self.ranks]
+        ranks: list[int | None] = [None, *(ranks_of(self.folder) if self.folder else ())]
         here = ranks.index(self.rank) if self.rank in ranks else 0
         self.rank = ranks[(here + 1) % len(ranks)]
         self._open()
 
     @property
     def ranks(self) -> list[int]:
-        """The ranks that have a log of their own."""
-        if self.folder is None:
-            return []
-        numbers = (path.name.rpartition(".")[2] for path in self.folder.rank_logs())
-        return sorted(int(number) for number in numbers if number.isdigit())
+        """The ranks that have a log of their own, as the thread found them last."""
+        return self._feed.ranks if self._feed is not None else []
 
     def action_search(self) -> None:
         """Open the search line."""
@@ -226,7 +230,7 @@ class LogPane(Vertical):
         if path is None or not self.is_attached:
             return
         self.held = False
-        self._feed = the_app(self).runs.follow_log(path, self.needle)
+        self._feed = the_app(self).runs.follow_log(path, self.needle, self.folder)
         self.query_one(Lines).clear()
         self._tell(following=True)
 
@@ -251,4 +255,4 @@ class LogPane(Vertical):
         if lines.line_count:
             parts.append("↓ " + say("following") if following else "‖ " + say("held; f follows"))
         state = Text(" · ".join(parts), ink(self, "text-muted"), no_wrap=True, overflow="ellipsis")
-        self.query_one("#log-state", Static).update(state)
+        self.query_one("#log-state", Line).say(state)

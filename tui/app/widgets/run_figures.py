@@ -35,7 +35,7 @@ class RunFigures(Static):
             parts += [Text(say("This machine"), ink(self, "secondary", bold=True)), self._grid(machine)]
         if not parts:
             parts = [Text(say("Figures appear as soon as a stage measures some."), ink(self, "text-muted"))]
-        self.update(Group(*parts))
+        self.update(Group(*parts), layout=False)  # its height is given
 
     def _grid(self, rows: list[Row]) -> Table:
         labels = width_of(row.label for row in rows)

@@ -34,7 +34,7 @@ class RunHead(Static):
             self._bar(current, forecast, now, width) if current else self._meaning(view, state),
             Text(news or " ", ink(self, "text-muted"), no_wrap=True, overflow="ellipsis"),
         ]
-        self.update(Group(*lines))
+        self.update(Group(*lines), layout=False)  # its height is given
 
     def _first(self, name: str, view: RunView, state: str, forecast: Expected, now: float) -> Text:
         word = RUN_WORDS[state]
