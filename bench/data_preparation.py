@@ -1,7 +1,8 @@
 """Rows per second and peak memory of data preparation on a generated file.
 
 `python -m bench.data_preparation MEGABYTES KIND`; KIND is jsonl, json, csv or parquet; by default 1000 and
-jsonl. Tokens are estimated, and counted, too, when a model with a tokenizer is in the models cache.
+jsonl. Tokens are estimated, and counted, too, when a model with a tokenizer is in the models cache. Then the
+other kinds of data, fixing, converting and mixing on a twentieth of it.
 """
 
 from __future__ import annotations
@@ -104,6 +105,68 @@ def measure(path: Path, model: Path | None) -> dict[str, float]:
     return found
 
 
+JOB = """
+import json, os, resource, sys, time
+from pathlib import Path
+
+job, path, out = sys.argv[1:]
+os.environ["STEERSMAN_HOME"] = out + "-home"
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+if job == "fix":
+    from runtime.data.mending import mend
+    run = lambda: mend(path, Path(out)).rows_read
+elif job == "fix --near":
+    from runtime.data.mending import mend
+    run = lambda: mend(path, Path(out), fixes=("near",)).rows_read
+elif job == "convert":
+    from runtime.data.convert import convert
+    run = lambda: convert(path, Path(out), "messages").rows_read
+elif job == "mix":
+    from runtime.data.bundled import resolve_data
+    run = lambda: sum(1 for _ in (resolve_data(f"{path}*0.5 + {path}*0.5") / "train.jsonl").open())
+else:
+    from runtime.data.prepare import prepare
+    run = lambda: prepare(path, None, Path(out), max_length=512, src_length=256, seed=42, dev_fraction=0.05,
+                          expected_fingerprint=None).scan.rows_read
+before, start = peak(), time.perf_counter()
+rows = run()
+print(json.dumps({"rows": rows, "before": before, "peak": peak(), "seconds": time.perf_counter() - start,
+                  "cpu": time.process_time()}))
+"""
+
+
+def recast(row: dict[str, str], kind: str) -> dict[str, object]:
+    """Return a row of another kind of data with the same texts."""
+    if kind == "text":
+        return {"text": row["output"]}
+    if kind == "preference":
+        return {"prompt": row["instruction"], "chosen": row["output"], "rejected": row["output"][::-1]}
+    return {"prompt": row["instruction"], "completion": row["output"], "label": len(row["output"]) % 2 == 0}
+
+
+def other_jobs(folder: Path, megabytes: float) -> None:
+    """Print the figures of everything but preparing conversations, each in a process of its own."""
+    path = folder / "rows.jsonl"
+    generate_apart(path, megabytes)
+    jobs = [(job, path) for job in ("fix", "fix --near", "convert", "mix")]
+    for kind in ("preference", "labelled", "text"):
+        other = folder / f"{kind}.jsonl"
+        with path.open(encoding="utf-8") as source, other.open("w", encoding="utf-8") as target:
+            target.writelines(json.dumps(recast(json.loads(line), kind)) + "\n" for line in source)
+        jobs.append((f"prepare {kind}", other))
+    for number, (job, source_path) in enumerate(jobs):
+        command = [sys.executable, "-c", JOB, job, str(source_path), f"{folder}/out{number}.jsonl"]
+        ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        found = json.loads(ended.stdout)
+        size = source_path.stat().st_size / 1e6
+        print(
+            f"{job}, {size:.0f} MB: {found['rows']} rows in {found['seconds']:.1f} s, "
+            f"{found['cpu']:.1f} s of CPU = {found['rows'] / found['seconds']:.0f} rows/s; peak memory {found['peak'] / 1e6:.0f} MB "
+            f"({found['before'] / 1e6:.0f} MB at the start)",
+            flush=True,
+        )
+
+
 def main(megabytes: float = 1000, kind: str = "jsonl") -> None:
     """Generate, prepare, and print the figures: once with estimated and once with counted tokens."""
     with tempfile.TemporaryDirectory(prefix="steersman-bench-") as folder:
@@ -122,6 +185,7 @@ def main(megabytes: float = 1000, kind: str = "jsonl") -> None:
                 f"peak memory {found['peak'] / 1e6:.0f} MB ({found['before'] / 1e6:.0f} MB at the start)",
                 flush=True,
             )
+        other_jobs(Path(folder), megabytes / 20)
 
 
 if __name__ == "__main__":

@@ -250,3 +250,28 @@ def test_memory_stays_flat(suffix: str, tmp_path: Path) -> None:
     ended = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True, timeout=300)
     before, after = map(int, ended.stdout.split())
     assert after - before < 12e6
+
+
+JOBS = """
+import resource, sys
+from pathlib import Path
+from runtime.data.convert import convert
+from runtime.data.mending import mend
+
+small, big, out = sys.argv[1:]
+def run(path, name):
+    convert(path, Path(out, name + "-messages.jsonl"), "messages")
+    mend(path, Path(out, name + "-fixed.jsonl"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(run(small, "small"), run(big, "big"))
+"""
+
+
+def test_memory_of_converting_and_fixing_stays_flat(tmp_path: Path) -> None:
+    small, big = tmp_path / "small.jsonl", tmp_path / "big.jsonl"
+    generate(small, 1)
+    generate(big, 11)
+    command = [sys.executable, "-c", JOBS, str(small), str(big), str(tmp_path)]
+    ended = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True, timeout=300)
+    before, after = map(int, ended.stdout.split())
+    assert after - before < 12e6
