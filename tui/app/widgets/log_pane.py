@@ -57,7 +57,7 @@ class Lines(Log):
     )
 
     def _update_size(self, updates: int, lines: list[str]) -> None:  # type: ignore[override]
-        """Take the width of new lines into account. Textual starts a thread for each write: more than it costs."""
+        """Take the width of new lines into account. Textual starts a thread for each write instead."""
         if lines:
             self._update_maximum_width(updates, max(map(cell_len, lines)))
 
