@@ -159,9 +159,10 @@ def other_jobs(folder: Path, megabytes: float) -> None:
         ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         found = json.loads(ended.stdout)
         size = source_path.stat().st_size / 1e6
+        speed = found["rows"] / found["seconds"]
         print(
-            f"{job}, {size:.0f} MB: {found['rows']} rows in {found['seconds']:.1f} s, "
-            f"{found['cpu']:.1f} s of CPU = {found['rows'] / found['seconds']:.0f} rows/s; peak memory {found['peak'] / 1e6:.0f} MB "
+            f"{job}, {size:.0f} MB: {found['rows']} rows in {found['seconds']:.1f} s = {speed:.0f} rows/s, "
+            f"{found['cpu']:.1f} s of CPU; peak memory {found['peak'] / 1e6:.0f} MB "
             f"({found['before'] / 1e6:.0f} MB at the start)",
             flush=True,
         )
