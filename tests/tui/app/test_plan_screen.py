@@ -137,12 +137,12 @@ async def test_an_editor_is_left_without_a_trace(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_refusal_says_what_to_do_and_nothing_is_lost(size: tuple[int, int], tmp_path: Path) -> None:
     async with reading(large(), tmp_path, size) as reader:
-        await reader.go("lora_variant")
-        await reader.press("e", "e")
+        await reader.go("weight_quantize_algo")
+        await reader.press("e", "b")
         block = reader.screen.query_one(RefusalBlock)
         await until(reader.pilot, lambda: block.display)
         shown = " ".join(text_of(block).split())
-        assert "PiSSA" in shown and "What to do" in shown and "lora_variant=plain" in shown
+        assert "nf4 stores frozen weights" in shown and "What to do" in shown and "method=qlora" in shown
         assert reader.session.plan == large() and not reader.session.past
         assert reader.screen.query_one(SettingEditor).has_focus_within
         await reader.press("escape")
