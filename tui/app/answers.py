@@ -26,7 +26,7 @@ def of_plan(plan: Plan) -> Interview:
     """Return an interview in which everything is answered as in a plan."""
     facts, wishes = plan.facts, plan.wishes
     given = {
-        "model": facts.model.source.id,
+        "model": facts.model.name if facts.model.source.kind == "wheel" else facts.model.source.id,
         "data": facts.data.path,
         "stage": wishes.stage,
         "goal": wishes.goal,

@@ -201,9 +201,14 @@ class SteersmanApp(App[int]):
 
     def begin_slash(self, text: str) -> None:
         """Put a slash command into the prompt of the conversation, for its argument to be typed."""
-        from tui.app.slash.command import conversation
+        from tui.app.slash.command import conversation, has_conversation
+        from tui.app.slash.table import commands
 
-        conversation(self).begin_line(f"{text} ")
+        alone = commands()[text.removeprefix("/")].alone
+        if alone is not None and not has_conversation(self):
+            alone(self)
+        else:
+            conversation(self).begin_line(f"{text} ")
 
     def action_help(self) -> None:
         """Explain what has the focus."""

@@ -66,10 +66,18 @@ class Dialogue:
         if self.mode == "changing":
             return what_to_change(self.interview)
         if self.interview.current() is not None:
-            return of_question(self.interview)
+            return None if self.data_will_tell else of_question(self.interview)
         if self.settled and (self.plan is not None or self.failed is not None):
             return closing(self.plan)
         return None
+
+    @property
+    def data_will_tell(self) -> bool:
+        """Whether the kind of training is to be asked, and data that may tell it are still being read."""
+        interview, question = self.interview, self.interview.current()
+        if question is None or question.key != "stage" or "stage" in interview.reopened:
+            return False
+        return "data" in interview.known.answers and interview.known.data is None
 
     def tell(self, kind: Kind, text: Said, *, title: Said | None = None, details: str = "") -> Entry:
         """Add something to the transcript; `text` is called whenever it is drawn, in the language of then."""

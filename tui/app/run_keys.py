@@ -36,6 +36,13 @@ KEYS = (
         tooltip=template("Continue from the last proven point."),
     ),
     Key(
+        "c",
+        "replan",
+        template("Plan again"),
+        id="run.replan",
+        tooltip=template("Go on with the answers behind this run: change one, and start anew."),
+    ),
+    Key(
         "t",
         "chat",
         template("Chat"),
@@ -48,6 +55,13 @@ KEYS = (
         template("Report"),
         id="run.report",
         tooltip=template("What was planned and what happened."),
+    ),
+    Key(
+        "v",
+        "plan",
+        template("Plan"),
+        id="run.plan",
+        tooltip=template("The plan of this run, with the reasons for every setting."),
     ),
     Key(
         "slash",

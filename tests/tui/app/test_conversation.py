@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from planner.interview.finding import Found, ToFind
 from runtime.paths import home
 from runtime.run.layout import list_runs
 from tests.tui.app.conversing import Person, conversing, prepare, to_the_plan
 from tests.tui.app.pilot import screen_text, until
+from tui.app import legwork
 from tui.app.blocks.answer import AnswerBlock
 from tui.app.blocks.block import ErrorBlock
 from tui.app.blocks.question import ChoiceList
@@ -47,6 +49,32 @@ async def test_a_novice_gets_a_plan_by_enter_alone(folder: Path) -> None:
         assert person.dialogue.plan is not None
         assert "The plan is ready" in screen_text(person.pilot)
         assert "▣" not in person.screen.problem
+
+
+async def test_what_data_will_tell_is_not_asked_while_they_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, go_on = legwork.find, threading.Event()
+
+    def patient(missing: ToFind, where: Path, stage: str, reporter: Reporter) -> Found:
+        if missing.what == "data":
+            go_on.wait(60)
+        return find(missing, where, stage, reporter)
+
+    monkeypatch.setattr(legwork, "find", patient)
+    async with conversing(folder) as person:
+        await person.type("./tiny")
+        prompt = person.screen.query_one(Prompt)
+        prompt.value = "chats.jsonl"
+        await person.pilot.press("enter")
+        await until(person.pilot, lambda: person.asked == "stage")
+        assert person.dialogue.asked() is None
+        assert not person.screen.query(ChoiceList)
+        assert any(job.endswith("find data") for job in person.screen.pursuit.under_way)
+        go_on.set()
+        await person.settle()
+        assert person.answer("stage").provenance == "detected"
+        assert person.asked == "goal"
 
 
 async def test_the_machine_is_found_and_never_asked_for(folder: Path) -> None:

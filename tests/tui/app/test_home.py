@@ -12,15 +12,20 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from planner.language import use_everywhere
+from planner.planfile import dumps
 from runtime.recent_plans import recent, remember
 from runtime.run import lock
 from runtime.run.layout import RunFolder
 from runtime.run.status import read_status
 from tests.runtime import stand_in_table
 from tests.runtime.stand_in_run import change_plan, executions, new_run, start, supervise
+from tests.tiny_model import write_tiny_llama
 from tests.tui.app.pilot import screen_text, until
+from tests.tui.app.plan_pages import small
 from tui.app.application import SteersmanApp
+from tui.app.screens.conversation import ConversationScreen
 from tui.app.screens.home import HomeScreen
+from tui.app.screens.plan import PlanScreen
 from tui.app.screens.run import RunScreen
 
 pytestmark = pytest.mark.asyncio
@@ -179,6 +184,69 @@ async def test_plans_are_remembered_latest_first_and_forgotten_with_their_file(t
         remember(plan)
     plans[1].unlink()
     assert [plan.path.name for plan in recent()] == ["a.yaml", "c.yaml"]
+
+
+@pytest.fixture
+def plan_file(tmp_path: Path) -> Path:
+    """A plan that was used lately."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(dumps(small()), encoding="utf-8")
+    remember(file)
+    return file
+
+
+async def test_enter_opens_a_plan_and_remembers_where_it_is_saved(plan_file: Path) -> None:
+    async with SteersmanApp().run_test(size=SIZE) as pilot:
+        screen = await at_home(pilot)
+        assert [row.path for row in screen.plans] == [plan_file]
+        assert (screen.plans[0].model, screen.plans[0].method) == ("smollm2-135m-instruct", "lora")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PlanScreen))
+        desk = cast(SteersmanApp, pilot.app).desk
+        assert (desk.plan, desk.file) == (small(), plan_file)
+
+
+async def test_a_goes_on_with_the_answers_behind_a_plan(plan_file: Path) -> None:
+    async with SteersmanApp().run_test(size=SIZE) as pilot:
+        await at_home(pilot)
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConversationScreen))
+        known = cast(ConversationScreen, pilot.app.screen).dialogue.interview.known
+        assert known.value("model") == "smollm2-135m-instruct"
+        assert known.data == small().facts.data
+
+
+async def test_a_plan_that_is_damaged_since_is_said(plan_file: Path) -> None:
+    async with SteersmanApp().run_test(size=SIZE) as pilot:
+        screen = await at_home(pilot)
+        plan_file.write_text("name: [", encoding="utf-8")
+        await pilot.press("enter")
+        await until(pilot, lambda: "✗" in screen.doing)
+        assert "mine.yaml" in screen.doing
+
+
+async def test_d_plans_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tiny_llama(tmp_path / "tiny")  # the demo's own model would have to be fetched
+    monkeypatch.setattr("tui.app.demo_plan.MODEL", str(tmp_path / "tiny"))
+    async with SteersmanApp().run_test(size=SIZE) as pilot:
+        await at_home(pilot)
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PlanScreen), 60)
+        plan = cast(SteersmanApp, pilot.app).desk.plan
+        assert plan is not None
+        assert plan.facts.data.path == "steersman-demo"
+
+
+async def test_open_by_command_begins_no_conversation(plan_file: Path) -> None:
+    app = SteersmanApp(folder=plan_file.parent)
+    async with app.run_test(size=SIZE) as pilot:
+        await at_home(pilot)
+        app.begin_slash("/open")
+        await until(pilot, lambda: app.screen.query("#path"))
+        await pilot.press("escape")
+        app.slash("/open mine.yaml")
+        await until(pilot, lambda: isinstance(app.screen, PlanScreen))
+        assert not any(isinstance(screen, ConversationScreen) for screen in app.screen_stack)
 
 
 async def test_reading_changes_nothing(home: Path) -> None:

@@ -12,6 +12,8 @@ from tests.tui.app.pilot import screen_text, text_of, until
 from tests.tui.app.replay import NAMES, Replay
 from tui.app.application import SteersmanApp
 from tui.app.run_figures import training_rows
+from tui.app.screens.conversation import ConversationScreen
+from tui.app.screens.plan import PlanScreen
 from tui.app.screens.run import RunScreen
 from tui.app.widgets.events_pane import EventsPane
 from tui.app.widgets.run_head import RunHead
@@ -85,6 +87,27 @@ async def test_out_of_memory_is_explained_then_continued_to_the_end(tmp_path: Pa
         replay.die()
         await until(pilot, lambda: screen.state == "finished")
         assert not screen.query_one(Trouble).display
+
+
+async def test_from_a_failure_leads_a_key_to_its_plan_and_one_to_its_answers(tmp_path: Path) -> None:
+    replay = Replay("failed", tmp_path / "run")
+    replay.play_until(kind="state", stage="", state="failed")
+    async with SteersmanApp().run_test(size=SIZE) as pilot:
+        screen = await opened(pilot, replay)
+        await until(pilot, lambda: screen.query_one(Trouble).display)
+        assert "c changes an answer and plans again" in " ".join(
+            text_of(screen.query_one(Trouble)).replace("▌", " ").split()
+        )
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PlanScreen) and pilot.app.screen.focused)
+        assert cast(SteersmanApp, pilot.app).desk.file == replay.run.plan
+        pilot.app.pop_screen()
+        await until(pilot, lambda: pilot.app.screen is screen)
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConversationScreen))
+        known = cast(ConversationScreen, pilot.app.screen).dialogue.interview.known
+        assert screen.plan is not None
+        assert (known.model, known.data) == (screen.plan.facts.model, screen.plan.facts.data)
 
 
 async def test_a_lost_run_is_lost_and_a_stopped_one_says_where_it_continues(tmp_path: Path) -> None:

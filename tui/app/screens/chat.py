@@ -92,6 +92,8 @@ class ChatScreen(Screen[None]):
         self.texts = first_texts()
         self.shows_form = False
         self.ready = False
+        self.heard = False
+        """Whether the worker has said anything yet: until then its libraries are being imported."""
         self.refused: Refused | None = None
         self._typed = ""
 
@@ -242,12 +244,13 @@ class ChatScreen(Screen[None]):
     @on(AnswerBegan)
     def begin(self, event: AnswerBegan) -> None:
         """Show who is thinking."""
-        self._change(event.which, "starting")
+        self._change(event.which, "starting" if self.heard else "waking")
         self.ready = True
 
     @on(ModelLoading)
     def load(self, event: ModelLoading) -> None:
         """Show who is being loaded."""
+        self.heard = True
         self._change(event.which, "loading")
 
     @on(AnswerGrew)
@@ -275,7 +278,8 @@ class ChatScreen(Screen[None]):
         """Give every answer that will not come its end."""
         for which in BOTH:
             if self.turns[which] and not self.turns[which][-1].over:
-                self._change(which, state)
+                never_asked = state == "interrupted" and self.turns[which][-1].state == "waiting"
+                self._change(which, "skipped" if never_asked else state)
         self.show()
 
     @on(Worked)

@@ -209,13 +209,15 @@ class HomeScreen(Screen[None]):
         """Ask for a path."""
         from tui.app.screens.open_path import OpenPathScreen
 
-        folder = the_app(self).folder
-
         def opened(text: str | None) -> None:
             if text:
-                self._open(text, folder)
+                self.open_named(text)
 
-        self.app.push_screen(OpenPathScreen(folder), opened)
+        self.app.push_screen(OpenPathScreen(the_app(self).folder), opened)
+
+    def open_named(self, text: str) -> None:
+        """Open a plan file, a run folder, or a run by its name."""
+        self._open(text, the_app(self).folder)
 
     def _open(self, text: str, folder: Path, job: str = "open") -> None:
         from tui.app.opening import read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -36,11 +36,16 @@ from tui.app.widgets.stage_list import StageList
 from tui.app.widgets.trouble import Trouble
 from tui.estimate import Expected
 
+if TYPE_CHECKING:
+    from planner.plan import Plan
+
 TICK_SECONDS = 0.25
 """Shortest time between two drawings; a training may log far more often."""
 IDLE_TICKS = 4
 """Ticks after which the clock is drawn again although nothing happened."""
 RESUMABLE = ("created", "failed", "stopped", "paused", "lost")
+TROUBLED = ("failed", "lost")
+"""States that another plan may help out of."""
 TABS = {
     "curve-tab": template("Curve"),
     "log-tab": template("Log"),
@@ -65,6 +70,8 @@ class RunScreen(Screen[None]):
         self.view = RunView()
         self.state: RunState = "created"
         self.forecast = Expected()
+        self.plan: Plan | None = None
+        """What the run carries out; None of a plan that cannot be read."""
         self.events: list[AnyEvent] = []
         self.use: Utilisation | None = None
         self.chosen = ""
@@ -155,7 +162,7 @@ class RunScreen(Screen[None]):
         """Take over what was read from the start."""
         self.view = message.view
         self.events = [event for event in message.events if event.kind not in ("progress", "metric")]
-        self.forecast = message.forecast
+        self.forecast, self.plan = message.forecast, message.plan
         self._change_state(message.state)
         if self.built:
             self.query_one(EventsPane).show(self.events)
@@ -211,7 +218,7 @@ class RunScreen(Screen[None]):
     def _show_all(self) -> None:
         if not self.built:
             return
-        self.query_one(Trouble).show(self.view, self.state)
+        self.query_one(Trouble).show(self.view, self.state, plan_again=self.plan is not None)
         self._show_files()
         self.show()
 
@@ -231,6 +238,10 @@ class RunScreen(Screen[None]):
             return (True if current and current.name == saving.SAVES else None) if running else False
         if action == "resume":
             return self.state in RESUMABLE
+        if action == "plan":
+            return not running and self.plan is not None
+        if action == "replan":
+            return self.state in TROUBLED and self.plan is not None
         if action in ("chat", "report"):
             if running:
                 return False
@@ -265,6 +276,16 @@ class RunScreen(Screen[None]):
     def action_report(self) -> None:
         """Show planned and measured."""
         the_app(self).open_report(self.folder)
+
+    def action_plan(self) -> None:
+        """Show what the run was told to do."""
+        if self.plan is not None:
+            the_app(self).open_plan(self.plan, self.folder.plan)
+
+    def action_replan(self) -> None:
+        """Change an answer behind the run, for a new one."""
+        if self.plan is not None:
+            the_app(self).open_conversation(self.plan)
 
     def action_stop(self) -> None:
         """Stop gracefully; asked again, ask whether to end it at once."""

@@ -34,6 +34,15 @@ class SlashCommand:
     """What the argument may be completed to."""
     needs_argument: bool = False
     """Whether it means nothing without one; the palette then leaves the rest to be typed."""
+    alone: Callable[[SteersmanApp], None] | None = None
+    """Asks for the argument where there is no conversation, so that none has to be opened for it."""
+
+
+def has_conversation(app: SteersmanApp) -> bool:
+    """Return whether a conversation is open, in sight or behind other screens."""
+    from tui.app.screens.conversation import ConversationScreen
+
+    return any(isinstance(screen, ConversationScreen) for screen in app.screen_stack)
 
 
 def conversation(app: SteersmanApp) -> ConversationScreen:

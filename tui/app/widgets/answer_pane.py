@@ -25,6 +25,7 @@ REASONS = {
     "length": template("cut at the longest answer"),
     "interrupted": template("stopped"),
     "failed": template("no answer"),
+    "skipped": template("not asked: it was stopped before"),
 }
 
 
@@ -35,7 +36,7 @@ class Turn:
     asked: str
     answer: str = ""
     state: str = "waiting"
-    """waiting, starting, loading, speaking, ended, length, interrupted or failed."""
+    """waiting, waking, starting, loading, speaking, ended, length, interrupted, failed or skipped."""
     tokens: int = 0
     tokens_per_second: float = 0.0
 
@@ -48,6 +49,7 @@ class Turn:
         """Return one line about it, in the language of the moment."""
         waits = {
             "waiting": say("waits for its turn"),
+            "waking": say("the engine is starting"),
             "starting": say("is thinking"),
             "loading": say("is being loaded"),
             "speaking": say("is speaking"),

@@ -8,11 +8,13 @@ from rich.text import Text
 from textual.widgets import Static
 
 from planner.errors import SteersmanError
-from planner.language import say
+from planner.language import say, template
 from runtime.events import Error
 from runtime.run.view import RunView
 from tui.app.run_words import RUN_MEANINGS, stage_name
 from tui.app.widgets.ink import ink
+
+WAYS = template("c changes an answer and plans again, v shows the plan, g continues, d copies this.")
 
 
 class Trouble(Static):
@@ -22,9 +24,14 @@ class Trouble(Static):
         super().__init__(id="trouble", markup=False)
         self.display = False
         self.details = ""
+        self._ways = ""
 
-    def show(self, view: RunView, state: str) -> None:
-        """Show the error of a failed run, or what it means that a run is lost; hide it otherwise."""
+    def show(self, view: RunView, state: str, *, plan_again: bool = False) -> None:
+        """Show the error of a failed run, or what it means that a run is lost; hide it otherwise.
+
+        `plan_again` says that there is a plan which the keys of the screen open.
+        """
+        self._ways = say(WAYS) if plan_again and state == "failed" else ""
         error = failure(view) if state == "failed" else None
         if error is not None:
             stage = stage_of_failure(view)
@@ -38,6 +45,7 @@ class Trouble(Static):
 
     def show_error(self, error: SteersmanError) -> None:
         """Show why something that was asked for did not happen."""
+        self._ways = ""
         self._show(f"✗ {say('That did not work')}", error.what, error.why, error.remedy, "")
         self.details = "\n".join(filter(None, (self.details, error.details)))
 
@@ -51,6 +59,8 @@ class Trouble(Static):
         for label, text in rows:
             if text:
                 grid.add_row(Text(label, ink(self, "text-muted")), Text(text))
+        if self._ways:
+            grid.add_row(Text(say("Keys"), ink(self, "text-muted")), Text(self._ways))
         self.update(Group(Text(title, ink(self, "text-error", bold=True)), Text(what), grid))
 
 
