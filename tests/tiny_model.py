@@ -54,7 +54,7 @@ def write_tiny_llama(
 ) -> Path:
     """Write a Hugging Face folder (config, safetensors in [out, in] order, tokenizer) and return it.
 
-    `model_type` may be llama or qwen2 (which adds biases to q, k and v).
+    `model_type` may be llama, mistral or qwen2 (which adds biases to q, k and v).
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocab = write_tokenizer(folder)
@@ -83,8 +83,8 @@ def write_tiny_llama(
         tensors[f"{prefix}.mlp.up_proj.weight"] = matrix(intermediate, hidden)
         tensors[f"{prefix}.mlp.down_proj.weight"] = matrix(hidden, intermediate)
     save_file(tensors, str(folder / "model.safetensors"), metadata={"format": "pt"})
-    config = {
-        "architectures": ["Qwen2ForCausalLM" if model_type == "qwen2" else "LlamaForCausalLM"],
+    config: dict[str, object] = {
+        "architectures": [f"{model_type.capitalize()}ForCausalLM"],
         "model_type": model_type,
         "hidden_size": hidden,
         "intermediate_size": intermediate,
@@ -103,6 +103,8 @@ def write_tiny_llama(
         "pad_token_id": 0,
         "torch_dtype": "float32",
     }
+    if model_type == "mistral":
+        config["sliding_window"] = None
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     generation = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
     (folder / "generation_config.json").write_text(json.dumps(generation, indent=2), encoding="utf-8")

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from paddle import nn
+from paddlenlp.transformers.mistral.modeling import MistralLMHead
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -93,6 +94,8 @@ def is_transposed(layer: Any, parameter: str, shape: tuple[int, ...], name: str)
         return False
     if hasattr(layer, "transpose_y"):  # PaddleNLP's output heads, which are linear but no nn.Linear
         return not layer.transpose_y
+    if isinstance(layer, MistralLMHead):  # mistral/modeling.py:789 keeps [hidden, vocabulary] in every case
+        return True
     raise RefusedError(
         f"The weight {name} belongs to a {type(layer).__name__}, whose orientation is not known."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from paddle import nn
 from paddlenlp.peft import LoRAConfig, LoRAModel
 from paddlenlp.transformers import PretrainedModel
 from paddlenlp.trl import ModelConfig, SFTConfig
@@ -26,7 +27,7 @@ def target_modules(model: PretrainedModel, which: str) -> list[str]:
             f"PaddleNLP knows no LoRA layers for a model of type {model.base_model_prefix}."
         ) from error
     if which == "all-linear":
-        return patterns
+        return patterns + forgotten(model, patterns)
     if which != "attention":
         raise RefusedError(f"`lora_target_modules` is {which}; it must be all-linear or attention.")
     chosen = [pattern for pattern in patterns if ATTENTION.search(pattern)]
@@ -35,6 +36,21 @@ def target_modules(model: PretrainedModel, which: str) -> list[str]:
             f"No attention layer is known by name in a model of type {model.base_model_prefix}."
         )
     return chosen
+
+
+def forgotten(model: PretrainedModel, patterns: list[str]) -> list[str]:
+    """Return patterns for the linear layers of the blocks that PaddleNLP's own leave out.
+
+    For mistral it lists the names of mixtral's experts, so that two of three MLP layers get no adapter.
+    """
+    left = {
+        name.rsplit(".", 1)[-1]
+        for name, layer in model.named_sublayers()
+        if isinstance(layer, nn.Linear)
+        and ".layers." in name
+        and not any(re.fullmatch(pattern, name) for pattern in patterns)
+    }
+    return [rf".*\.{leaf}" for leaf in sorted(left)]
 
 
 def add_adapters(

@@ -30,7 +30,6 @@ register_workers()
 import numpy as np  # noqa: E402
 import paddle  # noqa: E402
 from paddlenlp.peft import LoRAConfig, LoRAModel  # noqa: E402
-from paddlenlp.trl.llm_utils import get_lora_target_modules  # noqa: E402
 from safetensors.numpy import load_file, save_file  # noqa: E402
 
 from runtime.workers import answering, decoding, merge_proof, merging, prompting, proof_precision  # noqa: E402
@@ -38,6 +37,7 @@ from runtime.workers.adapter import attach  # noqa: E402
 from runtime.workers.emit import Emitter  # noqa: E402
 from runtime.workers.hf_folder import write_hf_folder  # noqa: E402
 from runtime.workers.hf_load import UnloadableModelError, load_hf_model, load_hf_tokenizer  # noqa: E402
+from runtime.workers.lora import target_modules  # noqa: E402
 from runtime.workers.paddle_load import load_paddle_model  # noqa: E402
 from runtime.workers.refusal import RefusedError  # noqa: E402
 from runtime.workers.stage_run import Stage  # noqa: E402
@@ -63,7 +63,7 @@ def do_make(hf: str, paddle_folder: str, adapter: str, rank: int = 4, rslora: bo
     model.save_pretrained(paddle_folder, safe_serialization=True)
     load_hf_tokenizer(hf).save_pretrained(paddle_folder)
     config = LoRAConfig(
-        target_modules=get_lora_target_modules(model),
+        target_modules=target_modules(model, "all-linear"),
         r=rank,
         lora_alpha=3 * rank,
         rslora=rslora,

@@ -18,6 +18,7 @@ KINDS = {
     "llama-untied": {"model_type": "llama", "tied": False},
     "qwen2-tied": {"model_type": "qwen2", "tied": True},
     "qwen2-untied": {"model_type": "qwen2", "tied": False},
+    "mistral-untied": {"model_type": "mistral", "tied": False},
 }
 
 

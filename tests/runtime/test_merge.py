@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 
 from runtime.workers import numpy_llama
 from tests.runtime.model_folders import fingerprint, rewrite
-from tests.runtime.results_setup import PROJECT, Trained, events_of, run_lab, run_worker
+from tests.runtime.results_setup import KINDS, PROJECT, Trained, events_of, run_lab, run_worker
 from tests.tiny_model import write_tiny_llama
 
 pytestmark = pytest.mark.engine
@@ -100,7 +100,7 @@ def expected_weights(model: Trained) -> dict[str, np.ndarray]:
     return weights
 
 
-@pytest.mark.parametrize("kind", ["llama-tied", "llama-untied", "qwen2-tied", "qwen2-untied"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_files_hold_the_merged_weights_in_hugging_face_order(
     kind: str, trained: dict[str, Trained], results: dict[str, Any]
 ) -> None:
@@ -114,7 +114,7 @@ def test_files_hold_the_merged_weights_in_hugging_face_order(
         np.testing.assert_allclose(value, expected[name], atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("kind", ["llama-tied", "llama-untied", "qwen2-tied", "qwen2-untied"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_both_proofs_are_given(kind: str, results: dict[str, Any]) -> None:
     proofs = {proof["name"]: proof for proof in events_of(results["folder"] / kind, "proof")}
     assert all(proof["passed"] for proof in proofs.values())

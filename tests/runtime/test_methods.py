@@ -38,7 +38,12 @@ METHODS: dict[str, dict[str, Any]] = {
     "greedy": {"greedy_zero_padding": True},
 }
 ON_QWEN2 = ("mora", "vera", "prefix", "reft", "longlora")
-CASES = [("llama", name) for name in METHODS] + [("qwen2", name) for name in ON_QWEN2]
+ON_MISTRAL = ("full", "pissa", "lokr", "prefix", "reft")
+CASES = [
+    *(("llama", name) for name in METHODS),
+    *(("qwen2", name) for name in ON_QWEN2),
+    *(("mistral", name) for name in ON_MISTRAL),
+]
 BESIDE = ("prefix", "reft")
 """Methods that cannot be merged."""
 
@@ -50,7 +55,8 @@ def case(family: str, name: str) -> str:
 @pytest.fixture(scope="module")
 def models(trained: dict[str, Trained]) -> dict[str, Trained]:
     """Tiny models with fewer key and value heads than query heads."""
-    return {"llama": trained["llama-untied"], "qwen2": trained["qwen2-tied"]}
+    kinds = {"llama": "llama-untied", "qwen2": "qwen2-tied", "mistral": "mistral-untied"}
+    return {family: trained[kind] for family, kind in kinds.items()}
 
 
 @pytest.fixture(scope="module")
