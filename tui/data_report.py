@@ -12,6 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from planner.language import say, template
+from planner.phrases import plural
+
 if TYPE_CHECKING:
     from runtime.data.findings import Finding
     from runtime.data.row_pass import Sample
@@ -24,9 +27,9 @@ LAYOUTS = {
     "sharegpt": "ShareGPT (conversations)",
     "messages": "OpenAI messages",
     "src_tgt": "PaddleNLP src/tgt",
-    "preference": "preference pairs",
-    "labelled": "judged answers",
-    "text": "plain texts",
+    "preference": template("preference pairs"),
+    "labelled": template("judged answers"),
+    "text": template("plain texts"),
 }
 MARKS = {"error": "x", "warning": "!", "note": "."}
 STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
@@ -48,24 +51,28 @@ def facts_table(found: Scan) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column()
-    dev = "given" if facts.dev_given else "split off by the text of each row and the seed"
-    table.add_row("Data", escape(facts.path))
+    dev = say("given") if facts.dev_given else say("split off by the text of each row and the seed")
+    table.add_row(say("Data"), escape(facts.path))
     exact = f" ({facts.layout})" if facts.layout not in (None, facts.format) else ""
-    table.add_row("Layout", LAYOUTS[facts.format] + exact)
-    table.add_row("Made for", ", ".join(facts.stages or ()))
-    table.add_row("Rows", f"{found.rows_read} read, {facts.unusable_rows} unusable")
-    table.add_row("Training", f"{facts.train_rows} rows, up to {facts.max_turns} turn(s)")
-    table.add_row("Dev", f"{facts.dev_rows} rows, {dev}")
-    table.add_row("Fingerprint", facts.fingerprint[:16])
+    table.add_row(say("Layout"), say(LAYOUTS[facts.format]) + exact)
+    table.add_row(say("Made for"), ", ".join(facts.stages or ()))
+    read = say("{rows} read, {unusable} unusable", rows=found.rows_read, unusable=facts.unusable_rows)
+    turns = plural(facts.max_turns, "turn")
+    table.add_row(say("Rows"), read)
+    table.add_row(say("Training"), say("{rows} rows, up to {turns}", rows=facts.train_rows, turns=turns))
+    table.add_row(say("Dev"), say("{rows} rows, {how}", rows=facts.dev_rows, how=dev))
+    table.add_row(say("Fingerprint"), facts.fingerprint[:16])
     return table
 
 
 def print_findings(console: Console, found: Scan) -> None:
     """Print how many findings of each kind there are, and the first of them by row."""
     if not found.findings:
-        console.print("\n[bold]Findings[/bold]\nNone: every row can be trained on as it is.")
+        console.print(
+            heading(say("Findings")), Text(say("None: every row can be trained on as it is.")), sep="\n"
+        )
         return
-    console.print("\n[bold]Findings[/bold]")
+    console.print(heading(say("Findings")))
     for code, group in groupby(found.findings, key=lambda finding: finding.code):
         listed = list(group)
         print_group(console, found.finding_counts[code], listed)
@@ -74,45 +81,67 @@ def print_findings(console: Console, found: Scan) -> None:
 def print_group(console: Console, count: int, listed: list[Finding]) -> None:
     """Print the findings of one code."""
     kind = listed[0].kind
-    title = f"{MARKS[kind.severity]} {count} x {kind.title}: {kind.action}"
+    what = say("{count} x {title}: {action}", count=count, title=say(kind.title), action=say(kind.action))
+    title = f"{MARKS[kind.severity]} {what}"
     console.print(Text(title, style=STYLES[kind.severity]), Text(f"[{listed[0].code}]", style="dim"))
     for finding in listed[:LISTED]:
         console.print(Text(f"    {finding.sentence()}"), soft_wrap=True)
     if count > min(LISTED, len(listed)):
-        console.print(Text(f"    and {count - min(LISTED, len(listed))} more", style="dim"))
+        more = say("and {count} more", count=count - min(LISTED, len(listed)))
+        console.print(Text(f"    {more}", style="dim"))
 
 
 def print_lengths(console: Console, found: Scan, max_length: int | None) -> None:
     """Print percentiles and a histogram of the row lengths, and a `max_length` that suits them."""
     lengths = found.facts.lengths
     how = (
-        "counted by the model's own tokenizer"
+        say("counted by the model's own tokenizer")
         if lengths.counted
-        else "ESTIMATED from characters; --model counts"
+        else say("ESTIMATED from characters; --model counts")
     )
-    console.print(f"\n[bold]Tokens per row[/bold] ({how})")
-    console.print(
-        f"mean {lengths.mean:g}   half the rows up to {lengths.p50}   90 % up to {lengths.p90}   "
-        f"99 % up to {lengths.p99}   longest {lengths.max}"
+    console.print(Text.assemble("\n", (say("Tokens per row"), "bold"), f" ({how})"))
+    spread = say(
+        "mean {mean:g}   half the rows up to {p50}   90 % up to {p90}   99 % up to {p99}   longest {max}",
+        mean=lengths.mean,
+        p50=lengths.p50,
+        p90=lengths.p90,
+        p99=lengths.p99,
+        max=lengths.max,
     )
-    share = lengths.answer_total / max(1, lengths.total)
-    console.print(
-        f"{lengths.total} in one epoch; {lengths.answer_total} of them ({share:.0%}) are answers: learnt"
+    console.print(Text(spread))
+    learnt = say(
+        "{total} in one epoch; {answers} of them ({share:.0%}) are answers: learnt",
+        total=lengths.total,
+        answers=lengths.answer_total,
+        share=lengths.answer_total / max(1, lengths.total),
     )
+    console.print(Text(learnt))
     most = max((count for _, _, count in found.histogram), default=1)
     width = len(str(found.histogram[-1][1])) if found.histogram else 1
     for low, high, count in found.histogram:
         bar = "#" * max(round(BAR * count / most), 1 if count else 0)
-        console.print(Text(f"  {low:>{width}} to {high:>{width}} |{bar:<{BAR}} {count}"))
+        span = say("{low} to {high}", low=f"{low:>{width}}", high=f"{high:>{width}}")
+        console.print(Text(f"  {span} |{bar:<{BAR}} {count}"))
     if max_length is None:
-        console.print(f"Suggested max_length: {found.suggested_max_length}")
+        console.print(Text(say("Suggested max_length: {tokens}", tokens=found.suggested_max_length)))
+
+
+def heading(text: str) -> Text:
+    """Return a title behind an empty line."""
+    return Text.assemble("\n", (text, "bold"))
 
 
 def print_sample(console: Console, sample: Sample) -> None:
     """Print a row as the model sees it. Trained text stands between >> and << and is bold and underlined."""
     asked, answered = (sum(turn[side] for turn in sample.lengths) for side in (0, 1))
-    console.print(f"\n[bold]Row {sample.row}[/bold] of {escape(sample.file)}: {asked + answered} tokens, "
-                  f"{answered} of them trained (between >> and <<)")  # fmt: skip
+    title = say(
+        "Row {row} of {file}: {tokens} tokens, {trained} of them trained (between >> and <<)",
+        row=sample.row,
+        file=sample.file,
+        tokens=asked + answered,
+        trained=answered,
+    )
+    console.print(heading(title))
     text = Text()
     for prompt, answer in sample.parts:
         text.append(prompt, style="dim")
