@@ -27,7 +27,7 @@ from tui.app.widgets.ink import ink
 from tui.app.widgets.loss_curve import LossCurve
 from tui.app.widgets.refusal_block import RefusalBlock
 
-BAR_WIDTH = 70
+BAR_WIDTH = 90
 """Cells of a column from which on there is room for bars."""
 
 TILES_WIDTH = 84
