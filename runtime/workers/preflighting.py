@@ -31,7 +31,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     processes = int(spec.get("processes", 1))
     free = free_memory_bytes()
     arguments = sft_arguments.parse(spec["config"], processes)
-    paddle.set_device(arguments.training.device)
+    sft_arguments.use_device(arguments)
     planned = arguments.training.gradient_accumulation_steps
     folder = Path(spec["stage_folder"]) / "rehearsal"
     shorten(arguments, folder)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import paddle
 from paddlenlp.trainer import PdArgumentParser
 from paddlenlp.trl import DataConfig, ModelConfig, SFTConfig
 
@@ -90,6 +91,19 @@ def parse(path: str | Path, processes: int | None = None) -> Arguments:
         reason = " ".join(str(error).split())
         raise RefusedError(f"{path}: PaddleNLP refuses this combination of settings: {reason}") from error
     return Arguments(*parsed)
+
+
+def use_device(arguments: Arguments) -> None:
+    """Compute on the config's device from now on."""
+    device = arguments.training.device
+    try:
+        paddle.set_device(device)
+    except ValueError as error:
+        raise RefusedError(
+            f"PaddleNLP accepts the config, but it asks for device {device}, which this engine has not.",
+            " ".join(str(error).split()),
+            "Install the engine for your GPU: steersman engines install paddlenlp",
+        ) from error
 
 
 def read(path: str | Path) -> dict[str, Any]:

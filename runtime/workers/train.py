@@ -57,7 +57,7 @@ def run(spec: dict[str, Any], emitter: Emitter, stop: StopRequest) -> int:
     stop.listen()
     extras = spec.get("extras", {})
     arguments = sft_arguments.parse(spec["config"])
-    paddle.set_device(arguments.training.device)
+    sft_arguments.use_device(arguments)
     tokenizer = sft_dataset.load_tokenizer(arguments.model.model_name_or_path, arguments.data)
     splits = sft_setup.load_splits(arguments, tokenizer, emitter)
     checkpoint = agree_on_checkpoint(Path(arguments.training.output_dir), arguments, emitter)

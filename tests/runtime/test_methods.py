@@ -140,8 +140,10 @@ def naive_ways(runs: Runs, models: dict[str, Trained]) -> list[dict[str, Any]]:
             f"packs {greedy}", dataset_name_or_path=data, greedy_zero_padding=greedy, max_length=192
         )
         experiments.append({"do": "packs", "name": f"packs {greedy}", "config": str(config)})
+    quantised = {"device": "gpu", "weight_quantize_algo": "nf4", "bf16": True, "fp16_opt_level": "O2"}
     return [
         *experiments,
+        {"do": "train", "name": "qlora", "spec": runs.spec("qlora", **quantised)},
         {"do": "naive_prefix", "name": "naive prefix", "base": base},
         {"do": "naive_reft", "name": "naive reft", "base": str(models["qwen2"].base)},
         {"do": "vera_of_upstream", "name": "naive vera", "base": base},
@@ -273,6 +275,11 @@ def test_packing_loses_no_token(greedy: bool, lab: dict[str, Any]) -> None:
     assert packs["held"] == packs["tokens"]
     assert packs["packs"] < packs["rows"]
     assert lab["packs True"]["packs"] <= lab["packs False"]["packs"]
+
+
+def test_qlora_without_a_gpu_gets_as_far_as_the_device(runs: dict[str, Runs], lab: dict[str, Any]) -> None:
+    assert lab["qlora"]["code"] == 1
+    assert "PaddleNLP accepts the config, but it asks for device gpu" in runs["llama"].messages("qlora")
 
 
 def test_upstreams_rouge_counts_letters(lab: dict[str, Any]) -> None:
