@@ -16,6 +16,7 @@ from runtime.data.sources import open_source
 
 Layout = Literal["preference", "labelled", "text"]
 
+
 def other_layout(path: Path) -> Layout | None:
     """Return the layout of data that is no set of conversations; None for anything else, also for what
     cannot be read, of which the scan will say more."""

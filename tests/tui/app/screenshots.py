@@ -21,6 +21,8 @@ from typing import Any, NamedTuple, cast
 from textual.pilot import Pilot
 
 from planner.language import use_everywhere
+from planner.planfile import dumps
+from runtime.recent_plans import remember
 from tests.tui.app.conversing import Person, prepare
 from tests.tui.app.pilot import until
 from tests.tui.app.plan_pages import large
@@ -40,8 +42,12 @@ Show = Callable[[Pilot[Any], SteersmanApp, Replay], Awaitable[None]]
 async def home(pilot: Pilot[Any], app: SteersmanApp, replay: Replay) -> None:
     """Home with runs in several states."""
     replay.play()
-    for name, called in (("failed", "qwen-dpo"), ("stopped", "smollm-sft")):
-        Replay(name, PLACE / "home" / "runs" / called, replay.begin + 600).play()
+    failed = Replay("failed", PLACE / "home" / "runs" / "tiny-again", replay.begin)
+    failed.play_until(kind="state", state="failed", stage="")
+    Replay("stopped", PLACE / "home" / "runs" / "tiny-short", replay.begin).play()
+    file = app.folder / "plan.yaml"
+    file.write_text(dumps(large()), encoding="utf-8")
+    remember(file)
     app.screen.refresh(recompose=True)
     await rest(pilot)
 
@@ -80,7 +86,7 @@ async def run(pilot: Pilot[Any], app: SteersmanApp, replay: Replay) -> None:
 
 async def failed(pilot: Pilot[Any], app: SteersmanApp, replay: Replay) -> None:
     """A run that failed, explained."""
-    other = Replay("failed", PLACE / "home" / "runs" / "qwen-dpo", replay.begin)
+    other = Replay("failed", PLACE / "home" / "runs" / "tiny-again", replay.begin)
     other.play_until(kind="state", state="failed", stage="")
     app.open_run(other.run)
     await rest(pilot)
@@ -184,10 +190,11 @@ async def take(picture: Picture, folder: Path) -> Path:
         drawing = app.export_screenshot(title="Steersman")
     replay.die()
     file = folder / f"{picture.name}.svg"
-    file.write_text(drawing, encoding="utf-8")
+    # Without it rsvg-convert drops spaces at the beginning and end of a text, and columns are not aligned.
+    file.write_text(drawing.replace("<text ", '<text xml:space="preserve" '), encoding="utf-8")
     if shutil.which("rsvg-convert"):
         png = file.with_suffix(".png")
-        subprocess.run(["rsvg-convert", "--zoom", "0.8", "-o", str(png), str(file)], check=True)
+        subprocess.run(["rsvg-convert", "--zoom", "0.7", "-o", str(png), str(file)], check=True)
         file.unlink()
         return png
     return file
@@ -199,7 +206,7 @@ def freeze(now: float) -> None:
     from tui.app.screens.run import RunScreen
 
     for screen in (HomeScreen, RunScreen):
-        screen.now = lambda self: now  # type: ignore[attr-defined, method-assign]
+        screen.now = lambda self: now  # type: ignore[method-assign]
 
 
 def main(names: list[str]) -> int:
