@@ -42,7 +42,7 @@ GENERATE_TOKENS_PER_SECOND = 12.7
 PROMPTS = 8
 
 MEASURED_RANGE = 0.5
-"""What is left of the range of a time forecast when like runs on this machine correct it; an estimate."""
+"""What is left of the range of a time forecast when many like runs on this machine correct it; an estimate."""
 
 
 def make_forecast(s: Situation) -> Forecast:
@@ -100,9 +100,10 @@ def evaluation_peak(s: Situation, setup: Setup) -> int | None:
 def time_range(s: Situation) -> tuple[float, float]:
     """Return factors (low, high) on the time of training."""
     low, high = speed.uncertainty(s.model, pace.pace_setup(s), pace.cluster(s))
-    if s.facts.calibration is not None and s.facts.calibration.runs:
-        return 1 - (1 - low) * MEASURED_RANGE, 1 + (high - 1) * MEASURED_RANGE
-    return low, high
+    runs = s.facts.calibration.runs if s.facts.calibration is not None else 0
+    # One run may have had the machine to itself, or not: it narrows little, as the error of a mean does.
+    left = MEASURED_RANGE + (1 - MEASURED_RANGE) / (1 + runs) ** 0.5
+    return 1 - (1 - low) * left, 1 + (high - 1) * left
 
 
 def cost(s: Situation, seconds: float) -> float | None:

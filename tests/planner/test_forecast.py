@@ -16,9 +16,9 @@ from tests.planner.scenes import SHORT, data, facts, plan
 EIGHT = "8x A100-80G nvlink"
 
 
-def calibrated(memory: float, speed: float, **wishes: Any) -> Plan:
+def calibrated(memory: float, speed: float, runs: int = 2, **wishes: Any) -> Plan:
     """Return the demo's plan on a machine whose measurements correct the forecast."""
-    measured = Calibration(memory_ratio=memory, speed_ratio=speed, runs=2)
+    measured = Calibration(memory_ratio=memory, speed_ratio=speed, runs=runs)
     return make_plan(facts().model_copy(update={"calibration": measured}), Wishes(**wishes))
 
 
@@ -82,6 +82,13 @@ def test_measurements_correct_memory_and_time_and_the_plan_says_so(memory: float
     assert any(line.startswith("Corrected by") for line in ahead.assumptions)
     width = (ahead.train_seconds_high or 0) / (ahead.train_seconds_low or 1)
     assert width < (usual.train_seconds_high or 0) / (usual.train_seconds_low or 1)
+
+
+def test_one_measured_run_narrows_the_range_less_than_many() -> None:
+    def width(made: Plan) -> float:
+        return (made.forecast.train_seconds_high or 0) / (made.forecast.train_seconds_low or 1)
+
+    assert width(plan()) > width(calibrated(1, 1, runs=1)) > width(calibrated(1, 1, runs=9)) > 1
 
 
 def test_a_measured_peak_that_is_higher_keeps_a_plan_within_the_device() -> None:
