@@ -42,7 +42,7 @@ GENERATE_TOKENS_PER_SECOND = 12.7
 PROMPTS = 8
 
 MEASURED_RANGE = 0.5
-"""What is left of the range of a time forecast when many like runs on this machine correct it; an estimate."""
+"""What is left of the range of a time forecast when many like runs on this machine correct it: estimated."""
 
 
 def make_forecast(s: Situation) -> Forecast:
