@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 from collections.abc import Callable
 
 from aiohttp import web
@@ -15,6 +17,11 @@ from tui.browser.server import Server
 
 ENDING_SECONDS = 12.0
 """Time that open sessions get at the end: two patient steps of each."""
+
+
+def elsewhere(error: OSError) -> bool:
+    """Return whether it is the address that this machine does not have, and not the port."""
+    return isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
 
 
 def serve(server: Server, host: str, port: int, *, announce: Callable[[str], None]) -> None:
@@ -29,7 +36,9 @@ def serve(server: Server, host: str, port: int, *, announce: Callable[[str], Non
                 port=port,
                 reason=os.strerror(error.errno) if error.errno and error.errno > 0 else error,
             ),
-            remedy=say("Name another port: steersman serve --port 0"),
+            remedy=say("Name an address of this machine: steersman serve --host 127.0.0.1")
+            if elsewhere(error)
+            else say("Name another port: steersman serve --port 0"),
         ) from error
 
 

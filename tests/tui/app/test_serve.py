@@ -201,3 +201,11 @@ async def test_a_browser_shows_the_first_screen(served: Served, tmp_path: Path) 
         outside = [url for url in page.requested if not url.startswith((served.origin, "data:", "about:"))]
         assert page.requested and not outside
         assert any("RobotoMono" in url for url in page.requested)
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no.such.host.invalid"])
+def test_an_address_that_is_elsewhere_is_said(host: str) -> None:
+    command = [sys.executable, "-m", "tui.command_line", "serve", "--host", host, "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "Name an address of this machine" in done.stderr
