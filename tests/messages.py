@@ -18,6 +18,7 @@ from typing import NamedTuple
 import polib
 import yaml
 
+from planner.engine_builds import engines
 from planner.language import LANGUAGES, LOCALE
 from planner.setting_values import settings
 
@@ -49,10 +50,12 @@ def messages() -> dict[str, list[str]]:
                 found.setdefault(text, []).append(name)
     for setting in settings().values():
         found.setdefault(setting.meaning, []).append("planner/settings.py")
+    for row in engines().values():
+        found.setdefault(row.python_because, []).append("recipes/engines/engines.yaml")
     for table, fields in TABLES.items():
-        for row in yaml.safe_load((ROOT / table).read_text(encoding="utf-8")):
+        for entry in yaml.safe_load((ROOT / table).read_text(encoding="utf-8")):
             for field in fields:
-                found.setdefault(row[field], []).append(table)
+                found.setdefault(entry[field], []).append(table)
     return {text: list(dict.fromkeys(files)) for text, files in found.items()}
 
 

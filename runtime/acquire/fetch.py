@@ -14,7 +14,7 @@ from planner.facts import ModelSource
 from planner.language import say
 from runtime.acquire.disk import full_disk_in_words
 from runtime.acquire.local import check_complete
-from runtime.acquire.report import Progress
+from runtime.acquire.report import News, Progress
 from runtime.workers.folder_manifest import publish, verify
 
 Fetch = Callable[[ModelSource, Path, Progress], dict[str, str]]
@@ -44,7 +44,7 @@ def acquire(source: ModelSource, models_folder: Path, progress: Progress) -> Pat
     if source.kind == "local":
         folder = Path(source.id).expanduser().resolve()
         check_complete(folder)
-        progress(1, 1, "files", say("using {folder} in place", folder=folder))
+        progress(1, 1, "files", News(say("using {folder} in place", folder=folder)))
         return folder
     destination = models_folder / slug(source)
     with full_disk_in_words(models_folder):
@@ -68,10 +68,10 @@ def acquire(source: ModelSource, models_folder: Path, progress: Progress) -> Pat
                 about, flaw = verify(destination)
                 if about is not None:
                     whole = say("reusing {folder}: every file is as it was fetched", folder=destination)
-                    progress(1, 1, "files", whole)
+                    progress(1, 1, "files", News(whole))
                     return destination
                 again = say("fetching again: {folder} is not usable, {flaw}", folder=destination, flaw=flaw)
-                progress(0, 1, "files", again)
+                progress(0, 1, "files", News(again))
             partial = models_folder / f".partial-{destination.name}"
             partial.mkdir(exist_ok=True)
             hashes = _fetcher(source)(source, partial, progress)
@@ -118,6 +118,6 @@ def _lock(path: Path, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress(0, 1, "files", say("waiting: another run is fetching this model"))
+            progress(0, 1, "files", News(say("waiting: another run is fetching this model")))
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -11,5 +11,9 @@ It may raise, which ends the work; nothing is published then.
 """
 
 
+class News(str):
+    """A message that tells what was decided: worth keeping after its progress has gone by."""
+
+
 def silent(done: float, total: float, unit: str, message: str) -> None:
     """Report nothing."""

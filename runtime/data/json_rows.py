@@ -52,8 +52,13 @@ def lines(path: Path) -> Iterator[RawRow]:
             end += len(raw)
             if len(raw) == LONGEST_ROW:
                 raise BadInput(
-                    f"{path}, line {number}: the line is longer than {LONGEST_ROW >> 20} MiB.",
-                    remedy="A .jsonl file holds one row per line.",
+                    say(
+                        "{path}, line {line}: the line is longer than {size} MiB.",
+                        path=path,
+                        line=number,
+                        size=LONGEST_ROW >> 20,
+                    ),
+                    remedy=say("A .jsonl file holds one row per line."),
                 )
             text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             if not text:
@@ -66,7 +71,8 @@ def lines(path: Path) -> Iterator[RawRow]:
                     raise not_rows(path, number, text, error) from error
                 if not raw.endswith(b"\n") and ends_early(error, text):
                     raise BadInput(
-                        f"{path}, line {number}: the last line is incomplete.", remedy=say(CUT_OFF)
+                        say("{path}, line {line}: the last line is incomplete.", path=path, line=number),
+                        remedy=say(CUT_OFF),
                     ) from error
                 yield RawRow(row, number, None, reason(error), end)
 
@@ -74,8 +80,15 @@ def lines(path: Path) -> Iterator[RawRow]:
 def reason(error: Exception) -> str:
     """Return a decoding error in words."""
     if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: {error.msg[0].lower()}{error.msg[1:]} at column {error.colno}"
-    return "nested too deeply" if isinstance(error, RecursionError) else f"not JSON: {error}"
+        return say("not JSON: {fault} at column {column}", fault=fault_of(error), column=error.colno)
+    if isinstance(error, RecursionError):
+        return say("nested too deeply")
+    return say("not JSON: {fault}", fault=error)
+
+
+def fault_of(error: json.JSONDecodeError) -> str:
+    """Return the decoder's own words as part of a sentence; they are English."""
+    return f"{error.msg[0].lower()}{error.msg[1:]}"
 
 
 def ends_early(error: Exception, text: str) -> bool:
@@ -89,10 +102,13 @@ def not_rows(path: Path, line: int, text: str, error: Exception) -> BadInput:
     """Explain a file whose first row cannot be read: usually one object written over several lines."""
     if text in ("{", "[") or ends_early(error, text):
         return BadInput(
-            f"{path}, line {line}: the first row does not end on its line.",
-            remedy="Write one object per line (.jsonl), or one list around all rows (.json).",
+            say("{path}, line {line}: the first row does not end on its line.", path=path, line=line),
+            remedy=say("Write one object per line (.jsonl), or one list around all rows (.json)."),
         )
-    return BadInput(f"{path}, line {line}: {reason(error)}.", remedy="Each line must be one JSON object.")
+    return BadInput(
+        say("{path}, line {line}: {reason}.", path=path, line=line, reason=reason(error)),
+        remedy=say("Each line must be one JSON object."),
+    )
 
 
 class _Window:
@@ -154,13 +170,17 @@ def whole_list(path: Path) -> Iterator[RawRow]:
             if character == "]":
                 break
             if character != ",":
-                raise _broken(window, row, f"expected a comma or the list's end, found {character!r}")
+                raise _broken(window, row, _no_comma(character))
             window.skip(window.at + 1)
         window.skip(window.at + 1)
         if window.next_character():
             raise BadInput(
-                f"{path}, line {window.line}: there is more text after the end of the list.",
-                remedy="The file must hold one list. Join the lists, or write one row per line.",
+                say(
+                    "{path}, line {line}: there is more text after the end of the list.",
+                    path=path,
+                    line=window.line,
+                ),
+                remedy=say("The file must hold one list. Join the lists, or write one row per line."),
             )
 
 
@@ -171,21 +191,26 @@ def _value(window: _Window, row: int) -> Any:
         try:
             value, end = decoder.raw_decode(window.text, window.at)
         except RecursionError as error:
-            raise _broken(window, row, "nested too deeply") from error
+            raise _broken(window, row, say("nested too deeply")) from error
         except json.JSONDecodeError as error:
             offset = error.pos - window.at
             if ends_early(error, window.text):
                 if len(window.text) - window.at > LONGEST_ROW:
                     raise BadInput(
-                        f"{window.path}, line {window.line}: a row is longer than {LONGEST_ROW >> 20} MiB.",
-                        remedy="Perhaps a quote was left open there.",
+                        say(
+                            "{path}, line {line}: a row is longer than {size} MiB.",
+                            path=window.path,
+                            line=window.line,
+                            size=LONGEST_ROW >> 20,
+                        ),
+                        remedy=say("Perhaps a quote was left open there."),
                     ) from error
                 if window.more():
                     continue
                 if not window.text.rstrip().endswith("]"):
                     offset = len(window.text)
             window.skip(window.at + offset)
-            raise _broken(window, row, f"{error.msg[0].lower()}{error.msg[1:]}") from error
+            raise _broken(window, row, fault_of(error)) from error
         except ValueError as error:
             raise _broken(window, row, str(error)) from error
         else:
@@ -195,12 +220,29 @@ def _value(window: _Window, row: int) -> Any:
                 return value
 
 
+def _no_comma(character: str) -> str:
+    return say("expected a comma or the list's end, found {character}", character=repr(character))
+
+
 def _broken(window: _Window, row: int, why: str) -> BadInput:
     """Explain where the list stops being one."""
     if not window.next_character():
         return BadInput(
-            f"{window.path}, line {window.line}: the file ends in the middle of the list, at row {row}.",
+            say(
+                "{path}, line {line}: the file ends in the middle of the list, at row {row}.",
+                path=window.path,
+                line=window.line,
+                row=row,
+            ),
             remedy=say(CUT_OFF),
         )
-    place = f"{window.path}, line {window.line}"
-    return BadInput(f"{place}: row {row} is not JSON: {why}.", remedy="Correct the file there and try again.")
+    return BadInput(
+        say(
+            "{path}, line {line}: row {row} is not JSON: {why}.",
+            path=window.path,
+            line=window.line,
+            row=row,
+            why=why,
+        ),
+        remedy=say("Correct the file there and try again."),
+    )

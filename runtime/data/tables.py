@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.errors import BadInput
+from planner.language import say, template
 from runtime.data.json_rows import LONGEST_ROW, RawRow
 
 BATCH_ROWS = 1000
@@ -46,19 +47,29 @@ def csv_header(path: Path) -> tuple[list[str], str]:
             names, values = next(records), next(records, None)
         except csv.Error as error:
             raise BadInput(
-                f"{path}, near line 1: not a CSV table ({error}).", remedy="Check its quotes."
+                say("{path}, near line 1: not a CSV table ({reason}).", path=path, reason=error),
+                remedy=say("Check its quotes."),
             ) from error
     if values is None:
-        raise BadInput(f"{path} has a header line but no rows.", remedy="Add rows below the header.")
+        raise BadInput(
+            say("{path} has a header line but no rows.", path=path),
+            remedy=say("Add rows below the header."),
+        )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise BadInput(
-            f"{path}, line 1: the column `{repeated[0]}` appears twice.", remedy="Rename one of them."
+            say("{path}, line 1: the column `{column}` appears twice.", path=path, column=repeated[0]),
+            remedy=say("Rename one of them."),
         )
     if len(values) != len(names):
         raise BadInput(
-            f"{path}: the header names {len(names)} columns but row 1 has {len(values)} cells.",
-            remedy='Text that holds the separator must stand in double quotes ("...").',
+            say(
+                "{path}: the header names {columns} columns but row 1 has {cells} cells.",
+                path=path,
+                columns=len(names),
+                cells=len(values),
+            ),
+            remedy=say('Text that holds the separator must stand in double quotes ("...").'),
         )
     return names, separator
 
@@ -77,7 +88,8 @@ def parquet_length(path: Path) -> int:
         return int(parquet.ParquetFile(path).metadata.num_rows)
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise BadInput(
-            f"{path} is a damaged Parquet file: {first_line(error)}.", remedy="Fetch it again."
+            say("{path} is a damaged Parquet file: {reason}.", path=path, reason=first_line(error)),
+            remedy=say("Fetch it again."),
         ) from error
 
 
@@ -122,13 +134,14 @@ def _stream(path: Path, kind: str, **options: Any) -> Iterator[RawRow]:
             datasets.exceptions.DatasetsError,
         ) as error:
             raise BadInput(
-                f"{path}: {first_line(error.__cause__ or error)}.", remedy=REMEDIES[kind]
+                say("{path}: {reason}.", path=path, reason=first_line(error.__cause__ or error)),
+                remedy=say(REMEDIES[kind]),
             ) from error
 
 
 REMEDIES = {
-    "csv": "Each row needs as many cells as the header; text with commas stands in double quotes.",
-    "parquet": "Write or fetch the file again.",
+    "csv": template("Each row needs as many cells as the header; text with commas stands in double quotes."),
+    "parquet": template("Write or fetch the file again."),
 }
 """What to do about a table that cannot be read to its end."""
 

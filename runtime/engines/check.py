@@ -17,10 +17,12 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from planner.language import say
 from planner.schema import Record
+from runtime.engines.probe_words import spoken
 from runtime.engines.registry import python_of, read_manifest
 from runtime.engines.remedies import explain_check, explain_signal
-from runtime.events import EVENT, Progress, Proof
+from runtime.events import EVENT, AnyEvent, Progress, Proof
 from runtime.health import Finding
 from runtime.paths import PROJECT, write_atomically
 
@@ -44,11 +46,19 @@ class CheckReport(Record):
     versions: dict[str, str] = Field(default_factory=dict, description="python, paddle, paddlenlp, swanlab.")
     seconds: float = Field(description="Wall time of the check.")
     key: str = Field(description="Fingerprint of the engine's packages, this machine and the check itself.")
+    proved: dict[str, str] = Field(
+        default_factory=dict, description="Probe that passed -> the worker's words, for readers to come."
+    )
     cached: bool = Field(False, description="True when an earlier proof still holds.")
 
     def problems(self) -> list[Finding]:
         """Return what keeps the engine from working."""
         return [finding for finding in self.findings if finding.level == "problem"]
+
+    def said_again(self, finding: Finding) -> Finding:
+        """Return a finding in the language of the moment, whatever it was when the engine was checked."""
+        words = self.proved.get(finding.subject)
+        return finding if words is None else finding.model_copy(update={"sentence": spoken(words)})
 
 
 def check(engine: str, build: str, fresh: bool = False) -> CheckReport:
@@ -84,7 +94,8 @@ def check_python(python: Path, engine: str, build: str, key: str = "") -> CheckR
         started = time.monotonic()
         code, errors = _run([str(python), str(START), "check", str(folder / "spec.json")], folder)
         seconds = time.monotonic() - started
-        findings = _findings(folder / "events-rank0.jsonl", code, errors, engine, build)
+        events = _events(folder / "events-rank0.jsonl")
+        findings = _findings(events, code, errors, engine, build)
         figures = json.loads((folder / "result.json").read_text("utf-8"))["figures"] if code == 0 else {}
     return CheckReport(
         engine=engine,
@@ -94,6 +105,7 @@ def check_python(python: Path, engine: str, build: str, key: str = "") -> CheckR
         versions={name: str(value) for name, value in figures.items() if isinstance(value, str)},
         seconds=round(seconds, 2),
         key=key,
+        proved={event.name: event.sentence for event in events if isinstance(event, Proof) and event.passed},
     )
 
 
@@ -124,12 +136,18 @@ def _run(command: list[str], folder: Path) -> tuple[int | None, str]:
         return code, errors.read()
 
 
-def _findings(events: Path, code: int | None, errors: str, engine: str, build: str) -> list[Finding]:
+def _events(path: Path) -> list[AnyEvent]:
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    return [EVENT.validate_json(line) for line in lines]
+
+
+def _findings(
+    events: list[AnyEvent], code: int | None, errors: str, engine: str, build: str
+) -> list[Finding]:
     """Turn the worker's events and its end into findings."""
     findings: list[Finding] = []
     under_way = ""
-    for line in events.read_text("utf-8").splitlines() if events.exists() else ():
-        event = EVENT.validate_json(line)
+    for event in events:
         if isinstance(event, Progress):
             under_way = event.message
         elif isinstance(event, Proof):
@@ -140,8 +158,8 @@ def _findings(events: Path, code: int | None, errors: str, engine: str, build: s
     subject = under_way or "start"
     if code is None:
         sentence, remedy = (
-            f"The check did not end within {TIME_LIMIT} seconds.",
-            "See whether the disk or a GPU hangs.",
+            say("The check did not end within {limit} seconds.", limit=TIME_LIMIT),
+            say("See whether the disk or a GPU hangs."),
         )
     elif code < 0 or code in (128 + 4, 128 + 7, 128 + 11):
         sentence, remedy = explain_signal(-code if code < 0 else code - 128, engine, build)
@@ -152,10 +170,10 @@ def _findings(events: Path, code: int | None, errors: str, engine: str, build: s
 
 def _finding(proof: Proof, engine: str, build: str) -> Finding:
     if proof.passed:
-        return Finding(level="ok", subject=proof.name, sentence=f"{proof.sentence}.")
+        return Finding(level="ok", subject=proof.name, sentence=spoken(proof.sentence))
     sentence, remedy = explain_check(proof.sentence, engine, build)
     level = "warning" if proof.name in OPTIONAL else "problem"
-    return Finding(level=level, subject=proof.name, sentence=f"{sentence.rstrip('.')}.", remedy=remedy)
+    return Finding(level=level, subject=proof.name, sentence=spoken(sentence), remedy=remedy)
 
 
 def _earlier(folder: Path, key: str) -> CheckReport | None:
@@ -163,7 +181,11 @@ def _earlier(folder: Path, key: str) -> CheckReport | None:
         report = CheckReport.model_validate_json((folder / REPORT).read_text("utf-8"))
     except (OSError, ValidationError):
         return None
-    return report.model_copy(update={"cached": True}) if report.key == key and report.ok else None
+    if report.key != key or not report.ok:
+        return None
+    return report.model_copy(
+        update={"cached": True, "findings": tuple(map(report.said_again, report.findings))}
+    )
 
 
 def _key(folder: Path) -> str:

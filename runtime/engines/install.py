@@ -22,6 +22,7 @@ from pathlib import Path
 
 from planner.engine_builds import EngineBuild, build_of, engines
 from planner.errors import BadInput
+from planner.language import join, say
 from runtime.engines.interpreter import Interpreter, find_interpreter
 from runtime.engines.locks import lock_hash, lock_path
 from runtime.engines.registry import (
@@ -56,14 +57,27 @@ def install(engine: str, build: str, report: Report, *, fresh: bool = False) -> 
         found = state(engine, build)
         python = link / "bin/python"
         if found.state == "installed" and not fresh and _runs(python):
-            report(f"Engine {engine} ({build}) is installed at {link}; it is used as it is.")
+            report(
+                say(
+                    "Engine {engine} ({build}) is installed at {folder}; it is used as it is.",
+                    engine=engine,
+                    build=build,
+                    folder=link,
+                )
+            )
             _clear(engine, build, keep=link.resolve())
             return python
         _refuse_if_in_use(engine, build)
         _clear(engine, build, keep=link.resolve() if found.state != "absent" else None)
         _check_disk(row, engine, build)
         if found.state == "outdated":
-            report(f"Engine {engine} ({build}) has other versions than this Steersman pins; it is replaced.")
+            report(
+                say(
+                    "Engine {engine} ({build}) has other versions than this Steersman pins; it is replaced.",
+                    engine=engine,
+                    build=build,
+                )
+            )
         folder = (
             builds_folder()
             / f"{name_of(engine, build)}-{lock_hash(engine, build)[:8]}-{secrets.token_hex(3)}"
@@ -75,7 +89,7 @@ def install(engine: str, build: str, report: Report, *, fresh: bool = False) -> 
             shutil.rmtree(folder, ignore_errors=True)
             raise
         _clear(engine, build, keep=folder)
-    report(f"Engine {engine} ({build}) is ready at {link}.")
+    report(say("Engine {engine} ({build}) is ready at {folder}.", engine=engine, build=build, folder=link))
     return python
 
 
@@ -84,14 +98,22 @@ def remove(engine: str, build: str, report: Report) -> None:
     link = link_of(engine, build)
     with _only_one_installation(report):
         if not link.is_symlink() and not link.exists() and not folders_of(engine, build):
-            raise BadInput(f"Engine {engine} ({build}) is not installed; there is nothing to remove.")
+            raise BadInput(
+                say(
+                    "Engine {engine} ({build}) is not installed; there is nothing to remove.",
+                    engine=engine,
+                    build=build,
+                )
+            )
         _refuse_if_in_use(engine, build)
         if link.is_symlink():
             link.unlink()
         elif link.exists():
-            raise BadInput(f"{link} is not something that Steersman installed.", remedy="Remove it by hand.")
+            raise BadInput(_foreign(link), remedy=say("Remove it by hand."))
         _clear(engine, build, keep=None)
-    report(f"Engine {engine} ({build}) is removed from {link}.")
+    report(
+        say("Engine {engine} ({build}) is removed from {folder}.", engine=engine, build=build, folder=link)
+    )
 
 
 def _build(engine: str, build: str, row: EngineBuild, folder: Path, report: Report) -> None:
@@ -100,10 +122,18 @@ def _build(engine: str, build: str, row: EngineBuild, folder: Path, report: Repo
     log = engines_folder() / f"{name_of(engine, build)}.install.log"
     log.write_text("", encoding="utf-8")
     python = folder / "bin/python"
-    report(f"Creating an environment with Python {interpreter.version} at {folder}.")
+    report(
+        say(
+            "Creating an environment with Python {version} at {folder}.",
+            version=interpreter.version,
+            folder=folder,
+        )
+    )
     _uv(["venv", "--no-project", "--python", interpreter.path, str(folder)], log, report)
     lock = lock_path(engine, build)
-    report(f"Installing the packages pinned in {lock.name}; uv's cache is used for those it has.")
+    report(
+        say("Installing the packages pinned in {lock}; uv's cache is used for those it has.", lock=lock.name)
+    )
     into = ["pip", "install", "--python", str(python)]
     # The lock is complete, so nothing is resolved again. Only pure Python is built from source: the rest
     # would take a compiler and a quarter of an hour, where a sentence is due.
@@ -112,7 +142,9 @@ def _build(engine: str, build: str, row: EngineBuild, folder: Path, report: Repo
     if row.index:
         # The first step's packages stay: they satisfy what Paddle asks for. The best match of all registries
         # is wanted because Paddle's index holds some nvidia-* packages, but not always in the pinned version.
-        report(f"Installing {row.paddle} from Paddle's own index, which gives no hashes.")
+        report(
+            say("Installing {package} from Paddle's own index, which gives no hashes.", package=row.paddle)
+        )
         _uv([*into, "--index", row.index, "--index-strategy", "unsafe-best-match", row.paddle], log, report)
     manifest = Manifest(
         engine=engine,
@@ -134,7 +166,8 @@ def _interpreter(engine: str, report: Report) -> Interpreter:
         return find_interpreter(row.python, row.python_because)
     except BadInput as none_found:
         wanted = row.python[len(row.python) // 2]
-        report(f"{none_found.what} Fetching Python {wanted} with uv (about 30 MB).")
+        fetching = say("Fetching Python {version} with uv (about 30 MB).", version=wanted)
+        report(join((none_found.what, fetching)))
         log = engines_folder() / "python.install.log"
         if run_uv(["python", "install", wanted], cwd=engines_folder(), log=log, hear=lambda _: None):
             raise
@@ -166,9 +199,7 @@ def _packages(folder: Path) -> dict[str, str]:
 def _turn_link(link: Path, folder: Path) -> None:
     """Point `link` at `folder` in one step."""
     if link.exists() and not link.is_symlink():
-        raise BadInput(
-            f"{link} is not something that Steersman installed.", remedy="Move it away and try again."
-        )
+        raise BadInput(_foreign(link), remedy=say("Move it away and try again."))
     beside = link.with_name(f".{link.name}.{secrets.token_hex(3)}")
     beside.symlink_to(os.path.relpath(folder, link.parent), target_is_directory=True)
     beside.replace(link)
@@ -182,13 +213,22 @@ def _clear(engine: str, build: str, keep: Path | None) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _foreign(link: Path) -> str:
+    return say("{path} is not something that Steersman installed.", path=link)
+
+
 def _check_disk(row: EngineBuild, engine: str, build: str) -> None:
     free = shutil.disk_usage(existing(engines_folder())).free
     if free < row.disk_gb * 1e9:
         raise BadInput(
-            f"Engine {engine} ({build}) needs {row.disk_gb:.1f} GB of disk.",
-            why=f"{engines_folder()} has {free / 1e9:.1f} GB free.",
-            remedy="Free some space, or set STEERSMAN_HOME to a folder on a larger disk.",
+            say(
+                "Engine {engine} ({build}) needs {size:.1f} GB of disk.",
+                engine=engine,
+                build=build,
+                size=row.disk_gb,
+            ),
+            why=say("{folder} has {size:.1f} GB free.", folder=engines_folder(), size=free / 1e9),
+            remedy=say("Free some space, or set STEERSMAN_HOME to a folder on a larger disk."),
         )
 
 
@@ -196,8 +236,13 @@ def _refuse_if_in_use(engine: str, build: str) -> None:
     users = users_of(engine, build)
     if users:
         raise BadInput(
-            f"Engine {engine} ({build}) is in use by process {', '.join(map(str, users))}.",
-            remedy="Wait for it, or stop the run with `steersman stop`, and try again.",
+            say(
+                "Engine {engine} ({build}) is in use by process {users}.",
+                engine=engine,
+                build=build,
+                users=", ".join(map(str, users)),
+            ),
+            remedy=say("Wait for it, or stop the run with `steersman stop`, and try again."),
         )
 
 
@@ -222,6 +267,6 @@ def _only_one_installation(report: Report) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("Another Steersman is installing an engine; waiting for it.")
+            report(say("Another Steersman is installing an engine; waiting for it."))
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

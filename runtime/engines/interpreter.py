@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from planner.errors import BadInput
+from planner.language import say
 
 ASK = (
     "import platform, struct, sys\n"
@@ -46,7 +47,8 @@ class Interpreter(NamedTuple):
 def find_interpreter(versions: Iterable[str], because: str) -> Interpreter:
     """Return the first working CPython of one of `versions` (such as `3.11`); `BadInput` when there is none.
 
-    The app's own interpreter comes first, so that one Python serves both wherever it can.
+    The app's own interpreter comes first, so that one Python serves both wherever it can. `because`: why it
+    must be one of these, a sentence of the catalogue without its full stop.
     """
     wanted = tuple(versions)
     for candidate in candidates(wanted):
@@ -55,9 +57,12 @@ def find_interpreter(versions: Iterable[str], because: str) -> Interpreter:
             return found
     first, last = wanted[0], wanted[-1]
     raise BadInput(
-        f"No Python {first} to {last} was found on this machine.",
-        why=f"The engine needs one: {because}.",
-        remedy=f"Install one, for example with `apt install python{last}` or `uv python install {last}`.",
+        say("No Python {first} to {last} was found on this machine.", first=first, last=last),
+        why=say("The engine needs one: {because}.", because=say(because)),
+        remedy=say(
+            "Install one, for example with `apt install python{last}` or `uv python install {last}`.",
+            last=last,
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from planner.engine_builds import TABLE, build_of, engines
 from planner.errors import BadInput, SteersmanError
+from planner.language import say
 from runtime.engines.uv_tool import run_uv
 from runtime.paths import PROJECT, write_atomically
 
@@ -32,7 +33,8 @@ def lock_path(engine: str, build: str) -> Path:
     path = FOLDER / f"{engine}-{build}.txt"
     if not path.exists():
         raise BadInput(
-            f"The lock file {path} is missing.", remedy="Install Steersman again, or run `make lock`."
+            say("The lock file {path} is missing.", path=path),
+            remedy=say("Install Steersman again, or run `make lock`."),
         )
     return path
 
@@ -83,7 +85,8 @@ def _compile(sources: list[str], target: Path, header: str, upgrade: bool) -> Pa
         if target.exists():
             output.write_text(_without_header(target.read_text("utf-8")), encoding="utf-8")
         if run_uv([*arguments, "--output-file", str(output)], cwd=PROJECT, log=log, hear=lambda _: None):
-            raise SteersmanError(f"uv could not resolve {sources[0]}.", details=log.read_text("utf-8"))
+            what = say("uv could not resolve {source}.", source=sources[0])
+            raise SteersmanError(what, details=log.read_text("utf-8"))
         write_atomically(target, header + _without_header(output.read_text("utf-8")))
     return target
 

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from planner.engine_builds import build_of, engines
 from planner.errors import BadInput
+from planner.language import say
 from planner.schema import Record
 from runtime.engines.locks import lock_hash
 from runtime.paths import engines_folder
@@ -110,12 +111,23 @@ def states(measure: bool = False) -> list[Installed]:
 def python_of(engine: str, build: str) -> Path:
     """Return an installed engine's interpreter; otherwise `BadInput` with the command that installs it."""
     found = state(engine, build)
-    remedy = f"Run `steersman engines install {engine} --build {build}`."
+    remedy = say("Run `steersman engines install {engine} --build {build}`.", engine=engine, build=build)
     if found.state == "absent":
-        raise BadInput(f"Engine {engine} ({build}) is not installed at {found.folder}.", remedy=remedy)
+        raise BadInput(
+            say(
+                "Engine {engine} ({build}) is not installed at {folder}.",
+                engine=engine,
+                build=build,
+                folder=found.folder,
+            ),
+            remedy=remedy,
+        )
     if found.state == "outdated":
-        why = "It was installed by another version of Steersman, with other package versions."
-        raise BadInput(f"Engine {engine} ({build}) is out of date.", why=why, remedy=remedy)
+        raise BadInput(
+            say("Engine {engine} ({build}) is out of date.", engine=engine, build=build),
+            why=say("It was installed by another version of Steersman, with other package versions."),
+            remedy=remedy,
+        )
     return Path(found.folder) / "bin/python"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import yaml
 
 from planner.language import LANGUAGES
@@ -18,3 +20,8 @@ def language_of(run: RunFolder) -> str:
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
         return "en"
     return language if isinstance(language, str) and language in LANGUAGES else "en"
+
+
+def language_of_stage(stage_folder: str) -> str:
+    """Return the language in which a stage's process speaks: that of the run whose stage it is."""
+    return language_of(RunFolder(Path(stage_folder).parent.parent))

@@ -19,7 +19,10 @@ from typing import Any
 
 from planner.errors import SteersmanError
 from planner.facts import ModelSource
+from planner.language import say, speaking
 from runtime.acquire.fetch import acquire
+from runtime.acquire.report import News
+from runtime.run.speech import language_of_stage
 from runtime.workers.emit import Emitter, stop_requested, write_result
 
 REPORT_SECONDS = 0.2
@@ -31,7 +34,12 @@ class Stopped(BaseException):
 
 
 def main(spec: dict[str, Any]) -> int:
-    """Run the stage and return the process's exit code."""
+    """Run the stage in the language of the run's plan and return the process's exit code."""
+    with speaking(language_of_stage(spec["stage_folder"])):
+        return _fetch(spec)
+
+
+def _fetch(spec: dict[str, Any]) -> int:
     emitter = Emitter(spec["stage_folder"], spec["stage"])
     try:
         _listen(spec["stage_folder"])
@@ -49,7 +57,7 @@ def main(spec: dict[str, Any]) -> int:
         return 1
     except Exception as error:
         traceback.print_exc()
-        emitter.error("The model could not be fetched.", f"{type(error).__name__}: {error}")
+        emitter.error(say("The model could not be fetched."), f"{type(error).__name__}: {error}")
         return 1
     return 0
 
@@ -66,8 +74,8 @@ class _Reporter:
         now = time.monotonic()
         if message == self.message and now < self.due and done < total:
             return
-        if message != self.message and message.startswith(("reusing", "using", "waiting", "fetching again")):
-            self.emitter.log(message[0].upper() + message[1:] + ".")
+        if message != self.message and isinstance(message, News):
+            self.emitter.log(say("{sentence}.", sentence=message[0].upper() + message[1:]))
         self.message, self.due = message, now + REPORT_SECONDS
         self.emitter.progress(done, total, unit, message)
 
@@ -78,7 +86,7 @@ def _listen(stage_folder: str) -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, signal.SIG_IGN)
-        raise Stopped(f"received {signal.Signals(number).name}")
+        raise Stopped(say("received {signal}", signal=signal.Signals(number).name))
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from planner.errors import Interrupted, SteersmanError
-from runtime.data.findings import KINDS
+from planner.language import join, say, speaking
+from runtime.data.findings import ACTIONS, KINDS
 from runtime.data.prepare import FINDINGS, REPORT, TRAIN, Prepared, prepare
+from runtime.run.speech import language_of_stage
 from runtime.workers.emit import Emitter, stop_requested, write_result
 
 SECONDS_BETWEEN_EVENTS = 0.5
@@ -33,15 +35,21 @@ class Reporter:
             return
         self.last = now
         if stop_requested(self.emitter.folder):
-            raise Interrupted("Stopped while preparing data.")
+            raise Interrupted(say("Stopped while preparing data."))
         self.emitter.progress(done, total, unit, message)
 
 
 def main(spec: dict[str, Any]) -> int:
     """Prepare the data of `spec` and return the exit code: 0 done or stopped, the error's own code otherwise.
 
-    Keys: data, model_folder, max_length, src_length, seed, dev_fraction, destination, fingerprint.
+    Keys: data, model_folder, max_length, src_length, seed, dev_fraction, destination, fingerprint. It speaks
+    the language of the run's plan.
     """
+    with speaking(language_of_stage(spec["stage_folder"])):
+        return _prepare(spec)
+
+
+def _prepare(spec: dict[str, Any]) -> int:
     emitter = Emitter(spec["stage_folder"], spec["stage"])
     signal.signal(signal.SIGTERM, _interrupt)
     start = time.perf_counter()
@@ -58,7 +66,7 @@ def main(spec: dict[str, Any]) -> int:
             progress=Reporter(emitter),
         )
     except Interrupted:
-        emitter.state("stopped", "nothing was written; the next start prepares the data again")
+        emitter.state("stopped", say("nothing was written; the next start prepares the data again"))
         return 0
     except SteersmanError as error:
         traceback.print_exc()
@@ -66,9 +74,10 @@ def main(spec: dict[str, Any]) -> int:
         return int(error.exit_code)
     except OSError as error:
         traceback.print_exc()
-        place = f" ({error.filename})" if error.filename else ""
-        remedy = "Free some space and resume the run." if error.errno == errno.ENOSPC else ""
-        emitter.error(f"The data could not be prepared: {error.strerror or error}{place}.", remedy=remedy)
+        fault = error.strerror or str(error)
+        reason = say("{reason} ({path})", reason=fault, path=error.filename) if error.filename else fault
+        remedy = say("Free some space and resume the run.") if error.errno == errno.ENOSPC else ""
+        emitter.error(say("The data could not be prepared: {reason}.", reason=reason), remedy=remedy)
         return 4
     announce(emitter, prepared)
     write_result(
@@ -85,17 +94,30 @@ def announce(emitter: Emitter, prepared: Prepared) -> None:
     for code, count in prepared.scan.finding_counts.items():
         kind = KINDS[code]
         first = next(finding for finding in prepared.scan.findings if finding.code == code)
-        message = f"{count} x {kind.title} ({kind.action}). First: {first.sentence()}"
+        times = say(
+            "{count} x {title} ({action}).",
+            count=count,
+            title=say(kind.title),
+            action=say(ACTIONS[kind.action]),
+        )
+        message = join((times, say("First: {sentence}", sentence=first.sentence())))
         emitter.log(message, "info" if kind.severity == "note" else "warning")
     for name in (TRAIN, REPORT, FINDINGS):
         emitter.artifact(name, prepared.folder / name)
     lengths = facts.lengths
-    how = "by the model's own tokenizer" if lengths.counted else "estimated (no tokenizer.json)"
+    how = say("by the model's own tokenizer" if lengths.counted else "estimated (no tokenizer.json)")
     emitter.proof(
         "prepare.rows",
         True,
-        f"{facts.train_rows} train and {facts.dev_rows} dev rows read back, each with an answer to learn; "
-        f"{lengths.total} tokens {how}, {lengths.answer_total} of them answers.",
+        say(
+            "{train} train and {dev} dev rows read back, each with an answer to learn;"
+            " {tokens} tokens {how}, {answers} of them answers.",
+            train=facts.train_rows,
+            dev=facts.dev_rows,
+            tokens=lengths.total,
+            how=how,
+            answers=lengths.answer_total,
+        ),
         train_rows=facts.train_rows,
         dev_rows=facts.dev_rows,
         unusable_rows=facts.unusable_rows,
@@ -119,7 +141,7 @@ def figures(prepared: Prepared, seconds: float) -> dict[str, float | int]:
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
-    raise Interrupted("Stopped while preparing data.")
+    raise Interrupted(say("Stopped while preparing data."))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from planner.errors import BadInput
+from planner.language import say
 from planner.plan import Plan
 from runtime.data.bundled import FOLDER, bundled_names
 
 MOST_DEV_ROWS = 8
+EXAMPLE = '{"messages": [{"role": "user", "content": "..."}]}'
 
 Messages = list[dict[str, str]]
 
@@ -47,11 +49,12 @@ def read_prompts(path: Path) -> list[Prompt]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
-            f"The test prompts {path} cannot be read: {error}.", remedy="Correct test_prompts in the plan."
+            say("The test prompts {path} cannot be read: {reason}.", path=path, reason=error),
+            remedy=say("Correct test_prompts in the plan."),
         ) from error
     prompts = [_parse(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
     if not prompts:
-        raise BadInput(f"The file of test prompts {path} is empty.")
+        raise BadInput(say("The file of test prompts {path} is empty.", path=path))
     return prompts
 
 
@@ -61,14 +64,14 @@ def _parse(line: str, path: Path, number: int) -> Prompt:
         kept = [{"role": str(message["role"]), "content": str(message["content"])} for message in messages]
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(
-            f"{path}, line {number}: not a prompt.",
-            why='A line must read {"messages": [{"role": "user", "content": "..."}]}.',
+            say("{path}, line {line}: not a prompt.", path=path, line=number),
+            why=say("A line must read {example}.", example=EXAMPLE),
         ) from error
     reference = None
     while kept and kept[-1]["role"] == "assistant":
         reference = kept.pop()["content"]  # an answer that is already there is what the models are to find
     if not kept:
-        raise BadInput(f"{path}, line {number}: there is no question in it.")
+        raise BadInput(say("{path}, line {line}: there is no question in it.", path=path, line=number))
     return Prompt(kept, reference)
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from planner.errors import BadInput
+from planner.language import say
 from planner.plan import Plan
 from planner.planfile import loads
 from planner.render import launch_command, train_config, train_extras, worker_environment
@@ -55,9 +56,12 @@ class PlanTable:
         report = check(engine, build)
         if not report.ok:
             problem = next(iter(report.problems()), None)
-            what = problem.sentence if problem else f"The engine {engine} ({build}) does not work here."
-            remedy = problem.remedy if problem else f"Run: steersman engines check {engine}"
-            raise BadInput(what, remedy=remedy or "")
+            if problem is None:
+                raise BadInput(
+                    say("The engine {engine} ({build}) does not work here.", engine=engine, build=build),
+                    remedy=say("Run: steersman engines check {engine}", engine=engine),
+                )
+            raise BadInput(problem.sentence, remedy=problem.remedy)
 
     def task(self, stage: str, done: Mapping[str, Committed]) -> StageTask:
         """Return one stage's task; see `runtime.run.task.Table`."""
