@@ -44,7 +44,7 @@ def _fetch(spec: dict[str, Any]) -> int:
     try:
         _listen(spec["stage_folder"])
         started = time.monotonic()
-        folder = acquire(ModelSource(**spec["source"]), Path(spec["models_folder"]), _Reporter(emitter))
+        folder = acquire(ModelSource(**spec["source"]), Path(spec["models_folder"]), Reporter(emitter))
         seconds = round(time.monotonic() - started, 1)
         write_result(spec["stage_folder"], {"model": str(folder)}, {"seconds": seconds})
     except Stopped as stopped:
@@ -62,7 +62,7 @@ def _fetch(spec: dict[str, Any]) -> int:
     return 0
 
 
-class _Reporter:
+class Reporter:
     """Turns progress into events: every change of message at once, figures a few times a second."""
 
     def __init__(self, emitter: Emitter) -> None:
@@ -71,6 +71,7 @@ class _Reporter:
         self.due = 0.0
 
     def __call__(self, done: float, total: float, unit: str, message: str) -> None:
+        """Report progress; log a message that is news."""
         now = time.monotonic()
         if message == self.message and now < self.due and done < total:
             return
