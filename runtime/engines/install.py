@@ -43,6 +43,8 @@ from runtime.probe import existing
 Report = Callable[[str], None]
 SPOKEN = ("Downloading ", "Building ", "Prepared ", "Installed ")
 """Beginnings of uv's lines that tell a waiting person something."""
+LEAVING_SECONDS = 5.0
+"""Time that processes using an engine get to end before it is refused to replace it."""
 
 
 def install(engine: str, build: str, report: Report, *, fresh: bool = False) -> Path:
@@ -233,7 +235,10 @@ def _check_disk(row: EngineBuild, engine: str, build: str) -> None:
 
 
 def _refuse_if_in_use(engine: str, build: str) -> None:
-    users = users_of(engine, build)
+    """Refuse when processes use the engine; those of an installation that was just killed end by themselves."""
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while (users := users_of(engine, build)) and time.monotonic() < deadline:
+        time.sleep(0.1)
     if users:
         raise BadInput(
             say(
