@@ -235,7 +235,7 @@ def _check_disk(row: EngineBuild, engine: str, build: str) -> None:
 
 
 def _refuse_if_in_use(engine: str, build: str) -> None:
-    """Refuse when processes use the engine; those of an installation that was just killed end by themselves."""
+    """Refuse when processes use the engine; what a killed installation left running ends by itself."""
     deadline = time.monotonic() + LEAVING_SECONDS
     while (users := users_of(engine, build)) and time.monotonic() < deadline:
         time.sleep(0.1)
