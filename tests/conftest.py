@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.tiny_model import write_tiny_llama
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell's background jobs ignore Ctrl-C, and every process under test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CONVERT = """
 import json, pathlib, sys

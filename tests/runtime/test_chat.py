@@ -155,7 +155,6 @@ class Terminal:
     def __init__(self, *arguments: str) -> None:
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
             os.execv(sys.executable, [*STEERSMAN, *arguments])
         self.seen = ""
 
