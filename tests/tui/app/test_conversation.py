@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from planner.interview.finding import Found, ToFind
 from runtime.paths import home
 from runtime.run.layout import list_runs
-from tests.tui.app.conversing import Person, conversing, prepare, to_the_plan
+from tests.tui.app.conversing import TO_TYPE, Person, conversing, prepare, to_the_plan
 from tests.tui.app.pilot import screen_text, until
 from tui.app import legwork
 from tui.app.blocks.answer import AnswerBlock
@@ -231,6 +232,19 @@ async def test_letters_choose_and_other_characters_go_to_the_prompt(folder: Path
         await person.press("a")
         assert person.asked != first
         assert person.answer(first).provenance == "typed"
+
+
+async def test_a_line_that_arrives_at_once_is_taken_whole_wherever_the_focus_is(folder: Path) -> None:
+    """A terminal hands on a pasted line faster than the app draws, its Enter included."""
+    async with conversing(folder) as person:
+        assert person.screen.focused is person.screen.query_one(Prompt)
+        person.screen.set_focus(person.screen.query_one(ChoiceList))
+        for character in "./tiny":
+            name = TO_TYPE.get(character, character)
+            person.app.post_message(events.Key(name, character))
+        person.app.post_message(events.Key("enter", "\r"))
+        await until(person.pilot, lambda: person.asked != "model")
+        assert "tiny" in person.answer("model").shown
 
 
 async def test_arrows_and_enter_take_another_choice(folder: Path) -> None:

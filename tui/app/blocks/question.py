@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -17,6 +14,7 @@ from planner.interview.choosing import LETTERS
 from planner.interview.question import Choice
 from planner.language import say, template
 from tui.app.asking import Asked
+from tui.app.widgets.prompt import Prompt
 
 MOST_LABEL = 28
 """Cells after which a longer label no longer moves the column of reasons."""
@@ -35,12 +33,6 @@ class ChoiceList(OptionList):
         "The choices of this question. A letter or Enter takes one. A choice that cannot be had is dimmed "
         "and says why."
     )
-
-    @dataclass
-    class Typed(Message):
-        """The person typed something that is no choice."""
-
-        character: str
 
     def __init__(self, choices: tuple[Choice, ...], proposed: int | None) -> None:
         self.choices = tuple(zip(LETTERS, choices, strict=False))
@@ -72,17 +64,23 @@ class ChoiceList(OptionList):
             self.replace_option_prompt_at_index(index, line)
 
     def on_key(self, event: events.Key) -> None:
-        """Take the choice of a letter; hand other characters on."""
+        """Take the choice of a letter; hand other characters on.
+
+        They are handed on at once: a pasted line arrives faster than a message would, and its Enter must find it
+        in the prompt. What arrives here after the first of them belongs to the line, too.
+        """
         if not event.is_printable or event.character is None:
             return
         event.stop()
         letter = event.character.lower()
         ids = [option.id for option in self.options]
-        if letter in ids and not self.options[ids.index(letter)].disabled:
+        if self.has_focus and letter in ids and not self.options[ids.index(letter)].disabled:
             self.highlighted = ids.index(letter)
             self.action_select()
         else:
-            self.post_message(self.Typed(event.character))
+            prompt = self.screen.query_one(Prompt)
+            self.screen.set_focus(prompt)
+            prompt.insert_text_at_cursor(event.character)
 
 
 class QuestionBox(Vertical):

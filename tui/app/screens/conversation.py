@@ -40,6 +40,7 @@ from tui.app.widgets.prompt import Completion, Prompt
 class ConversationScreen(Screen[None]):
     """One plan in the making."""
 
+    AUTO_FOCUS = "#prompt"
     CSS_PATH = "conversation.tcss"
     HELP = template(
         "I ask what I cannot find out, one question at a time, and the plan grows beside it. Answer in your "
@@ -251,13 +252,6 @@ class ConversationScreen(Screen[None]):
                 choices.highlighted = choices.get_option_index(event.value.lower())
             elif not event.value:
                 choices.highlighted = choices.proposed
-
-    @on(ChoiceList.Typed)
-    def type_on(self, event: ChoiceList.Typed) -> None:
-        """Hand what was typed among the choices to the prompt."""
-        prompt = self.query_one(Prompt)
-        prompt.focus()
-        prompt.insert_text_at_cursor(event.character)
 
     @on(Prompt.Moved)
     def move(self, event: Prompt.Moved) -> None:
