@@ -35,13 +35,14 @@ def runs_folder() -> Path:
     return home() / "runs"
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` beside `path`, fsync it and rename it: a reader sees the old file or the new one."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` beside `path`, fsync it and rename it: a reader sees the old file or the new one."""
+    data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -15,6 +15,7 @@ from pathlib import Path
 from runtime.paths import write_atomically
 from runtime.run.processes import MARK
 from runtime.run.task import StageTask
+from runtime.run.worker_language import sentences
 
 HARMLESS = frozenset(
     """
@@ -51,10 +52,14 @@ def stage_environment(
     """Return the complete environment of a stage's process."""
     outside = os.environ if outside is None else outside
     kept = {name: value for name, value in outside.items() if _passes(name, value, task)}
-    kept.update(ALWAYS)
-    kept.update(task.environment)
-    kept[MARK] = str(stage_folder)
+    kept.update(_set(task, stage_folder))
     return kept
+
+
+def _set(task: StageTask, stage_folder: Path) -> dict[str, str]:
+    """Return the variables that Steersman itself sets."""
+    language = sentences() if task.inside_engine else {}
+    return {**ALWAYS, **task.environment, **language, MARK: str(stage_folder)}
 
 
 def _passes(name: str, value: str, task: StageTask) -> bool:
@@ -72,7 +77,7 @@ def record(task: StageTask, stage_folder: Path, outside: Mapping[str, str] | Non
     """Return the text of environment.json: what is set, and the names of secrets that are let through."""
     outside = os.environ if outside is None else outside
     values = {
-        "set": {**ALWAYS, **task.environment, MARK: str(stage_folder)},
+        "set": _set(task, stage_folder),
         "let_through": "only harmless variables" if task.inside_engine else "everything but secrets",
         "secrets_let_through": sorted(name for name in task.secrets if name in outside),
     }
