@@ -35,9 +35,9 @@ SCRIPT_PATH = {
 
 DATA_FILES = {
     "sft": "`train.json` and `dev.json`, JSON lines with `src` and `tgt`",
-    "dpo": "`train.jsonl` and `dev.jsonl`, JSON lines with `src`, `tgt`, `response` and `sort`",
-    "kto": "`train.jsonl` and `dev.jsonl`, JSON lines with `src`, `tgt`, `response` and `sort`",
-    "reward": "`train.jsonl` and `dev.jsonl`, JSON lines with `src`, `tgt`, `response` and `sort`",
+    "dpo": "`train.json` and `dev.json`, JSON lines with `src`, `tgt`, `response` and `sort`",
+    "kto": "`train.json` and `dev.json`, JSON lines with `src`, `tgt`, `response` and `sort`",
+    "reward": "`train.json` and `dev.json`, JSON lines with `src`, `tgt`, `response` and `sort`",
     "pretrain": "memory-mapped tokens, `.bin` and `.idx`, made by PaddleNLP's llm/tools/preprocess",
     "embedding": "`train.json` and `dev.json`, JSON lines with `query`, `pos_passage` and `neg_passage`",
     "quantization": "`train.json` and `dev.json`, JSON lines with `src` and `tgt`, to calibrate on",
