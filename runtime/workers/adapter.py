@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 UNSUPPORTED = {
     "pissa": "PiSSA as PaddleNLP writes it",
@@ -31,10 +32,19 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RefusedError(f"{path} cannot be read, so {folder} is no LoRA adapter.", str(error)) from error
+        raise RefusedError(
+            say("{path} cannot be read, so {folder} is no LoRA adapter.", path=path, folder=folder),
+            str(error),
+        ) from error
     for key, name in UNSUPPORTED.items():
         if config.get(key):
-            raise RefusedError(f"The adapter in {folder} is {name}, which cannot be merged as plain LoRA.")
+            raise RefusedError(
+                say(
+                    "The adapter in {folder} is {name}, which cannot be merged as plain LoRA.",
+                    folder=folder,
+                    name=name,
+                )
+            )
     return config
 
 
@@ -52,7 +62,10 @@ def read_tensors(folder: str | Path) -> dict[str, np.ndarray]:
     path = folder / "lora_model_state.pdparams"
     if not path.exists():
         raise RefusedError(
-            f"{folder} holds no adapter weights (lora_model_state.pdparams or peft_model*.safetensors)."
+            say(
+                "{folder} holds no adapter weights (lora_model_state.pdparams or peft_model*.safetensors).",
+                folder=folder,
+            )
         )
     return dict(paddle.load(str(path), return_numpy=True))
 
@@ -67,7 +80,10 @@ def attach(base: Any, folder: str | Path) -> Any:
     try:
         model = files.from_folder(base, Path(folder))
     except (OSError, ValueError, KeyError, IndexError) as error:
-        raise RefusedError(f"The {files.title} adapter in {folder} cannot be read.", str(error)) from error
+        raise RefusedError(
+            say("The {title} adapter in {folder} cannot be read.", title=files.title, folder=folder),
+            str(error),
+        ) from error
     tuning.read(model, folder)
     model.eval()
     return model
@@ -87,8 +103,15 @@ def attach_lora(base: Any, folder: str | Path) -> Any:
     config.dtype = str(base.lm_head.weight.dtype).removeprefix("paddle.")
     if "scaling" in written and not np.isclose(written["scaling"], config.scaling):
         raise RefusedError(
-            f"lora_config.json in {folder} contradicts itself: scaling is {written['scaling']}, "
-            f"but rank {config.r} and alpha {config.lora_alpha} give {config.scaling}."
+            say(
+                "lora_config.json in {folder} contradicts itself: scaling is {written}, but rank {r} and "
+                "alpha {lora_alpha} give {scaling}.",
+                folder=folder,
+                written=written["scaling"],
+                r=config.r,
+                lora_alpha=config.lora_alpha,
+                scaling=config.scaling,
+            )
         )
     model = LoRAModel.from_pretrained(base, str(folder), lora_config=config)
     model.eval()
@@ -102,18 +125,30 @@ def check_consumed(model: Any, tensors: dict[str, np.ndarray]) -> None:
     wanted = {name for name in state if "lora_" in name.rsplit(".", 1)[-1]}
     if missing := sorted(wanted - set(tensors)):
         raise RefusedError(
-            f"The adapter lacks {len(missing)} of {len(wanted)} tensors, the first is {missing[0]}."
+            say(
+                "The adapter lacks {count} of {total} tensors, the first is {first}.",
+                count=len(missing),
+                total=len(wanted),
+                first=missing[0],
+            )
         )
     for name, tensor in tensors.items():
         if name not in state:
-            raise RefusedError(f"The adapter's tensor {name} belongs to no layer of the base model.")
+            raise RefusedError(
+                say("The adapter's tensor {name} belongs to no layer of the base model.", name=name)
+            )
         held = state[name]
         if tuple(held.shape) != tensor.shape:
             raise RefusedError(
-                f"The adapter's tensor {name} is {tensor.shape}, the model wants {tuple(held.shape)}."
+                say(
+                    "The adapter's tensor {name} is {shape}, the model wants {wanted}.",
+                    name=name,
+                    shape=tensor.shape,
+                    wanted=tuple(held.shape),
+                )
             )
         if not np.array_equal(held.numpy(), paddle.to_tensor(tensor).astype(held.dtype).numpy()):
-            raise RefusedError(f"The adapter's tensor {name} did not arrive in the model.")
+            raise RefusedError(say("The adapter's tensor {name} did not arrive in the model.", name=name))
 
 
 def is_adapted(layer: Any) -> bool:

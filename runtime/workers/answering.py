@@ -20,6 +20,7 @@ from runtime.workers.prompting import decode_answer, encode_prompt, end_tokens, 
 from runtime.workers.refusal import RefusedError
 from runtime.workers.result_load import load_result
 from runtime.workers.scores import score
+from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 
 BATCH_ROWS = 16
@@ -83,13 +84,21 @@ def decode(tokenizer: Any, tokens: list[int]) -> str:
 def check_lengths(prompts: list[list[int]], max_new_tokens: int, positions: int) -> None:
     """Raise `RefusedError` when a prompt and its answer would leave the positions that the model knows."""
     if max_new_tokens < 1:
-        raise RefusedError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
+        raise RefusedError(
+            say("max_new_tokens is {max_new_tokens}; it must be at least 1.", max_new_tokens=max_new_tokens)
+        )
     for number, prompt in enumerate(prompts, start=1):
         if len(prompt) + max_new_tokens > positions:
             raise RefusedError(
-                f"Prompt {number} has {len(prompt)} tokens; with {max_new_tokens} new ones that is more than "
-                f"the {positions} positions of the model.",
-                remedy="Shorten the prompt or lower max_new_tokens.",
+                say(
+                    "Prompt {number} has {tokens} tokens; with {max_new_tokens} new ones that is more than "
+                    "the {positions} positions of the model.",
+                    number=number,
+                    tokens=len(prompt),
+                    max_new_tokens=max_new_tokens,
+                    positions=positions,
+                ),
+                remedy=say("Shorten the prompt or lower max_new_tokens."),
             )
 
 
@@ -103,8 +112,15 @@ def prove(samples: list[dict[str, Any]], stage: Stage) -> None:
     stage.emitter.proof(
         "generate.answers",
         empty == 0 and ended > 0,
-        f"The tuned model answered {count - empty} of {count} prompts, ended {ended} answers by itself, "
-        f"and answered {differing} differently from the base model.{cut}",
+        say(
+            "The tuned model answered {answered} of {count} prompts, ended {ended} answers by itself, and "
+            "answered {differing} differently from the base model.{cut}",
+            answered=count - empty,
+            count=count,
+            ended=ended,
+            differing=differing,
+            cut=cut,
+        ),
         prompts=count,
         empty=empty,
         ended=ended,
@@ -113,18 +129,25 @@ def prove(samples: list[dict[str, Any]], stage: Stage) -> None:
         differing=differing,
     )
     if differing == 0:
-        stage.emitter.log("The tuned model gives the base model's answer to every prompt.", "warning")
+        stage.emitter.log(say("The tuned model gives the base model's answer to every prompt."), "warning")
     if empty:
         raise RefusedError(
-            f"The tuned model gives an empty answer to {empty} of {count} prompts.",
-            "It ends its answer at once, as it was taught by empty or wrongly cut training answers.",
-            "Look at the rows with `steersman data inspect`, or train with a lower learning rate.",
+            say(
+                "The tuned model gives an empty answer to {empty} of {count} prompts.",
+                empty=empty,
+                count=count,
+            ),
+            say("It ends its answer at once, as it was taught by empty or wrongly cut training answers."),
+            say("Look at the rows with `steersman data inspect`, or train with a lower learning rate."),
         )
     if not ended:
         raise RefusedError(
-            f"The tuned model ends none of its {count} answers.",
-            "Either the limit of new tokens is too small, or it did not learn the token that ends an answer.",
-            "Raise max_new_tokens, or train longer.",
+            say("The tuned model ends none of its {count} answers.", count=count),
+            say(
+                "Either the limit of new tokens is too small, or it did not learn the token that ends an "
+                "answer."
+            ),
+            say("Raise max_new_tokens, or train longer."),
         )
 
 
@@ -132,7 +155,9 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     """Answer with both models, write samples.json, prove."""
     conversations, limit = spec["prompts"], int(spec["max_new_tokens"])
     if not conversations:
-        raise RefusedError("There is no prompt to answer.", remedy="Give at least one held-out prompt.")
+        raise RefusedError(
+            say("There is no prompt to answer."), remedy=say("Give at least one held-out prompt.")
+        )
     dtype = spec.get("dtype", "float32")
     tokenizer = load_tokenizer(spec["base"])
     prompts = [encode_prompt(tokenizer, messages) for messages in conversations]
@@ -141,12 +166,12 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
 
     def answered_by(which: str, model: Any) -> Answered:
         check_lengths(prompts, limit, model.config.max_position_embeddings)
-        stage.emitter.progress(done, total, "prompts", f"{which} model answers")
+        stage.emitter.progress(done, total, "prompts", say("{which} model answers", which=which))
 
         def on_answer() -> None:
             nonlocal done
             done += 1
-            stage.emitter.progress(done, total, "prompts", f"{which} model answers")
+            stage.emitter.progress(done, total, "prompts", say("{which} model answers", which=which))
 
         return answer_all(model, tokenizer, prompts, ends, limit, stage, on_answer)
 
@@ -157,7 +182,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
         tuned = answered_by("tuned", load_result(spec["model"], spec["base"], dtype))
     except UnloadableModelError as error:
         raise RefusedError(
-            "The merged model does not load.", str(error), "Resume the run to merge again."
+            say("The merged model does not load."), str(error), say("Resume the run to merge again.")
         ) from error
     samples = [
         {"prompt": conversation, "base": old, "tuned": new, "base_ended": old_ended, "tuned_ended": new_ended}
@@ -193,7 +218,11 @@ def compare_with_references(samples: list[dict[str, Any]], stage: Stage) -> dict
         for name, after in scores["tuned"].items()
     )
     stage.emitter.log(
-        f"Likeness to {len(known)} held-out answers, by words and CJK characters, from 0 to 1: {shown}."
+        say(
+            "Likeness to {count} held-out answers, by words and CJK characters, from 0 to 1: {shown}.",
+            count=len(known),
+            shown=shown,
+        )
     )
     return {
         f"{which}_{name}": round(value, 6) for which, found in scores.items() for name, value in found.items()

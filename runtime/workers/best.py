@@ -14,6 +14,7 @@ from paddlenlp.trl import SFTConfig
 
 from runtime.workers.emit import Emitter
 from runtime.workers.progress import Progress
+from runtime.workers.speech import say
 
 if TYPE_CHECKING:
     from runtime.workers.sft_trainer import ExactTrainer
@@ -47,8 +48,14 @@ class Patience(TrainerCallback):  # type: ignore[misc]
             control.should_save = control.should_training_stop = True
             if self.emitter.rank == 0:
                 self.emitter.log(
-                    f"In {totals.looks_without_gain} looks the dev loss has not fallen below "
-                    f"{totals.best_loss:.4f}: training ends at step {state.global_step} of {state.max_steps}."
+                    say(
+                        "In {looks_without_gain} looks the dev loss has not fallen below {best_loss:.4f}: "
+                        "training ends at step {global_step} of {max_steps}.",
+                        looks_without_gain=totals.looks_without_gain,
+                        best_loss=totals.best_loss,
+                        global_step=state.global_step,
+                        max_steps=state.max_steps,
+                    )
                 )
         self.progress.keep(state)
         return control
@@ -68,7 +75,12 @@ def restore(trainer: ExactTrainer, emitter: Emitter) -> int | None:
     trainer.progress.totals.eval_loss = float(state.best_metric)
     if emitter.rank == 0:
         emitter.log(
-            f"The weights of step {step} are handed over: their dev loss was {state.best_metric:.4f}, "
-            f"and {last:.4f} at the end."
+            say(
+                "The weights of step {step} are handed over: their dev loss was {best_metric:.4f}, and "
+                "{last:.4f} at the end.",
+                step=step,
+                best_metric=state.best_metric,
+                last=last,
+            )
         )
     return step

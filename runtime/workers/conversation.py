@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from paddlenlp.transformers import PretrainedTokenizer
 
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 IGNORED = -100
 """Label of a position that carries no loss."""
@@ -41,10 +42,20 @@ def turns(row: dict[str, Any]) -> list[tuple[str, str]]:
         questions, answers = as_list(row["src"]), as_list(row["tgt"])
     except KeyError as error:
         raise RefusedError(
-            f"A data row has no field `{error.args[0]}`; its fields are {', '.join(row)}."
+            say(
+                "A data row has no field `{field}`; its fields are {fields}.",
+                field=error.args[0],
+                fields=", ".join(row),
+            )
         ) from error
     if len(questions) != len(answers) or not questions:
-        raise RefusedError(f"A data row has {len(questions)} questions but {len(answers)} answers.")
+        raise RefusedError(
+            say(
+                "A data row has {questions} questions but {answers} answers.",
+                questions=len(questions),
+                answers=len(answers),
+            )
+        )
     return list(zip(questions, answers, strict=True))
 
 
@@ -69,9 +80,9 @@ def rendered_turns(
         whole = render(tokenizer, messages, prompt=False)
         if not (with_prompt.startswith(so_far) and whole.startswith(with_prompt)):
             raise RefusedError(
-                "The model's chat template rewrites earlier turns when a new one comes.",
-                "The answers of such a conversation cannot be told from its questions.",
-                "Use rows of one turn, or another chat template.",
+                say("The model's chat template rewrites earlier turns when a new one comes."),
+                say("The answers of such a conversation cannot be told from its questions."),
+                say("Use rows of one turn, or another chat template."),
             )
         parts.append((with_prompt[len(so_far) :], whole[len(with_prompt) :]))
         so_far = whole

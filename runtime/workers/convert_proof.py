@@ -11,6 +11,7 @@ import numpy as np
 
 from runtime.workers.hf_load import config_for_paddlenlp
 from runtime.workers.numpy_llama import forward, why_not
+from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 from runtime.workers.tensor_files import Planned
 from runtime.workers.tokenizer_parity import first_difference
@@ -102,12 +103,12 @@ def prove_logits(source: Path, folder: Path, tokenizer: Any, tolerance: float, s
         stage.emitter.proof("convert.logits", True, sentence, compared="weights")
         return True
     tokens = fixed_tokens(tokenizer, int(config["vocab_size"]))
-    stage.emitter.progress(0, 1, "steps", "running the converted model")
+    stage.emitter.progress(0, 1, "steps", say("running the converted model"))
     converted = paddle_logits(folder, tokens)
     stage.check_stop()
 
     def each_layer(done: int, total: int) -> None:
-        stage.emitter.progress(done, total, "layers", "running the source model independently")
+        stage.emitter.progress(done, total, "layers", say("running the source model independently"))
         stage.check_stop()
 
     reference = forward(source, config, tokens, np.float64, each_layer)

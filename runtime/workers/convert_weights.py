@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 from runtime.workers.tensor_files import (
     INDEX,
@@ -42,8 +43,11 @@ def model_class(config: dict[str, Any]) -> Any:
         found = None
     if found is None or not getattr(found, "__name__", "").endswith("ForCausalLM"):
         raise RefusedError(
-            f"PaddleNLP has no causal language model for a model of type {config.get('model_type')}.",
-            remedy="Choose a model of a family that it supports, such as llama, qwen2 or mistral.",
+            say(
+                "PaddleNLP has no causal language model for a model of type {kind}.",
+                kind=config.get("model_type"),
+            ),
+            remedy=say("Choose a model of a family that it supports, such as llama, qwen2 or mistral."),
         )
     return found
 
@@ -61,8 +65,12 @@ def plan_tensors(entries: dict[str, Entry], mappings: list[Any], tied: bool) -> 
     ]
     if unknown:
         raise RefusedError(
-            f"PaddleNLP's model has no place for {len(unknown)} weights, the first is {unknown[0]}.",
-            "Leaving them out would give another model.",
+            say(
+                "PaddleNLP's model has no place for {count} weights, the first is {first}.",
+                count=len(unknown),
+                first=unknown[0],
+            ),
+            say("Leaving them out would give another model."),
         )
     planned = []
     for name, entry in entries.items():
@@ -71,7 +79,11 @@ def plan_tensors(entries: dict[str, Entry], mappings: list[Any], tied: bool) -> 
         action = by_source[name].action
         if action not in (None, "transpose"):
             raise RefusedError(
-                f"PaddleNLP wants the weight {name} changed by {action!r}, which is not supported."
+                say(
+                    "PaddleNLP wants the weight {name} changed by {action!r}, which is not supported.",
+                    name=name,
+                    action=action,
+                )
             )
         planned.append(Planned(by_source[name].target_name, entry, action == "transpose"))
     return planned
@@ -87,7 +99,7 @@ def write_weights(planned: list[Planned], folder: Path, stage: Stage, shard_byte
         for tensor in write_tensors(folder / file, shard, "np"):
             weight_map[tensor.name] = file
             done += tensor.size
-            stage.emitter.progress(done, total, "bytes", "writing weights")
+            stage.emitter.progress(done, total, "bytes", say("writing weights"))
             stage.check_stop()
     if len(shards) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
@@ -123,7 +135,7 @@ def differing_weights(planned: list[Planned], folder: Path, stage: Stage) -> lis
             or not np.array_equal(_bits(stored_array(found)), _bits(tensor.value()))
         ):
             wrong.append(tensor.name)
-        stage.emitter.progress(done, len(planned), "tensors", "comparing every weight")
+        stage.emitter.progress(done, len(planned), "tensors", say("comparing every weight"))
         stage.check_stop()
     return wrong + sorted(set(written) - {tensor.name for tensor in planned})
 

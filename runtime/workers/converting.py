@@ -18,6 +18,7 @@ from runtime.workers.convert_weights import (
 from runtime.workers.folder_manifest import describe, difference, publish, verify
 from runtime.workers.hf_load import linked_view, tokenizer_config_for_paddlenlp
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 from runtime.workers.tensor_files import folder_entries
 
@@ -56,7 +57,12 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     tolerance = float(spec.get("tolerance", 1e-4))
     config = read_config(source)
     if cached := reusable(source, destination, tolerance):
-        stage.emitter.log(f"Reusing {destination}: converted and proven before, and unchanged since.")
+        stage.emitter.log(
+            say(
+                "Reusing {destination}: converted and proven before, and unchanged since.",
+                destination=destination,
+            )
+        )
         for proof in cached:
             stage.emitter.proof(**proof)
         return {"model": str(destination)}, {"reused": True}
@@ -78,7 +84,8 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     except OSError as error:
         if "No space left on device" in str(error):
             raise RefusedError(
-                f"The disk that holds {destination.parent} is full.", remedy="Free some space, then resume."
+                say("The disk that holds {parent} is full.", parent=destination.parent),
+                remedy=say("Free some space, then resume."),
             ) from error
         raise
     finally:
@@ -92,9 +99,13 @@ def read_config(source: Path) -> dict[str, Any]:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RefusedError(f"{source} has no config.json.", "It is no Hugging Face model folder.") from None
+        raise RefusedError(
+            say("{source} has no config.json.", source=source), say("It is no Hugging Face model folder.")
+        ) from None
     except (OSError, ValueError) as error:
-        raise RefusedError(f"{path} cannot be read: {error}.", "", "Fetch the model again.") from None
+        raise RefusedError(
+            say("{path} cannot be read: {error}.", path=path, error=error), "", say("Fetch the model again.")
+        ) from None
     return values
 
 
@@ -130,9 +141,9 @@ def convert(source: Path, folder: Path, config: dict[str, Any], tolerance: float
     proven = proven and prove_logits(source, folder, tokenizer, tolerance, stage)
     if not proven:
         raise RefusedError(
-            "The converted model is not the same as the original.",
-            "A proof of the conversion failed; see the proofs of this stage.",
-            "Do not train on it. Fetch the model again, or report this model.",
+            say("The converted model is not the same as the original."),
+            say("A proof of the conversion failed; see the proofs of this stage."),
+            say("Do not train on it. Fetch the model again, or report this model."),
         )
 
 

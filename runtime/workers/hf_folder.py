@@ -23,6 +23,7 @@ from safetensors.numpy import save_file
 
 from runtime.workers.adapter import merged_weight
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 SHARD_BYTES = 5_000_000_000
 """Largest weight file, as on the hubs."""
@@ -80,7 +81,7 @@ def original_tensors(folder: str | Path) -> dict[str, Given]:
                 part = file.get_slice(name)
                 given[name] = Given(tuple(part.get_shape()), part.get_dtype())
     if not given:
-        raise RefusedError(f"{folder} holds no safetensors weights.")
+        raise RefusedError(say("{folder} holds no safetensors weights.", folder=folder))
     return given
 
 
@@ -97,7 +98,11 @@ def is_transposed(layer: Any, parameter: str, shape: tuple[int, ...], name: str)
     if isinstance(layer, MistralLMHead):  # mistral/modeling.py:789 keeps [hidden, vocabulary] in every case
         return True
     raise RefusedError(
-        f"The weight {name} belongs to a {type(layer).__name__}, whose orientation is not known."
+        say(
+            "The weight {name} belongs to a {kind}, whose orientation is not known.",
+            name=name,
+            kind=type(layer).__name__,
+        )
     )
 
 
@@ -123,15 +128,24 @@ def check_against_original(found: list[Weight], given: dict[str, Given], tied: b
     names = {weight.name for weight in found}
     if strange := sorted(names ^ (set(given) - spare)):
         raise RefusedError(
-            f"{len(strange)} weights do not correspond to the original model's, the first is {strange[0]}.",
-            "The trained model has another structure than the original Hugging Face folder.",
+            say(
+                "{count} weights do not correspond to the original model's, the first is {first}.",
+                count=len(strange),
+                first=strange[0],
+            ),
+            say("The trained model has another structure than the original Hugging Face folder."),
         )
     for weight in found:
         shape = tuple(getattr(weight.layer, weight.parameter).shape)
         shape = shape[::-1] if weight.transposed else shape
         if shape != given[weight.name].shape:
             raise RefusedError(
-                f"{weight.name} is {shape}, in the original folder it is {given[weight.name].shape}."
+                say(
+                    "{name} is {shape}, in the original folder it is {shape_2}.",
+                    name=weight.name,
+                    shape=shape,
+                    shape_2=given[weight.name].shape,
+                )
             )
 
 
@@ -140,8 +154,8 @@ def check_ties(original: Path, tied: bool) -> None:
     config = json.loads((original / "config.json").read_text(encoding="utf-8"))
     if bool(config.get("tie_word_embeddings", tied)) != tied:
         raise RefusedError(
-            "The trained model and the original Hugging Face folder do not correspond.",
-            "One shares its output head with the embedding, the other has a head of its own.",
+            say("The trained model and the original Hugging Face folder do not correspond."),
+            say("One shares its output head with the embedding, the other has a head of its own."),
         )
 
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from runtime.workers.speech import say
+
 REWRITTEN = ("config.json", "tokenizer_config.json")
 """The small files of which PaddleNLP sees an edited copy; everything else is a link."""
 
@@ -57,7 +59,9 @@ def linked_view(folder: str | Path) -> Iterator[Path]:
     """Yield a temporary folder that looks like `folder` to PaddleNLP; writes into it never reach `folder`."""
     source = Path(folder).resolve()
     if not (source / "config.json").exists():
-        raise UnloadableModelError(f"{source} is no Hugging Face model folder: it has no config.json.")
+        raise UnloadableModelError(
+            say("{source} is no Hugging Face model folder: it has no config.json.", source=source)
+        )
     with tempfile.TemporaryDirectory(prefix="steersman-view-") as name:
         view = Path(name)
         for entry in source.iterdir():
@@ -97,7 +101,11 @@ def check_every_weight_is_given(model: Any, given: set[str]) -> None:
     ]
     if missing:
         raise UnloadableModelError(
-            f"{len(missing)} weights have no tensor in the folder, the first is {missing[0]}."
+            say(
+                "{count} weights have no tensor in the folder, the first is {first}.",
+                count=len(missing),
+                first=missing[0],
+            )
         )
 
 
@@ -111,7 +119,7 @@ def load_hf_model(folder: str | Path, dtype: str = "float32") -> Any:
 
     names = tensor_names(folder)
     if not names:
-        raise UnloadableModelError(f"{folder} holds no safetensors weights.")
+        raise UnloadableModelError(say("{folder} holds no safetensors weights.", folder=folder))
     with linked_view(folder) as view, no_init_weights(_enable=True):  # the check below sees to it instead
         model = AutoModelForCausalLM.from_pretrained(str(view), convert_from_torch=True, dtype=dtype)
     check_every_weight_is_given(model, names)

@@ -13,6 +13,7 @@ from paddlenlp.trl.llm_utils import get_lora_target_modules
 
 from runtime.workers import pissa
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 ATTENTION = re.compile(r"[qkvo]_proj|qkv_proj|out_proj|attn\.|query|key|value|q_a_proj|q_b_proj|kv_[ab]_proj")
 """Marks the attention layers among PaddleNLP's name patterns of linear layers."""
@@ -24,16 +25,20 @@ def target_modules(model: PretrainedModel, which: str) -> list[str]:
         patterns: list[str] = get_lora_target_modules(model)
     except ValueError as error:
         raise RefusedError(
-            f"PaddleNLP knows no LoRA layers for a model of type {model.base_model_prefix}."
+            say("PaddleNLP knows no LoRA layers for a model of type {kind}.", kind=model.base_model_prefix)
         ) from error
     if which == "all-linear":
         return patterns + forgotten(model, patterns)
     if which != "attention":
-        raise RefusedError(f"`lora_target_modules` is {which}; it must be all-linear or attention.")
+        raise RefusedError(
+            say("`lora_target_modules` is {which}; it must be all-linear or attention.", which=which)
+        )
     chosen = [pattern for pattern in patterns if ATTENTION.search(pattern)]
     if not chosen:
         raise RefusedError(
-            f"No attention layer is known by name in a model of type {model.base_model_prefix}."
+            say(
+                "No attention layer is known by name in a model of type {kind}.", kind=model.base_model_prefix
+            )
         )
     return chosen
 
@@ -63,12 +68,19 @@ def add_adapters(
     """
     if model_config.lora_path:
         raise RefusedError(
-            "`lora_path` starts from an adapter, which this worker does not do.", remedy="Leave the key out."
+            say("`lora_path` starts from an adapter, which this worker does not do."),
+            remedy=say("Leave the key out."),
         )
     rank = model_config.lora_rank
     variants = [name for name in ("pissa", "use_mora", "lora_use_mixer") if getattr(model_config, name)]
     if len(variants) > 1:
-        raise RefusedError(f"`{variants[0]}` and `{variants[1]}` are different adapters; choose one.")
+        raise RefusedError(
+            say(
+                "`{first}` and `{second}` are different adapters; choose one.",
+                first=variants[0],
+                second=variants[1],
+            )
+        )
     config = LoRAConfig(
         target_modules=target_modules(model, extras.get("lora_target_modules", "all-linear")),
         r=rank,

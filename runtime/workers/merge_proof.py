@@ -14,6 +14,7 @@ from runtime.workers.prompting import encode_prompt
 from runtime.workers.proof_precision import noise
 from runtime.workers.refusal import RefusedError
 from runtime.workers.result_load import load_result
+from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 
 PROOF_TOKENS = 24
@@ -122,8 +123,15 @@ def prove_logits(
     stage.emitter.proof(
         "merge.logits",
         close,
-        f"The files, loaded afresh, give the logits of the trained model to within "
-        f"{difference:.1e} at {positions} positions of {len(prompts)} prompts ({allowed:.0e} allowed{why}).",
+        say(
+            "The files, loaded afresh, give the logits of the trained model to within {difference:.1e} at "
+            "{positions} positions of {prompts} prompts ({allowed:.0e} allowed{why}).",
+            difference=difference,
+            positions=positions,
+            prompts=len(prompts),
+            allowed=allowed,
+            why=why,
+        ),
         max_difference=difference,
         tolerance=allowed,
         precision="float32" if noise else "float64",
@@ -140,7 +148,13 @@ def prove_tokens(compared: TokenComparison, stage: Stage) -> bool:
     stage.emitter.proof(
         "merge.tokens",
         compared.differing == 0,
-        f"{compared.identical} of {count} greedy answers are identical over {PROOF_TOKENS} tokens{tossups}.",
+        say(
+            "{identical} of {count} greedy answers are identical over {PROOF_TOKENS} tokens{tossups}.",
+            identical=compared.identical,
+            count=count,
+            PROOF_TOKENS=PROOF_TOKENS,
+            tossups=tossups,
+        ),
         identical=compared.identical,
         tossups=compared.tossups,
         differing=compared.differing,
@@ -167,15 +181,22 @@ def prove(
     try:
         merged = observe(load_result(folder, base or "", dtype), prompts, stage, dtype, double)
     except UnloadableModelError as error:
-        raise RefusedError("The merged folder does not load back.", str(error)) from error
+        raise RefusedError(say("The merged folder does not load back."), str(error)) from error
     difference = largest_difference(reference.logits, merged.logits)
     compared = compare_tokens(reference.answers, merged.answers)
     close = prove_logits(difference, tolerance, reference.noise, prompts, stage)
     alike = prove_tokens(compared, stage)
     if not (close and alike):
         raise RefusedError(
-            "The merged model does not answer like the trained one in memory, so it is not handed out.",
-            f"Logits differ by {difference:.2e}; {compared.differing} of {len(prompts)} answers differ.",
-            "Resume the run to merge again; if that fails too, the adapter or the base model is damaged.",
+            say("The merged model does not answer like the trained one in memory, so it is not handed out."),
+            say(
+                "Logits differ by {difference:.2e}; {differing} of {prompts} answers differ.",
+                difference=difference,
+                differing=compared.differing,
+                prompts=len(prompts),
+            ),
+            say(
+                "Resume the run to merge again; if that fails too, the adapter or the base model is damaged."
+            ),
         )
     return difference

@@ -32,6 +32,7 @@ from runtime.workers.merge_proof import (
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import load_tokenizer
 from runtime.workers.proof_precision import fits_double
+from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 
 PHASES = (
@@ -92,7 +93,8 @@ def load_trained(
     effect = largest_difference(base_logits, prompt_logits(model, prompts, stage))
     if effect == 0:
         stage.emitter.log(
-            "Training changed nothing: the trained model gives exactly the base model's logits.", "warning"
+            say("Training changed nothing: the trained model gives exactly the base model's logits."),
+            "warning",
         )
     return model, effect
 
@@ -118,8 +120,11 @@ def write_merged(
     rounded_one = observe(model, prompts, stage, spec.get("dtype", "float32"), reference.noise == 0)
     figures["rounding_of_logits"] = largest_difference(reference.logits, rounded_one.logits)
     stage.emitter.log(
-        "The original model is stored with 16 bits per weight, and so is the merged one: "
-        f"rounding moves its logits by up to {figures['rounding_of_logits']:.1e}."
+        say(
+            "The original model is stored with 16 bits per weight, and so is the merged one: rounding "
+            "moves its logits by up to {difference:.1e}.",
+            difference=figures["rounding_of_logits"],
+        )
     )
     return rounded_one
 

@@ -9,6 +9,7 @@ from paddlenlp.transformers import AutoModelForCausalLM
 from paddlenlp.transformers.model_utils import no_init_weights
 
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 
 def load_paddle_model(folder: str | Path, dtype: str = "float32") -> Any:
@@ -17,7 +18,7 @@ def load_paddle_model(folder: str | Path, dtype: str = "float32") -> Any:
     Random initialisation is left out: it takes longer than reading the weights that replace it.
     """
     if not Path(folder, "config.json").exists():
-        raise RefusedError(f"{folder} is no model folder: it has no config.json.")
+        raise RefusedError(say("{folder} is no model folder: it has no config.json.", folder=folder))
     with no_init_weights(_enable=True):
         model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype)
     model.eval()

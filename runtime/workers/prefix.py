@@ -15,6 +15,7 @@ from paddlenlp.peft import PrefixConfig, PrefixModelForCausalLM
 from paddlenlp.trl.llm_utils import get_prefix_tuning_params
 
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 WEIGHTS = "prefix_model_state.pdparams"
 CONFIG = "prefix_config.json"
@@ -58,7 +59,9 @@ def parameters(model: Any) -> dict[str, Any]:
     try:
         shape: dict[str, Any] = get_prefix_tuning_params(model)
     except ValueError as error:
-        raise RefusedError(f"PaddleNLP has no prefix tuning for {model.base_model_prefix} models.") from error
+        raise RefusedError(
+            say("PaddleNLP has no prefix tuning for {kind} models.", kind=model.base_model_prefix)
+        ) from error
     heads = getattr(model.config, "num_key_value_heads", None)
     if heads:
         shape["multi_query_group_num"] = heads

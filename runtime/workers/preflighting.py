@@ -15,6 +15,7 @@ from runtime.workers.refusal import RefusedError
 from runtime.workers.rehearsal import Measured, free_memory_bytes, rehearse
 from runtime.workers.sft_arguments import Arguments
 from runtime.workers.sft_dataset import Loaded
+from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 
 paddle.disable_signal_handler()
@@ -37,22 +38,26 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     shorten(arguments, folder)
     tokenizer = sft_dataset.load_tokenizer(arguments.model.model_name_or_path, arguments.data)
     splits = sft_setup.load_splits(arguments, tokenizer, emitter)
-    emitter.progress(1, 3, "parts", "the data is readable")
+    emitter.progress(1, 3, "parts", say("the data is readable"))
     stage.check_stop()
     model = sft_setup.build_model(arguments, extras)
-    emitter.progress(2, 3, "parts", "the model is loaded")
+    emitter.progress(2, 3, "parts", say("the model is loaded"))
     stage.check_stop()
     measured = rehearse(arguments, model, tokenizer, splits, emitter, stage.stop)
     shutil.rmtree(folder, ignore_errors=True)
     stage.check_stop()
     step_seconds = measured.step_seconds * planned / arguments.training.gradient_accumulation_steps
     emitter.log(
-        f"One process takes about {step_seconds:.2f} s for its share of a step on the longest sequences "
-        f"({measured.longest_tokens} tokens); most steps are shorter."
+        say(
+            "One process takes about {step_seconds:.2f} s for its share of a step on the longest sequences "
+            "({longest_tokens} tokens); most steps are shorter.",
+            step_seconds=step_seconds,
+            longest_tokens=measured.longest_tokens,
+        )
     )
     prove_steps(stage, measured.losses)
     prove_memory(stage, measured, processes, free)
-    emitter.progress(3, 3, "parts", "two steps were taken")
+    emitter.progress(3, 3, "parts", say("two steps were taken"))
     return {}, {
         "step_seconds": step_seconds,
         "peak_memory_bytes": measured.peak_memory_bytes,
@@ -89,11 +94,13 @@ def prove_steps(stage: Stage, losses: list[float]) -> None:
     """Prove that the steps ran and gave a number."""
     finite = len(losses) == STEPS and all(math.isfinite(loss) for loss in losses)
     shown = " then ".join(f"{loss:.3f}" for loss in losses) or "none"
-    stage.emitter.proof("preflight.steps", finite, f"Two optimizer steps ran; the loss was {shown}.")
+    stage.emitter.proof(
+        "preflight.steps", finite, say("Two optimizer steps ran; the loss was {shown}.", shown=shown)
+    )
     if not finite:
         raise RefusedError(
-            "The rehearsal's loss is not a finite number.",
-            remedy="Lower learning_rate, or look at the rows that the prepare stage reports.",
+            say("The rehearsal's loss is not a finite number."),
+            remedy=say("Lower learning_rate, or look at the rows that the prepare stage reports."),
         )
 
 
@@ -105,14 +112,20 @@ def prove_memory(stage: Stage, measured: Measured, processes: int, free: int) ->
     stage.emitter.proof(
         "preflight.memory",
         needed <= free,
-        f"{processes} process(es) on the longest sequences need {gigabytes} memory.",
+        say(
+            "{processes} process(es) on the longest sequences need {gigabytes} memory.",
+            processes=processes,
+            gigabytes=gigabytes,
+        ),
         peak_memory_bytes=measured.peak_memory_bytes,
         processes=processes,
         free_bytes=free,
     )
     if needed > free:
         raise RefusedError(
-            f"Training would need {gigabytes} memory.",
-            "The longest sequences of the data decide this.",
-            "Lower per_device_train_batch_size or max_length, turn recompute on, or use fewer processes.",
+            say("Training would need {gigabytes} memory.", gigabytes=gigabytes),
+            say("The longest sequences of the data decide this."),
+            say(
+                "Lower per_device_train_batch_size or max_length, turn recompute on, or use fewer processes."
+            ),
         )

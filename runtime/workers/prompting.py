@@ -9,6 +9,7 @@ from typing import Any
 
 from runtime.workers.conversation import render
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 Message = dict[str, str]
 
@@ -27,7 +28,7 @@ def encode_prompt(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
     without a template was trained on bare text with the end token after each answer.
     """
     if not messages or messages[-1]["role"] == "assistant":
-        raise RefusedError("A prompt must end with a message that the model is to answer.")
+        raise RefusedError(say("A prompt must end with a message that the model is to answer."))
     if tokenizer.chat_template is not None:
         text = render(tokenizer, list(messages), prompt=True)
         return [int(token) for token in tokenizer(text, add_special_tokens=False)["input_ids"]]

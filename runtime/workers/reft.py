@@ -21,6 +21,7 @@ from paddlenlp.peft.reft import intervention_mapping
 
 from runtime.workers.conversation import IGNORED
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 CONFIG = "config.json"
 
@@ -43,8 +44,11 @@ class Reft(nn.Layer):  # type: ignore[misc]
         super().__init__()
         if settings.intervention_type not in intervention_mapping:
             raise RefusedError(
-                f"`intervention_type` is {settings.intervention_type}; it must be one of "
-                f"{', '.join(intervention_mapping)}."
+                say(
+                    "`intervention_type` is {value}; it must be one of {known}.",
+                    value=settings.intervention_type,
+                    known=", ".join(intervention_mapping),
+                )
             )
         self.model = model
         self.config = model.config
@@ -96,7 +100,9 @@ class Reft(nn.Layer):  # type: ignore[misc]
         """Run the model; the prompt is what comes before the last answer, or everything without labels."""
         mask = inputs.get("attention_mask")
         if mask is not None and len(mask.shape) > 2:
-            raise RefusedError("ReFT has no positions in packed rows.", remedy="Set zero_padding to false.")
+            raise RefusedError(
+                say("ReFT has no positions in packed rows."), remedy=say("Set zero_padding to false.")
+            )
         ids = inputs["input_ids"]
         real = np.ones(ids.shape, np.int64) if mask is None else mask.numpy()
         labels = inputs.get("labels")
@@ -135,7 +141,7 @@ def parse_position(position: str) -> tuple[int, int]:
     counts = {"f": 0, "l": 0}
     for part in position.split("+"):
         if part[:1] not in counts or not part[1:].isdigit():
-            raise RefusedError(f"`position` is {position}; it must read like f7+l7.")
+            raise RefusedError(say("`position` is {position}; it must read like f7+l7.", position=position))
         counts[part[0]] = int(part[1:])
     return counts["f"], counts["l"]
 
@@ -145,7 +151,13 @@ def fresh(model: Any, given: Any, dtype: str) -> Reft:
     count = model.config.num_hidden_layers
     layers = list(range(count)) if given.layers == "all" else [int(part) for part in given.layers.split(";")]
     if strange := [layer for layer in layers if not 0 <= layer < count]:
-        raise RefusedError(f"`layers` names block {strange[0]}, and the model has blocks 0 to {count - 1}.")
+        raise RefusedError(
+            say(
+                "`layers` names block {first}, and the model has blocks 0 to {last}.",
+                first=strange[0],
+                last=count - 1,
+            )
+        )
     settings = Settings(
         layers, given.position, given.intervention_type, given.rank, given.act_fn, float(given.dropout)
     )

@@ -22,6 +22,7 @@ from paddlenlp.trainer import PdArgumentParser
 from paddlenlp.trl import DataConfig, ModelConfig, SFTConfig
 
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 
 @dataclass
@@ -85,11 +86,14 @@ def parse(path: str | Path, processes: int | None = None) -> Arguments:
     except SystemExit as error:
         complaint = messages.getvalue().strip().splitlines()[-1:] or ["a value has the wrong type"]
         raise RefusedError(
-            f"{path}: {complaint[0].split('error: ')[-1]}.", remedy="Correct the value in the config."
+            say("{path}: {complaint}.", path=path, complaint=complaint[0].split("error: ")[-1]),
+            remedy=say("Correct the value in the config."),
         ) from error
     except (ValueError, AssertionError) as error:
         reason = " ".join(str(error).split())
-        raise RefusedError(f"{path}: PaddleNLP refuses this combination of settings: {reason}") from error
+        raise RefusedError(
+            say("{path}: PaddleNLP refuses this combination of settings: {reason}", path=path, reason=reason)
+        ) from error
     return Arguments(*parsed)
 
 
@@ -100,9 +104,12 @@ def use_device(arguments: Arguments) -> None:
         paddle.set_device(device)
     except ValueError as error:
         raise RefusedError(
-            f"PaddleNLP accepts the config, but it asks for device {device}, which this engine has not.",
+            say(
+                "PaddleNLP accepts the config, but it asks for device {device}, which this engine has not.",
+                device=device,
+            ),
             " ".join(str(error).split()),
-            "Install the engine for your GPU: steersman engines install paddlenlp",
+            say("Install the engine for your GPU: steersman engines install paddlenlp"),
         ) from error
 
 
@@ -111,11 +118,17 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise RefusedError(f"The training config {path} cannot be read: {error.strerror}.") from error
+        raise RefusedError(
+            say("The training config {path} cannot be read: {error}.", path=path, error=error.strerror)
+        ) from error
     except ValueError as error:
-        raise RefusedError(f"The training config {path} is not JSON: {error}.") from error
+        raise RefusedError(
+            say("The training config {path} is not JSON: {error}.", path=path, error=error)
+        ) from error
     if not isinstance(values, dict):
-        raise RefusedError(f"The training config {path} must be one JSON object of setting names and values.")
+        raise RefusedError(
+            say("The training config {path} must be one JSON object of setting names and values.", path=path)
+        )
     return values
 
 
@@ -126,16 +139,25 @@ def check_values(values: dict[str, Any], path: str | Path, processes: int) -> No
         if key not in names:
             near = difflib.get_close_matches(key, names, n=1)
             hint = f"Did you mean `{near[0]}`?" if near else "Remove it."
-            raise RefusedError(f"{path}: `{key}` is not a setting of this version of PaddleNLP.", remedy=hint)
+            raise RefusedError(
+                say("{path}: `{key}` is not a setting of this version of PaddleNLP.", path=path, key=key),
+                remedy=hint,
+            )
         if value is None:
             raise RefusedError(
-                f"{path}: `{key}` is null, which PaddleNLP reads as the text None.",
-                remedy="Leave the key out.",
+                say("{path}: `{key}` is null, which PaddleNLP reads as the text None.", path=path, key=key),
+                remedy=say("Leave the key out."),
             )
     for key, meaning in UNSUPPORTED.items():
         if values.get(key):
             raise RefusedError(
-                f"{path}: `{key}` asks for {meaning}, which this worker does not do.", remedy="Leave it out."
+                say(
+                    "{path}: `{key}` asks for {meaning}, which this worker does not do.",
+                    path=path,
+                    key=key,
+                    meaning=meaning,
+                ),
+                remedy=say("Leave it out."),
             )
     check_methods(values, path)
     check_device(values, path, processes)
@@ -146,14 +168,23 @@ def check_methods(values: dict[str, Any], path: str | Path) -> None:
     for method in ("vera", "lokr", "prefix_tuning", "reft"):
         if values.get(method) and values.get("unified_checkpoint"):
             raise RefusedError(
-                f"{path}: a unified checkpoint cannot hold what `{method}` trains.",
-                remedy="Set `unified_checkpoint` to false.",
+                say(
+                    "{path}: a unified checkpoint cannot hold what `{method}` trains.",
+                    path=path,
+                    method=method,
+                ),
+                remedy=say("Set `unified_checkpoint` to false."),
             )
     for method in ("prefix_tuning", "reft"):
         if values.get(method) and values.get("zero_padding"):
             raise RefusedError(
-                f"{path}: `{method}` counts positions from where a text begins, and packed rows share one.",
-                remedy="Set `zero_padding` to false.",
+                say(
+                    "{path}: `{method}` counts positions from where a text begins, and packed rows share "
+                    "one.",
+                    path=path,
+                    method=method,
+                ),
+                remedy=say("Set `zero_padding` to false."),
             )
 
 
@@ -162,36 +193,49 @@ def check_device(values: dict[str, Any], path: str | Path, processes: int) -> No
     for key in ("tensor_parallel_degree", "pipeline_parallel_degree", "sharding_parallel_degree"):
         if int(values.get(key, -1)) > processes:
             raise RefusedError(
-                f"{path}: `{key}` is {values[key]}, but {processes} process(es) run.",
-                "PaddleNLP would silently switch it off.",
-                "Start as many processes as the degree asks for, or leave the key out.",
+                say(
+                    "{path}: `{key}` is {value}, but {processes} process(es) run.",
+                    path=path,
+                    key=key,
+                    value=values[key],
+                    processes=processes,
+                ),
+                say("PaddleNLP would silently switch it off."),
+                say("Start as many processes as the degree asks for, or leave the key out."),
             )
     if values.get("device", "gpu") != "cpu":
         return
     for key in ("bf16", "fp16"):
         if values.get(key):
             raise RefusedError(
-                f"{path}: `{key}` is on, but the device is cpu.",
-                "Paddle keeps computing in float32 there without saying so (O1), or has no kernels (O2).",
-                f"Set `{key}` to false.",
+                say("{path}: `{key}` is on, but the device is cpu.", path=path, key=key),
+                say(
+                    "Paddle keeps computing in float32 there without saying so (O1), or has no kernels (O2)."
+                ),
+                say("Set `{key}` to false.", key=key),
             )
     if values.get("weight_quantize_algo"):
         raise RefusedError(
-            f"{path}: `weight_quantize_algo` stores weights in few bits, but the device is cpu.",
-            "Paddle has kernels for them on NVIDIA GPUs only.",
-            "Train plain LoRA here: leave the key out.",
+            say(
+                "{path}: `weight_quantize_algo` stores weights in few bits, but the device is cpu.", path=path
+            ),
+            say("Paddle has kernels for them on NVIDIA GPUs only."),
+            say("Train plain LoRA here: leave the key out."),
         )
     for key, meaning in (("use_flash_attention", "FlashAttention"), ("flash_mask", "FlashMask")):
         if values.get(key):
             raise RefusedError(
-                f"{path}: {meaning} needs a GPU, but the device is cpu.", remedy=f"Set `{key}` to false."
+                say("{path}: {meaning} needs a GPU, but the device is cpu.", path=path, meaning=meaning),
+                remedy=say("Set `{key}` to false.", key=key),
             )
     for key in ("tensor_parallel_degree", "pipeline_parallel_degree"):
         if int(values.get(key, -1)) > 1:
             raise RefusedError(
-                f"{path}: `{key}` needs GPUs; on the CPU Paddle refuses it.", remedy="Use data parallelism."
+                say("{path}: `{key}` needs GPUs; on the CPU Paddle refuses it.", path=path, key=key),
+                remedy=say("Use data parallelism."),
             )
     if str(values.get("sharding", "")).split()[:1] not in ([], ["stage1"]):
         raise RefusedError(
-            f"{path}: sharding beyond stage1 needs GPUs.", remedy="Set `sharding` to stage1 or leave it out."
+            say("{path}: sharding beyond stage1 needs GPUs.", path=path),
+            remedy=say("Set `sharding` to stage1 or leave it out."),
         )

@@ -21,6 +21,7 @@ from paddlenlp.trl.llm_utils import init_chat_template
 
 from runtime.workers.conversation import encode, render
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 
 class LazyPacks(ZeroPaddingMapDataset):  # type: ignore[misc]
@@ -96,9 +97,13 @@ def check_line_breaks(tokenizer: PretrainedTokenizer) -> None:
         kept, lost = tokenizer([text, without], add_special_tokens=False)["input_ids"]
         if kept == lost:
             raise RefusedError(
-                f"The tokenizer {type(tokenizer).__name__} drops the line break after `{token}`.",
-                "The model would be trained on a chat format that it never sees again.",
-                "Use the fast tokenizer: the model folder needs tokenizer.json.",
+                say(
+                    "The tokenizer {kind} drops the line break after `{token}`.",
+                    kind=type(tokenizer).__name__,
+                    token=token,
+                ),
+                say("The model would be trained on a chat format that it never sees again."),
+                say("Use the fast tokenizer: the model folder needs tokenizer.json."),
             )
 
 
@@ -112,14 +117,27 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
                 try:
                     row = json.loads(line)
                 except ValueError as error:
-                    raise RefusedError(f"{path}, line {number}: not JSON ({error}).") from error
+                    raise RefusedError(
+                        say(
+                            "{path}, line {number}: not JSON ({error}).",
+                            path=path,
+                            number=number,
+                            error=error,
+                        )
+                    ) from error
                 if not isinstance(row, dict):
                     raise RefusedError(
-                        f"{path}, line {number}: a row must be a JSON object with `src` and `tgt`."
+                        say(
+                            "{path}, line {number}: a row must be a JSON object with `src` and `tgt`.",
+                            path=path,
+                            number=number,
+                        )
                     )
                 yield row
     except OSError as error:
-        raise RefusedError(f"The data file {path} cannot be read: {error.strerror}.") from error
+        raise RefusedError(
+            say("The data file {path} cannot be read: {error}.", path=path, error=error.strerror)
+        ) from error
 
 
 def load(path: Path, tokenizer: PretrainedTokenizer, data: DataConfig) -> Loaded:
@@ -137,11 +155,11 @@ def load(path: Path, tokenizer: PretrainedTokenizer, data: DataConfig) -> Loaded
         rows.append({"input_ids": encoded.input_ids, "labels": encoded.labels})
     if not rows:
         raise RefusedError(
-            f"{path} has no row that could teach anything.",
+            say("{path} has no row that could teach anything.", path=path),
             f"{silent} row(s) have no answer token left within {data.max_length} tokens."
             if silent
             else "It is empty.",
-            "Raise max_length, or shorten the prompts." if silent else "",
+            say("Raise max_length, or shorten the prompts.") if silent else "",
         )
     dataset = (
         LazyPacks(rows, tokenizer, data.max_length, data.greedy_zero_padding)

@@ -20,6 +20,7 @@ from runtime.workers.refusal import RefusedError
 from runtime.workers.sft_arguments import Arguments
 from runtime.workers.sft_dataset import Loaded, collator, load, read_rows
 from runtime.workers.sft_trainer import ExactTrainer
+from runtime.workers.speech import say
 
 
 class Splits(NamedTuple):
@@ -45,7 +46,8 @@ def weight_dtype(arguments: Arguments) -> str:
         return "float32"
     if not (training.bf16 or training.fp16):
         raise RefusedError(
-            "`fp16_opt_level` is O2, but neither `bf16` nor `fp16` is on.", remedy="Choose one, or use O1."
+            say("`fp16_opt_level` is O2, but neither `bf16` nor `fp16` is on."),
+            remedy=say("Choose one, or use O1."),
         )
     return "bfloat16" if training.bf16 else "float16"
 
@@ -110,8 +112,12 @@ def generation_eval(arguments: Arguments, tokenizer: Any, dev_file: Path) -> Gen
     asked = questions(list(read_rows(dev_file)), tokenizer, data.max_length - 1)
     if not asked:
         raise RefusedError(
-            f"No prompt of {dev_file} leaves room for an answer within {data.max_length} tokens.",
-            remedy="Raise max_length, or set eval_with_do_generation to false.",
+            say(
+                "No prompt of {dev_file} leaves room for an answer within {max_length} tokens.",
+                dev_file=dev_file,
+                max_length=data.max_length,
+            ),
+            remedy=say("Raise max_length, or set eval_with_do_generation to false."),
         )
     return GenerationEval(arguments, tokenizer, asked, Path(arguments.training.output_dir) / "samples")
 
@@ -120,15 +126,32 @@ def report(name: str, split: Loaded, arguments: Arguments, emitter: Emitter) -> 
     """Say in sentences what became of a split."""
     packs = f", packed into {len(split.dataset)} sequences" if arguments.data.zero_padding else ""
     emitter.log(
-        f"{split.rows} {name} rows, {split.tokens} tokens, {split.answer_tokens} of them answers{packs}."
+        say(
+            "{rows} {name} rows, {tokens} tokens, {answer_tokens} of them answers{packs}.",
+            rows=split.rows,
+            name=name,
+            tokens=split.tokens,
+            answer_tokens=split.answer_tokens,
+            packs=packs,
+        )
     )
     if split.cut_rows:
         emitter.log(
-            f"{split.cut_rows} {name} row(s) were cut to {arguments.data.max_length} tokens.", level="warning"
+            say(
+                "{cut_rows} {name} row(s) were cut to {max_length} tokens.",
+                cut_rows=split.cut_rows,
+                name=name,
+                max_length=arguments.data.max_length,
+            ),
+            level="warning",
         )
     if split.silent_rows:
         emitter.log(
-            f"{split.silent_rows} {name} row(s) have no answer token left and are not trained on.",
+            say(
+                "{silent_rows} {name} row(s) have no answer token left and are not trained on.",
+                silent_rows=split.silent_rows,
+                name=name,
+            ),
             level="warning",
         )
 

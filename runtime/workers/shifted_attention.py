@@ -15,6 +15,7 @@ from typing import Any
 import paddle
 
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 MODELS = ("llama", "qwen2")
 """Models whose attention layers call their `attn_func` with [rows, length, heads, width] in that order."""
@@ -86,11 +87,13 @@ def install(model: Any, ratio: float) -> None:
     """Let the model attend sparsely while it trains; any other pass attends to everything."""
     if model.base_model_prefix not in MODELS:
         raise RefusedError(
-            f"`use_ssa` is not known for models of type {model.base_model_prefix}.",
-            remedy=f"It works with {', '.join(MODELS)}.",
+            say("`use_ssa` is not known for models of type {kind}.", kind=model.base_model_prefix),
+            remedy=say("It works with {models}.", models=", ".join(MODELS)),
         )
     if not 0 < ratio <= 1:
-        raise RefusedError(f"`ssa_group_size_ratio` is {ratio}; it must lie between 0 and 1.")
+        raise RefusedError(
+            say("`ssa_group_size_ratio` is {ratio}; it must lie between 0 and 1.", ratio=ratio)
+        )
     for layer in model.sublayers():
         if hasattr(layer, "attn_func"):
             layer.attn_func = attention_of(layer, ratio)

@@ -21,7 +21,8 @@ def say(template: str, /, **parameters: object) -> str:
 
 @cache
 def catalogue(path: str) -> gettext.NullTranslations:
-    """Return the translations in a file; none where it cannot be read, since a sentence must never end a run."""
+    """Return the translations in a file; none where it cannot be read, since a sentence must never end a "
+    "run."""
     if not path:
         return gettext.NullTranslations()
     try:

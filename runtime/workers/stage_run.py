@@ -12,6 +12,7 @@ from typing import Any
 
 from runtime.workers.emit import Emitter, write_result
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 from runtime.workers.stop import StopRequest, hold_signals
 
 
@@ -54,7 +55,10 @@ def run_stage(spec: dict[str, Any], module: str) -> int:
         return 1
     except Exception as error:
         traceback.print_exc()
-        emitter.error(f"The {spec['stage']} stage failed.", f"{type(error).__name__}: {error}")
+        emitter.error(
+            say("The {stage} stage failed.", stage=spec["stage"]),
+            say("{kind}: {error}", kind=type(error).__name__, error=error),
+        )
         return 1
     write_result(spec["stage_folder"], outputs, figures)
     return 0

@@ -23,6 +23,7 @@ from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import decode_answer, encode_prompt, end_tokens, load_tokenizer
 from runtime.workers.refusal import RefusedError
 from runtime.workers.result_load import load_result
+from runtime.workers.speech import say
 
 UNFINISHED = "\ufffd"
 """What a cut-off character decodes to; such a tail waits for the token that completes it."""
@@ -53,7 +54,7 @@ class Models:
     def get(self, which: str) -> Any:
         """Return the `base` or the `tuned` model."""
         if which not in ("base", "tuned"):
-            raise RefusedError(f"`which` is {which!r}; it must be base or tuned.")
+            raise RefusedError(say("`which` is {which!r}; it must be base or tuned.", which=which))
         if which not in self.loaded:
             if which == "base":
                 self.loaded[which] = load_paddle_model(self.spec["base"], self.dtype)
@@ -81,8 +82,8 @@ def answer(models: Models, request: dict[str, Any], interruption: Interruption) 
     limit = min(int(request.get("max_new_tokens", 256)), model.config.max_position_embeddings - len(prompt))
     if limit < 1:
         raise RefusedError(
-            f"The conversation has {len(prompt)} tokens, all that the model can hold.",
-            remedy="Start a new one: /reset",
+            say("The conversation has {tokens} tokens, all that the model can hold.", tokens=len(prompt)),
+            remedy=say("Start a new one: /reset"),
         )
     random = np.random.default_rng(request.get("seed"))
     temperature, top_p = float(request.get("temperature", 0)), float(request.get("top_p", 1))
@@ -125,9 +126,9 @@ def parse(line: str) -> dict[str, Any]:
     try:
         request = json.loads(line)
     except ValueError as error:
-        raise RefusedError("A request must be one line of JSON.", str(error)) from error
+        raise RefusedError(say("A request must be one line of JSON."), str(error)) from error
     if not isinstance(request, dict) or not isinstance(request.get("messages"), list):
-        raise RefusedError("A request must be a JSON object with a list of `messages`.")
+        raise RefusedError(say("A request must be a JSON object with a list of `messages`."))
     return request
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -52,7 +53,9 @@ def entries_of(path: Path) -> dict[str, Entry]:
             length = int.from_bytes(file.read(8), "little")
             if not 0 < length <= size - 8:
                 raise RefusedError(
-                    f"{path} is not a readable safetensors file.", "Its header is cut off.", remedy
+                    say("{path} is not a readable safetensors file.", path=path),
+                    say("Its header is cut off."),
+                    remedy,
                 )
             header = json.loads(file.read(length))
         found = {}
@@ -62,18 +65,30 @@ def entries_of(path: Path) -> dict[str, Entry]:
             begin, end = place["data_offsets"]
             dtype, shape = place["dtype"], tuple(int(axis) for axis in place["shape"])
             if 8 + length + end > size:
-                raise RefusedError(f"{path} is cut off inside the tensor {name}.", "", remedy)
+                raise RefusedError(
+                    say("{path} is cut off inside the tensor {name}.", path=path, name=name), "", remedy
+                )
             if dtype in STORED and end - begin != math.prod(shape) * STORED[dtype].itemsize:
                 raise RefusedError(
-                    f"{path} gives the tensor {name} a size that its shape does not have.", "", remedy
+                    say(
+                        "{path} gives the tensor {name} a size that its shape does not have.",
+                        path=path,
+                        name=name,
+                    ),
+                    "",
+                    remedy,
                 )
             found[name] = Entry(path, dtype, shape, 8 + length + begin)
     except FileNotFoundError:
         raise RefusedError(
-            f"{path.parent} lacks the weight file {path.name}.", "", "Fetch the model again."
+            say("{parent} lacks the weight file {name}.", parent=path.parent, name=path.name),
+            "",
+            say("Fetch the model again."),
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RefusedError(f"{path} is not a readable safetensors file.", f"{error}.", remedy) from error
+        raise RefusedError(
+            say("{path} is not a readable safetensors file.", path=path), f"{error}.", remedy
+        ) from error
     return found
 
 
@@ -82,17 +97,26 @@ def folder_entries(folder: Path) -> dict[str, Entry]:
     index = folder / INDEX
     if not index.is_file():
         if not (folder / SINGLE).exists():
-            raise RefusedError(f"{folder} has no weights.", f"Neither {SINGLE} nor {INDEX} is there.")
+            raise RefusedError(
+                say("{folder} has no weights.", folder=folder),
+                say("Neither {SINGLE} nor {INDEX} is there.", SINGLE=SINGLE, INDEX=INDEX),
+            )
         return entries_of(folder / SINGLE)
     try:
         weight_map: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
     except (ValueError, KeyError, TypeError) as error:
-        raise RefusedError(f"{index} is damaged.", "", "Fetch the model again.") from error
+        raise RefusedError(
+            say("{index} is damaged.", index=index), "", say("Fetch the model again.")
+        ) from error
     files = {file: entries_of(folder / Path(file).name) for file in sorted(set(weight_map.values()))}
     lacking = [name for name, file in weight_map.items() if name not in files[file]]
     if lacking:
         raise RefusedError(
-            f"{folder / weight_map[lacking[0]]} lacks {lacking[0]}, which the index says is there."
+            say(
+                "{file} lacks {name}, which the index says is there.",
+                file=folder / weight_map[lacking[0]],
+                name=lacking[0],
+            )
         )
     return {name: files[file][name] for name, file in weight_map.items()}
 
@@ -101,9 +125,9 @@ def stored_array(entry: Entry) -> Array:
     """Return the tensor's numbers as they are stored (bfloat16 as its bits, uint16), memory-mapped."""
     if entry.dtype not in STORED:
         raise RefusedError(
-            f"{entry.path} holds {entry.dtype} numbers.",
-            "Quantised weights cannot be fine-tuned as they are.",
-            "Take the float32, float16 or bfloat16 version of the model.",
+            say("{path} holds {dtype} numbers.", path=entry.path, dtype=entry.dtype),
+            say("Quantised weights cannot be fine-tuned as they are."),
+            say("Take the float32, float16 or bfloat16 version of the model."),
         )
     mapped: Array = np.memmap(entry.path, STORED[entry.dtype], "r", entry.start, entry.shape or (1,))
     return mapped.reshape(entry.shape)

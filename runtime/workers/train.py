@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.workers.emit import Emitter, write_result
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 from runtime.workers.stop import StopRequest, hold_signals, stop_with_parent
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def agree_on_checkpoint(output: Path, arguments: Arguments, emitter: Emitter) ->
     if emitter.rank == 0:
         found = checkpoints.find(output)
         for folder in found.broken:
-            emitter.log(f"{folder.name} is incomplete and is removed.", level="warning")
+            emitter.log(say("{name} is incomplete and is removed.", name=folder.name), level="warning")
             shutil.rmtree(folder)
         chosen = [str(found.checkpoint) if found.checkpoint else None]
     if arguments.training.world_size > 1:

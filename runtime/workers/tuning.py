@@ -18,6 +18,7 @@ from paddlenlp.peft import LoKrModel, VeRAModel
 from runtime.workers import lokr, lora, prefix, reft, vera
 from runtime.workers.refusal import RefusedError
 from runtime.workers.sft_arguments import Arguments
+from runtime.workers.speech import say
 
 
 class Files(NamedTuple):
@@ -53,7 +54,9 @@ def method_of(arguments: Arguments) -> str:
     """Return the method that a config asks for: full, lora, or one of `FILES`."""
     asked = [name for name in ("lora", *FILES) if getattr(arguments.model, name)]
     if len(asked) > 1:
-        raise RefusedError(f"The config asks for several methods at once: {', '.join(asked)}.")
+        raise RefusedError(
+            say("The config asks for several methods at once: {asked}.", asked=", ".join(asked))
+        )
     return asked[0] if asked else "full"
 
 
@@ -116,15 +119,30 @@ def read(layer: Any, folder: str | Path) -> None:
         else:
             found = reft.read_tensors(layer, folder)
     except (OSError, ValueError) as error:
-        raise RefusedError(f"The adapter's weights in {folder} cannot be read.", str(error)) from error
+        raise RefusedError(
+            say("The adapter's weights in {folder} cannot be read.", folder=folder), str(error)
+        ) from error
     wanted = files.tensors(layer)
     if strange := sorted(set(wanted) ^ set(found)):
         raise RefusedError(
-            f"The {files.title} adapter in {folder} does not belong to this model: "
-            f"{len(strange)} tensors have no counterpart, the first is {strange[0]}."
+            say(
+                "The {title} adapter in {folder} does not belong to this model: {count} tensors have no "
+                "counterpart, the first is {first}.",
+                title=files.title,
+                folder=folder,
+                count=len(strange),
+                first=strange[0],
+            )
         )
     for name, held in wanted.items():
         given = np.asarray(found[name])
         if tuple(held.shape) != given.shape:
-            raise RefusedError(f"The adapter's tensor {name} is {given.shape}, the model wants {held.shape}.")
+            raise RefusedError(
+                say(
+                    "The adapter's tensor {name} is {shape}, the model wants {shape_2}.",
+                    name=name,
+                    shape=given.shape,
+                    shape_2=held.shape,
+                )
+            )
         held.set_value(paddle.to_tensor(given).astype(held.dtype))

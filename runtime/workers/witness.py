@@ -15,6 +15,7 @@ import numpy as np
 
 from runtime.workers.decoding import all_logits
 from runtime.workers.refusal import RefusedError
+from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 
 FILE = "witness.npy"
@@ -63,15 +64,21 @@ def prove(model: Any, tokenizer: Any, folder: str | Path, stage: Stage) -> float
     stage.emitter.proof(
         "merge.reload",
         close,
-        f"What training saved, loaded afresh, gives the logits that the model had when training ended, to "
-        f"within {difference:.1e} ({allowed:.0e} allowed).",
+        say(
+            "What training saved, loaded afresh, gives the logits that the model had when training ended, "
+            "to within {difference:.1e} ({allowed:.0e} allowed).",
+            difference=difference,
+            allowed=allowed,
+        ),
         max_difference=difference,
         tolerance=allowed,
     )
     if not close:
         raise RefusedError(
-            "What training saved does not give the model that was trained.",
-            f"Logits differ by {difference:.2e} from those at the end of training.",
-            "Resume the run from its training; if it fails again, use another method.",
+            say("What training saved does not give the model that was trained."),
+            say(
+                "Logits differ by {difference:.2e} from those at the end of training.", difference=difference
+            ),
+            say("Resume the run from its training; if it fails again, use another method."),
         )
     return difference
