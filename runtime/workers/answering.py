@@ -108,7 +108,7 @@ def prove(samples: list[dict[str, Any]], stage: Stage) -> None:
     empty = sum(not sample["tuned"] for sample in samples)
     ended = sum(sample["tuned_ended"] for sample in samples)
     differing = sum(sample["tuned"] != sample["base"] for sample in samples)
-    cut = f" {count - ended} were cut at the limit of new tokens." if ended < count else ""
+    cut = say(" {cut} were cut at the limit of new tokens.", cut=count - ended) if ended < count else ""
     stage.emitter.proof(
         "generate.answers",
         empty == 0 and ended > 0,
@@ -166,12 +166,22 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
 
     def answered_by(which: str, model: Any) -> Answered:
         check_lengths(prompts, limit, model.config.max_position_embeddings)
-        stage.emitter.progress(done, total, "prompts", say("{which} model answers", which=which))
+        stage.emitter.progress(
+            done,
+            total,
+            "prompts",
+            say("base model answers") if which == "base" else say("tuned model answers"),
+        )
 
         def on_answer() -> None:
             nonlocal done
             done += 1
-            stage.emitter.progress(done, total, "prompts", say("{which} model answers", which=which))
+            stage.emitter.progress(
+                done,
+                total,
+                "prompts",
+                say("base model answers") if which == "base" else say("tuned model answers"),
+            )
 
         return answer_all(model, tokenizer, prompts, ends, limit, stage, on_answer)
 
@@ -214,7 +224,12 @@ def compare_with_references(samples: list[dict[str, Any]], stage: Stage) -> dict
     wanted = [sample["reference"] for sample in known]
     scores = {which: score([sample[which] for sample in known], wanted) for which in ("base", "tuned")}
     shown = ", ".join(
-        f"{NAMES[name]} {scores['base'][name]:.3f} before and {after:.3f} after"
+        say(
+            "{name} {before:.3f} before and {after:.3f} after",
+            name=NAMES[name],
+            before=scores["base"][name],
+            after=after,
+        )
         for name, after in scores["tuned"].items()
     )
     stage.emitter.log(

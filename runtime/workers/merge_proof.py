@@ -118,7 +118,11 @@ def prove_logits(
     """
     allowed = max(tolerance, 2 * noise)
     close = difference <= allowed  # False for NaN
-    why = f", as equal weights differ by {noise:.1e} with the shape of a batch" if allowed > tolerance else ""
+    why = (
+        say(", as equal weights differ by {noise:.1e} with the shape of a batch", noise=noise)
+        if allowed > tolerance
+        else ""
+    )
     positions = sum(len(prompt) for prompt in prompts)
     stage.emitter.proof(
         "merge.logits",
@@ -144,15 +148,19 @@ def prove_logits(
 def prove_tokens(compared: TokenComparison, stage: Stage) -> bool:
     """Emit the proof `merge.tokens` and return whether it holds."""
     count = sum(compared)
-    tossups = f"; {compared.tossups} part where two tokens were equally likely" if compared.tossups else ""
+    tossups = (
+        say("; {tossups} part where two tokens were equally likely", tossups=compared.tossups)
+        if compared.tossups
+        else ""
+    )
     stage.emitter.proof(
         "merge.tokens",
         compared.differing == 0,
         say(
-            "{identical} of {count} greedy answers are identical over {PROOF_TOKENS} tokens{tossups}.",
+            "{identical} of {count} greedy answers are identical over {tokens} tokens{tossups}.",
             identical=compared.identical,
             count=count,
-            PROOF_TOKENS=PROOF_TOKENS,
+            tokens=PROOF_TOKENS,
             tossups=tossups,
         ),
         identical=compared.identical,

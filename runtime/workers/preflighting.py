@@ -93,7 +93,7 @@ def counts(train: Loaded) -> dict[str, int]:
 def prove_steps(stage: Stage, losses: list[float]) -> None:
     """Prove that the steps ran and gave a number."""
     finite = len(losses) == STEPS and all(math.isfinite(loss) for loss in losses)
-    shown = " then ".join(f"{loss:.3f}" for loss in losses) or "none"
+    shown = say(" then ").join(f"{loss:.3f}" for loss in losses) or say("none")
     stage.emitter.proof(
         "preflight.steps", finite, say("Two optimizer steps ran; the loss was {shown}.", shown=shown)
     )
@@ -108,7 +108,7 @@ def prove_memory(stage: Stage, measured: Measured, processes: int, free: int) ->
     """Prove that all processes fit into the memory that was free before the rehearsal."""
     on_host = paddle.device.get_device() == "cpu"
     needed = measured.peak_memory_bytes * (processes if on_host else 1)
-    gigabytes = f"{needed / 2**30:.1f} of {free / 2**30:.1f} GiB"
+    gigabytes = say("{needed:.1f} of {free:.1f} GiB", needed=needed / 2**30, free=free / 2**30)
     stage.emitter.proof(
         "preflight.memory",
         needed <= free,

@@ -22,7 +22,7 @@ from paddlenlp.trainer import PdArgumentParser
 from paddlenlp.trl import DataConfig, ModelConfig, SFTConfig
 
 from runtime.workers.refusal import RefusedError
-from runtime.workers.speech import say
+from runtime.workers.speech import say, template
 
 
 @dataclass
@@ -50,11 +50,11 @@ DATACLASSES = (GenerateArgument, ModelConfig, ReftArgument, DataConfig, SFTConfi
 """In the order of upstream's script, so that a field of the same name goes to the same class."""
 
 UNSUPPORTED = {
-    "lazy": "a lazily read data set, which cannot be resumed exactly",
-    "autoregressive": "loss on the prompt",
+    "lazy": template("a lazily read data set, which cannot be resumed exactly"),
+    "autoregressive": template("loss on the prompt"),
     "use_pose_convert": "PoSE",
-    "prefix_path": "a start from an earlier prefix",
-    "lokr_path": "a start from an earlier adapter",
+    "prefix_path": template("a start from an earlier prefix"),
+    "lokr_path": template("a start from an earlier adapter"),
 }
 """Switches that the worker refuses rather than ignores -> what they turn on."""
 
@@ -155,7 +155,7 @@ def check_values(values: dict[str, Any], path: str | Path, processes: int) -> No
                     "{path}: `{key}` asks for {meaning}, which this worker does not do.",
                     path=path,
                     key=key,
-                    meaning=meaning,
+                    meaning=say(meaning),
                 ),
                 remedy=say("Leave it out."),
             )

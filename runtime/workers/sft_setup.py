@@ -124,7 +124,11 @@ def generation_eval(arguments: Arguments, tokenizer: Any, dev_file: Path) -> Gen
 
 def report(name: str, split: Loaded, arguments: Arguments, emitter: Emitter) -> None:
     """Say in sentences what became of a split."""
-    packs = f", packed into {len(split.dataset)} sequences" if arguments.data.zero_padding else ""
+    packs = (
+        say(", packed into {count} sequences", count=len(split.dataset))
+        if arguments.data.zero_padding
+        else ""
+    )
     emitter.log(
         say(
             "{rows} {name} rows, {tokens} tokens, {answer_tokens} of them answers{packs}.",

@@ -1,6 +1,6 @@
-"""The language of what a worker says: templates with parameters, as in `planner.language`, without its libraries.
+"""The language of what a worker says: templates as in `planner.language`, without its libraries.
 
-The supervisor names a compiled catalogue (gettext's `.mo`) in the environment; without one everything is English.
+The supervisor names a compiled catalogue (gettext's `.mo`) in the environment; without one all is English.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import gettext
 import os
 from functools import cache
+from pathlib import Path
 
 SENTENCES = "STEERSMAN_SENTENCES"
 """Environment variable: path of the compiled catalogue of the run's language."""
@@ -19,14 +20,18 @@ def say(template: str, /, **parameters: object) -> str:
     return translated.format(**parameters) if parameters else translated
 
 
+def template(text: str, /) -> str:
+    """Return `text` as it is: marks a sentence of a table for the catalogue, to be said later."""
+    return text
+
+
 @cache
 def catalogue(path: str) -> gettext.NullTranslations:
-    """Return the translations in a file; none where it cannot be read, since a sentence must never end a "
-    "run."""
+    """Return the translations in a file; none where it cannot be read: a sentence must never end a run."""
     if not path:
         return gettext.NullTranslations()
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             return gettext.GNUTranslations(file)
-    except (OSError, ValueError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return gettext.NullTranslations()
