@@ -43,9 +43,18 @@ def prove_weights(planned: list[Planned], wrong: list[str], stage: Stage) -> boo
     """Emit `convert.weights`: `wrong` are the tensors that differ from their source."""
     count = sum(int(np.prod(tensor.shape)) for tensor in planned)
     sentence = (
-        f"All {len(planned)} tensors ({count:,} weights) equal the source's bit for bit."
+        say(
+            "All {total} tensors ({count:,} weights) equal the source's bit for bit.",
+            total=len(planned),
+            count=count,
+        )
         if not wrong
-        else f"{len(wrong)} of {len(planned)} tensors differ from the source, the first is {wrong[0]}."
+        else say(
+            "{count} of {total} tensors differ from the source, the first is {first}.",
+            count=len(wrong),
+            total=len(planned),
+            first=wrong[0],
+        )
     )
     stage.emitter.proof("convert.weights", not wrong, sentence, tensors=len(planned), different=len(wrong))
     return not wrong
@@ -55,11 +64,15 @@ def prove_tokenizer(folder: Path, tokenizer: Any, stage: Stage) -> bool:
     """Emit `convert.tokenizer` for the converted folder and PaddleNLP's tokenizer loaded from it."""
     count, difference = first_difference(folder, tokenizer)
     if difference:
-        sentence = f"The converted tokenizer differs from the original: {difference}."
+        sentence = say(
+            "The converted tokenizer differs from the original: {difference}.", difference=difference
+        )
     elif count:
-        sentence = f"{count} texts, chat turns among them, give the original tokenizer's ids."
+        sentence = say(
+            "{count} texts, chat turns among them, give the original tokenizer's ids.", count=count
+        )
     else:
-        sentence = "The model has no tokenizer.json, so there is no second tokenizer to compare with."
+        sentence = say("The model has no tokenizer.json, so there is no second tokenizer to compare with.")
     stage.emitter.proof("convert.tokenizer", not difference, sentence, texts=count)
     return not difference
 
@@ -97,9 +110,14 @@ def prove_logits(source: Path, folder: Path, tokenizer: Any, tolerance: float, s
     size = sum(4 * path.stat().st_size for path in folder.glob("*.safetensors")) / _bytes_per_weight(folder)
     reason = why_not(config)
     if not reason and size * MEMORY_FACTOR > free_memory_bytes():
-        reason = f"{size * MEMORY_FACTOR / 1e9:.0f} GB of memory are not free here to run it in float32"
+        reason = say(
+            "{gigabytes:.0f} GB of memory are not free here to run it in float32",
+            gigabytes=size * MEMORY_FACTOR / 1e9,
+        )
     if reason:
-        sentence = f"Every weight equals the source's; logits were not compared, because {reason}."
+        sentence = say(
+            "Every weight equals the source's; logits were not compared, because {reason}.", reason=reason
+        )
         stage.emitter.proof("convert.logits", True, sentence, compared="weights")
         return True
     tokens = fixed_tokens(tokenizer, int(config["vocab_size"]))
@@ -118,12 +136,19 @@ def prove_logits(source: Path, folder: Path, tokenizer: Any, tolerance: float, s
         noise = _largest(forward(source, config, tokens, np.float32, each_layer), reference)
         if NOISE_FACTOR * noise > tolerance:
             allowed = NOISE_FACTOR * noise
-            why = f"{allowed:.1e}, {NOISE_FACTOR:g} times float32's own rounding on this model"
+            why = say(
+                "{allowed:.1e}, {factor:g} times float32's own rounding on this model",
+                allowed=allowed,
+                factor=NOISE_FACTOR,
+            )
     passed = bool(difference <= allowed)
     same = int((converted.argmax(-1) == reference.argmax(-1)).sum())
-    sentence = (
-        f"Logits of {len(tokens)} tokens differ by at most {difference:.1e} from an independent forward pass "
-        f"of the source (allowed: {why})."
+    sentence = say(
+        "Logits of {tokens} tokens differ by at most {difference:.1e} from an independent forward pass of "
+        "the source (allowed: {why}).",
+        tokens=len(tokens),
+        difference=difference,
+        why=why,
     )
     stage.emitter.proof(
         "convert.logits",

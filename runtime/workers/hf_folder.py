@@ -141,10 +141,10 @@ def check_against_original(found: list[Weight], given: dict[str, Given], tied: b
         if shape != given[weight.name].shape:
             raise RefusedError(
                 say(
-                    "{name} is {shape}, in the original folder it is {shape_2}.",
+                    "{name} is {shape}, in the original folder it is {wanted}.",
                     name=weight.name,
                     shape=shape,
-                    shape_2=given[weight.name].shape,
+                    wanted=given[weight.name].shape,
                 )
             )
 

@@ -32,21 +32,21 @@ from runtime.workers.merge_proof import (
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import load_tokenizer
 from runtime.workers.proof_precision import fits_double
-from runtime.workers.speech import say
+from runtime.workers.speech import say, template
 from runtime.workers.stage_run import Stage
 
 PHASES = (
-    "loading the base model",
-    "adding what was trained",
-    "writing the merged weights",
-    "loading them back and comparing",
+    template("loading the base model"),
+    template("adding what was trained"),
+    template("writing the merged weights"),
+    template("loading them back and comparing"),
 )
 
 
 def say_phase(stage: Stage, number: int, within: float = 0.0) -> None:
     """Report progress: phase `number` of `PHASES`, and how far into it. Raises when a stop was requested."""
     stage.check_stop()
-    stage.emitter.progress(number + within, len(PHASES), "steps", PHASES[number])
+    stage.emitter.progress(number + within, len(PHASES), "steps", say(PHASES[number]))
 
 
 def say_written(stage: Stage, done: int, total: int) -> None:

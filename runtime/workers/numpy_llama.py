@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from runtime.workers.speech import say
 from runtime.workers.tensor_files import Entry, float_array, folder_entries
 
 Array = NDArray[Any]
@@ -42,11 +43,11 @@ def rope_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
 def why_not(config: Mapping[str, Any]) -> str:
     """Return why this module cannot compute the model of `config`, or an empty string if it can."""
     if config.get("model_type") not in FAMILIES:
-        return f"there is no independent forward pass for {config.get('model_type')} models"
+        return say("there is no independent forward pass for {kind} models", kind=config.get("model_type"))
     if config.get("hidden_act", "silu") != "silu":
-        return f"its activation {config['hidden_act']} is not silu"
+        return say("its activation {activation} is not silu", activation=config["hidden_act"])
     if (kind := rope_parameters(config)["rope_type"]) not in ROPE_TYPES:
-        return f"its position scaling {kind} is not known to the independent forward pass"
+        return say("its position scaling {kind} is not known to the independent forward pass", kind=kind)
     return ""
 
 

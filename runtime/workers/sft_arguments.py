@@ -84,7 +84,7 @@ def parse(path: str | Path, processes: int | None = None) -> Arguments:
         with contextlib.redirect_stderr(messages):
             parsed = PdArgumentParser(DATACLASSES).parse_json_file(str(path))
     except SystemExit as error:
-        complaint = messages.getvalue().strip().splitlines()[-1:] or ["a value has the wrong type"]
+        complaint = messages.getvalue().strip().splitlines()[-1:] or [say("a value has the wrong type")]
         raise RefusedError(
             say("{path}: {complaint}.", path=path, complaint=complaint[0].split("error: ")[-1]),
             remedy=say("Correct the value in the config."),
@@ -138,7 +138,7 @@ def check_values(values: dict[str, Any], path: str | Path, processes: int) -> No
     for key, value in values.items():
         if key not in names:
             near = difflib.get_close_matches(key, names, n=1)
-            hint = f"Did you mean `{near[0]}`?" if near else "Remove it."
+            hint = say("Did you mean `{near}`?", near=near[0]) if near else say("Remove it.")
             raise RefusedError(
                 say("{path}: `{key}` is not a setting of this version of PaddleNLP.", path=path, key=key),
                 remedy=hint,

@@ -156,9 +156,13 @@ def load(path: Path, tokenizer: PretrainedTokenizer, data: DataConfig) -> Loaded
     if not rows:
         raise RefusedError(
             say("{path} has no row that could teach anything.", path=path),
-            f"{silent} row(s) have no answer token left within {data.max_length} tokens."
+            say(
+                "{silent} row(s) have no answer token left within {max_length} tokens.",
+                silent=silent,
+                max_length=data.max_length,
+            )
             if silent
-            else "It is empty.",
+            else say("It is empty."),
             say("Raise max_length, or shorten the prompts.") if silent else "",
         )
     dataset = (

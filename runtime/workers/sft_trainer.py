@@ -121,7 +121,7 @@ class ExactTrainer(SFTTrainer):  # type: ignore[misc]
         speaks = self.args.process_index == 0
         name = f"checkpoint-{self.state.global_step}"
         if speaks:
-            self.emitter.state("saving", f"step {self.state.global_step}")
+            self.emitter.state("saving", say("step {step}", step=self.state.global_step))
             checkpoints.staging(Path(output))
         self.wait()
         best_before = self.state.best_model_checkpoint
@@ -144,7 +144,7 @@ class ExactTrainer(SFTTrainer):  # type: ignore[misc]
         self.state.save_to_json(str(staged / "trainer_state.json"))
         checkpoints.publish(staged, final)
         staged.parent.rmdir()
-        self.emitter.state("saved", f"step {self.state.global_step}")
+        self.emitter.state("saved", say("step {step}", step=self.state.global_step))
         if self.args.save_total_limit:
             checkpoints.rotate(final.parent, self.args.save_total_limit, self.state.best_model_checkpoint)
 

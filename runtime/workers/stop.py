@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from runtime.workers.emit import stop_requested
+from runtime.workers.speech import say
 
 PR_SET_PDEATHSIG = 1
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -53,4 +54,8 @@ class StopRequest:
 
     def reason(self) -> str:
         """Return in words who asked."""
-        return f"received {self.signalled}" if self.signalled else "stop was requested"
+        return (
+            say("received {signalled}", signalled=self.signalled)
+            if self.signalled
+            else say("stop was requested")
+        )

@@ -46,7 +46,7 @@ Array = NDArray[Any]
 
 def entries_of(path: Path) -> dict[str, Entry]:
     """Return tensor name -> place, from the header of one file; `RefusedError` if it is missing or torn."""
-    remedy = "It is probably a torn download; fetch the model again."
+    remedy = say("It is probably a torn download; fetch the model again.")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -99,7 +99,7 @@ def folder_entries(folder: Path) -> dict[str, Entry]:
         if not (folder / SINGLE).exists():
             raise RefusedError(
                 say("{folder} has no weights.", folder=folder),
-                say("Neither {SINGLE} nor {INDEX} is there.", SINGLE=SINGLE, INDEX=INDEX),
+                say("Neither {single} nor {index} is there.", single=SINGLE, index=INDEX),
             )
         return entries_of(folder / SINGLE)
     try:

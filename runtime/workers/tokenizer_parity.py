@@ -13,6 +13,8 @@ from typing import Any
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from runtime.workers.speech import say
+
 STRINGS = (
     "The capital of France is Paris.",
     "  Two leading spaces, a\ttab, and a trailing space ",
@@ -75,11 +77,17 @@ def first_difference(folder: Path, tokenizer: Any) -> tuple[int, str]:
                 messages=list(CHAT), add_generation_prompt=prompt, **tokenizer.special_tokens_map
             )
             if rendered != expected:
-                return len(strings), f"a chat is rendered as {rendered!r} instead of {expected!r}"
+                return len(strings), say(
+                    "a chat is rendered as {rendered!r} instead of {expected!r}",
+                    rendered=rendered,
+                    expected=expected,
+                )
             strings.append(expected)
     for text in strings:
         wanted = reference.encode(text, add_special_tokens=False).ids
         given = tokenizer(text, add_special_tokens=False)["input_ids"]
         if list(given) != wanted:
-            return len(strings), f"{text!r} becomes {list(given)} instead of {wanted}"
+            return len(strings), say(
+                "{text!r} becomes {given} instead of {wanted}", text=text, given=list(given), wanted=wanted
+            )
     return len(strings), ""

@@ -18,6 +18,7 @@ from typing import Any
 from paddlenlp.trainer import TrainerCallback
 
 from runtime.workers.emit import Emitter
+from runtime.workers.speech import say
 
 EVENTS = ("on_train_begin", "on_log", "on_evaluate", "on_save", "on_train_end")
 
@@ -47,7 +48,9 @@ class Harmless(TrainerCallback):  # type: ignore[misc]
             if isinstance(error, KeyboardInterrupt):
                 raise
             self.inner = None
-            self.warn(f"The experiment tracker failed and is off for the rest of the run: {error}")
+            self.warn(
+                say("The experiment tracker failed and is off for the rest of the run: {error}", error=error)
+            )
 
 
 def passing_on(event: str) -> Callable[..., None]:
@@ -79,7 +82,12 @@ def make(extras: dict[str, Any], emitter: Emitter, run_name: str) -> TrainerCall
 
     mode = swanlab_mode(tracker)
     if tracker == "swanlab-cloud" and mode != "cloud":
-        warn("The plan wants SwanLab's cloud, but SWANLAB_API_KEY is not set; figures stay on this machine.")
+        warn(
+            say(
+                "The plan wants SwanLab's cloud, but SWANLAB_API_KEY is not set; figures stay on this "
+                "machine."
+            )
+        )
     folder = Path(extras["tracker_folder"])
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +100,7 @@ def make(extras: dict[str, Any], emitter: Emitter, run_name: str) -> TrainerCall
             mode=mode,
         )
     except Exception as error:
-        warn(f"The experiment tracker cannot start, training goes on without it: {error}")
+        warn(say("The experiment tracker cannot start, training goes on without it: {error}", error=error))
         return None
     emitter.artifact("tracker", folder)
     return Harmless(inner, warn)

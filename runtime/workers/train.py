@@ -100,7 +100,7 @@ def agree_on_checkpoint(output: Path, arguments: Arguments, emitter: Emitter) ->
     if arguments.training.world_size > 1:
         paddle.distributed.broadcast_object_list(chosen, src=0)
     if chosen[0] and emitter.rank == 0:
-        emitter.state("resumed", f"from {Path(chosen[0]).name}")
+        emitter.state("resumed", say("from {checkpoint}", checkpoint=Path(chosen[0]).name))
     return chosen[0]
 
 

@@ -139,10 +139,10 @@ def read(layer: Any, folder: str | Path) -> None:
         if tuple(held.shape) != given.shape:
             raise RefusedError(
                 say(
-                    "The adapter's tensor {name} is {shape}, the model wants {shape_2}.",
+                    "The adapter's tensor {name} is {shape}, the model wants {wanted}.",
                     name=name,
                     shape=given.shape,
-                    shape_2=held.shape,
+                    wanted=held.shape,
                 )
             )
         held.set_value(paddle.to_tensor(given).astype(held.dtype))
