@@ -23,6 +23,7 @@ from runtime.workers.evaluation import EvalBatches, TokenMean
 from runtime.workers.generation_eval import GenerationEval
 from runtime.workers.progress import Progress
 from runtime.workers.sampler import ExactBatchSampler
+from runtime.workers.speech import say
 
 
 class ExactTrainer(SFTTrainer):  # type: ignore[misc]
