@@ -10,7 +10,7 @@ from typing import Any
 import paddle
 from paddlenlp.trainer.trainer_utils import IntervalStrategy
 
-from runtime.workers import sft_arguments, sft_dataset, sft_setup
+from runtime.workers import sft_arguments, sft_setup
 from runtime.workers.refusal import RefusedError
 from runtime.workers.rehearsal import Measured, free_memory_bytes, rehearse
 from runtime.workers.sft_arguments import Arguments
@@ -25,25 +25,25 @@ MOST_MICRO_BATCHES = 4
 """A step with more is measured with this many and scaled: micro-batches of one length cost the same."""
 
 
-def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return no outputs, and what was measured."""
+def work(spec: dict[str, Any], stage: Stage, setup: Any = sft_setup) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return no outputs, and what was measured. `setup` is the module that builds what is rehearsed."""
     emitter = stage.emitter
     extras = spec.get("train", {})
     processes = int(spec.get("processes", 1))
     free = free_memory_bytes()
-    arguments = sft_arguments.parse(spec["config"], processes)
+    arguments = setup.parse(spec["config"], extras, processes)
     sft_arguments.use_device(arguments)
     planned = arguments.training.gradient_accumulation_steps
     folder = Path(spec["stage_folder"]) / "rehearsal"
     shorten(arguments, folder)
-    tokenizer = sft_dataset.load_tokenizer(arguments.model.model_name_or_path, arguments.data)
-    splits = sft_setup.load_splits(arguments, tokenizer, emitter)
+    tokenizer = setup.load_tokenizer(arguments)
+    splits = setup.load_splits(arguments, tokenizer, emitter)
     emitter.progress(1, 3, "parts", say("the data is readable"))
     stage.check_stop()
-    model = sft_setup.build_model(arguments, extras)
+    model = setup.build_model(arguments, extras)
     emitter.progress(2, 3, "parts", say("the model is loaded"))
     stage.check_stop()
-    measured = rehearse(arguments, model, tokenizer, splits, emitter, stage.stop)
+    measured = rehearse(arguments, model, tokenizer, splits, emitter, stage.stop, setup)
     shutil.rmtree(folder, ignore_errors=True)
     stage.check_stop()
     step_seconds = measured.step_seconds * planned / arguments.training.gradient_accumulation_steps

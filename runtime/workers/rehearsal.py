@@ -14,11 +14,12 @@ from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState
 from paddlenlp.transformers import PretrainedTokenizer
 from paddlenlp.trl import SFTConfig
 
+from runtime.workers import sft_setup
 from runtime.workers.emit import Emitter
 from runtime.workers.progress import Progress
 from runtime.workers.sft_arguments import Arguments
 from runtime.workers.sft_dataset import Loaded
-from runtime.workers.sft_setup import Model, Splits, build_trainer
+from runtime.workers.sft_setup import Model, Splits
 from runtime.workers.stop import StopRequest
 
 
@@ -93,8 +94,12 @@ def rehearse(
     splits: Splits,
     emitter: Emitter,
     stop: StopRequest,
+    setup: Any = sft_setup,
 ) -> Measured:
-    """Train for the config's `max_steps` on the longest sequences. Only the last step is timed."""
+    """Train for the config's `max_steps` on the longest sequences. Only the last step is timed.
+
+    `setup` is the module that builds the trainer.
+    """
     training = arguments.training
     most = training.per_device_train_batch_size * training.gradient_accumulation_steps * training.max_steps
     longest = Longest(splits.train, most)
@@ -102,7 +107,7 @@ def rehearse(
     progress = Progress(silent, stop)
     watch = Stopwatch()
     only_longest = Splits(splits.train._replace(dataset=longest), None)
-    build_trainer(arguments, model, tokenizer, only_longest, progress, silent, [watch]).train()
+    setup.build_trainer(arguments, model, tokenizer, only_longest, progress, silent, [watch]).train()
     seconds = watch.seconds[-1] if watch.seconds else 0.0
     peak = int(progress.totals.peak_memory_bytes)
     return Measured(seconds, peak, longest.tokens(0), watch.losses)

@@ -13,6 +13,7 @@ import difflib
 import io
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,12 +78,17 @@ def parse(path: str | Path, processes: int | None = None) -> Arguments:
     Parsing also joins the process group when there is more than one process: upstream does that while it
     builds `SFTConfig`.
     """
+    return Arguments(*parse_into(DATACLASSES, path, processes))
+
+
+def parse_into(kinds: Sequence[type], path: str | Path, processes: int | None = None) -> tuple[Any, ...]:
+    """Return an object of each dataclass in `kinds` with the config's values, checked as in `parse`."""
     values = read(path)
-    check_values(values, path, processes or int(os.environ.get("PADDLE_TRAINERS_NUM", "1")))
+    check_values(values, path, processes or int(os.environ.get("PADDLE_TRAINERS_NUM", "1")), kinds)
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
-            parsed = PdArgumentParser(DATACLASSES).parse_json_file(str(path))
+            return tuple(PdArgumentParser(kinds).parse_json_file(str(path)))
     except SystemExit as error:
         complaint = messages.getvalue().strip().splitlines()[-1:] or [say("a value has the wrong type")]
         raise RefusedError(
@@ -94,7 +100,6 @@ def parse(path: str | Path, processes: int | None = None) -> Arguments:
         raise RefusedError(
             say("{path}: PaddleNLP refuses this combination of settings: {reason}", path=path, reason=reason)
         ) from error
-    return Arguments(*parsed)
 
 
 def use_device(arguments: Arguments) -> None:
@@ -132,9 +137,11 @@ def read(path: str | Path) -> dict[str, Any]:
     return values
 
 
-def check_values(values: dict[str, Any], path: str | Path, processes: int) -> None:
+def check_values(
+    values: dict[str, Any], path: str | Path, processes: int, kinds: Sequence[type] = DATACLASSES
+) -> None:
     """Refuse unknown names, nulls, methods that are not trained here, and settings that do nothing."""
-    names = {entry.name for kind in DATACLASSES for entry in dataclasses.fields(kind) if entry.init}
+    names = {entry.name for kind in kinds for entry in dataclasses.fields(kind) if entry.init}
     for key, value in values.items():
         if key not in names:
             near = difflib.get_close_matches(key, names, n=1)

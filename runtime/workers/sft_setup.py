@@ -11,7 +11,15 @@ from paddlenlp.transformers import AutoConfig, AutoModelForCausalLM, PretrainedT
 from paddlenlp.transformers.configuration_utils import LlmMetaConfig
 from paddlenlp.trl import ModelConfig
 
-from runtime.workers import answer_logits, cpu_norm, neftune, shifted_attention, tuning
+from runtime.workers import (
+    answer_logits,
+    cpu_norm,
+    neftune,
+    sft_arguments,
+    sft_dataset,
+    shifted_attention,
+    tuning,
+)
 from runtime.workers.best import Patience
 from runtime.workers.emit import Emitter
 from runtime.workers.generation_eval import GenerationEval, questions
@@ -37,6 +45,16 @@ class Model(NamedTuple):
 
     layer: Any
     answer_logits: answer_logits.AnswerLogits | None
+
+
+def parse(path: str | Path, extras: dict[str, Any], processes: int | None = None) -> Arguments:
+    """Return the config at `path`; see `sft_arguments.parse`."""
+    return sft_arguments.parse(path, processes)
+
+
+def load_tokenizer(arguments: Arguments) -> PretrainedTokenizer:
+    """Return the tokenizer of the base model, with its chat template."""
+    return sft_dataset.load_tokenizer(arguments.model.model_name_or_path, arguments.data)
 
 
 def weight_dtype(arguments: Arguments) -> str:
@@ -169,10 +187,15 @@ def build_trainer(
     emitter: Emitter,
     callbacks: list[TrainerCallback],
     patience: int = 0,
+    *,
+    kind: type[ExactTrainer] = ExactTrainer,
+    collate: Any = None,
+    scheduler: Any = None,
 ) -> ExactTrainer:
     """Return the trainer; only trainable parameters reach the optimizer.
 
-    `patience` is after how many looks without a lower dev loss training ends; 0 is never.
+    `patience` is after how many looks without a lower dev loss training ends; 0 is never. `collate` joins
+    rows into batches, and `scheduler` is the course of the learning rate; by default both are those of SFT.
     """
     training = arguments.training
     keeps_best = bool(training.load_best_model_at_end)
@@ -182,7 +205,7 @@ def build_trainer(
     if training.ddp_find_unused_parameters is None:
         training.ddp_find_unused_parameters = False  # every trainable parameter takes part in every pass
     on_gpu = paddle.device.get_device() != "cpu"
-    trainer = ExactTrainer(
+    trainer = kind(
         emitter=emitter,
         progress=progress,
         answer_logits=model.answer_logits,
@@ -193,7 +216,9 @@ def build_trainer(
         train_dataset=splits.train.dataset,
         eval_dataset=splits.dev.dataset if splits.dev else None,
         tokenizer=tokenizer,
-        data_collator=collator(
+        optimizers=(None, scheduler),
+        data_collator=collate
+        or collator(
             tokenizer,
             arguments.data,
             fixed_length=arguments.data.pad_to_max_length or (arguments.data.zero_padding and on_gpu),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import shutil
 import sys
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
     from runtime.workers.sft_trainer import ExactTrainer
 
 
-def main(spec: dict[str, Any], arguments: list[str]) -> int:
-    """Train as the spec's config says; return 0 when finished or stopped on request, 1 when refused."""
+SETUP = "runtime.workers.sft_setup"
+
+
+def main(spec: dict[str, Any], arguments: list[str], setup: str = SETUP) -> int:
+    """Train as the spec's config says; return 0 when finished or stopped on request, 1 when refused.
+
+    `setup` is the module that builds model, data and trainer; it is named, not passed, so that nothing
+    imports Paddle before the signals are held back.
+    """
     hold_signals()
     if "PADDLE_TRAINER_ID" in os.environ:
         stop_with_parent()
@@ -28,7 +36,7 @@ def main(spec: dict[str, Any], arguments: list[str]) -> int:
     emitter = Emitter(spec["stage_folder"], spec["stage"], rank)
     stop = StopRequest(spec["stage_folder"])
     try:
-        code = run(spec, emitter, stop)
+        code = run(spec, emitter, stop, setup)
     except RefusedError as error:
         emitter.error(error.what, error.why, error.remedy)
         code = 1
@@ -47,25 +55,26 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
-def run(spec: dict[str, Any], emitter: Emitter, stop: StopRequest) -> int:
+def run(spec: dict[str, Any], emitter: Emitter, stop: StopRequest, setup: str = SETUP) -> int:
     """Set everything up, continue from the newest complete checkpoint, train, and hand over the weights."""
     import paddle
 
-    from runtime.workers import sft_arguments, sft_dataset, sft_setup, tracker
+    from runtime.workers import sft_arguments, tracker
     from runtime.workers.progress import Progress
 
+    parts: Any = importlib.import_module(setup)
     paddle.disable_signal_handler()
     stop.listen()
     extras = spec.get("extras", {})
-    arguments = sft_arguments.parse(spec["config"])
+    arguments = parts.parse(spec["config"], extras)
     sft_arguments.use_device(arguments)
-    tokenizer = sft_dataset.load_tokenizer(arguments.model.model_name_or_path, arguments.data)
-    splits = sft_setup.load_splits(arguments, tokenizer, emitter)
+    tokenizer = parts.load_tokenizer(arguments)
+    splits = parts.load_splits(arguments, tokenizer, emitter)
     checkpoint = agree_on_checkpoint(Path(arguments.training.output_dir), arguments, emitter)
-    model = sft_setup.build_model(arguments, extras)
+    model = parts.build_model(arguments, extras)
     progress = Progress(emitter, stop)
     observer = tracker.make(extras, emitter, Path(spec["stage_folder"]).parent.parent.name)
-    trainer = sft_setup.build_trainer(
+    trainer = parts.build_trainer(
         arguments,
         model,
         tokenizer,
