@@ -15,6 +15,9 @@ from runtime.acquire.report import News
 from runtime.data.json_rows import whole_list
 from runtime.data.tables import csv_header
 from runtime.paths import PROJECT
+from runtime.run.environment import stage_environment
+from runtime.run.task import StageTask
+from runtime.run.worker_language import SENTENCES
 from runtime.stages.acquire import Reporter
 from runtime.workers.emit import Emitter
 from tests.tui.test_run_language import english
@@ -90,3 +93,38 @@ def test_what_was_decided_is_logged_once_in_any_language(language: str, logged: 
         report(1, 1, "files", say("fetching {model}", model="x"))
     lines = (tmp_path / "events-rank0.jsonl").read_text(encoding="utf-8").splitlines()
     assert [event["message"] for event in map(json.loads, lines) if event["kind"] == "log"] == [logged]
+
+
+@pytest.mark.engine
+def test_an_engine_speaks_the_language_of_the_plan(
+    engine_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalogue reaches the worker as a file that the standard library reads."""
+    monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "convert"
+    (tmp_path / "empty").mkdir()
+    folder.mkdir()
+    spec = {
+        "stage": "convert",
+        "stage_folder": str(folder),
+        "source_folder": str(tmp_path / "empty"),
+        "destination": str(tmp_path / "out"),
+        "tolerance": 1e-4,
+    }
+    (folder / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
+    start = PROJECT / "runtime" / "workers" / "start.py"
+    command = (str(engine_python), str(start), "convert", str(folder / "spec.json"))
+    task = StageTask(stage="convert", command=command, spec=spec, inside_engine=True)
+    with speaking("zh"):
+        environment = stage_environment(task, folder)
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 1
+    lines = (folder / "events-rank0.jsonl").read_text(encoding="utf-8").splitlines()
+    error = json.loads(lines[-1])
+    assert (error["kind"], error["remedy"]) == ("error", "")
+    assert "没有 config.json" in error["what"] and "不是" in error["why"]
+
+
+def test_english_needs_no_catalogue(tmp_path: Path) -> None:
+    task = StageTask(stage="convert", command=("true",), spec={}, inside_engine=True)
+    assert SENTENCES not in stage_environment(task, tmp_path)
