@@ -39,6 +39,8 @@ class Entry(NamedTuple):
     dtype: str
     shape: tuple[int, ...]
     start: int
+    size: int
+    """Bytes in the file."""
 
 
 Array = NDArray[Any]
@@ -78,7 +80,7 @@ def entries_of(path: Path) -> dict[str, Entry]:
                     "",
                     remedy,
                 )
-            found[name] = Entry(path, dtype, shape, 8 + length + begin)
+            found[name] = Entry(path, dtype, shape, 8 + length + begin, end - begin)
     except FileNotFoundError:
         raise RefusedError(
             say("{parent} lacks the weight file {name}.", parent=path.parent, name=path.name),
