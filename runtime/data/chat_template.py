@@ -21,6 +21,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from planner.errors import BadInput
+from planner.language import say
 from runtime.data.conversation import Conversation
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -169,7 +170,12 @@ def load_chat_template(folder: Path) -> ChatTemplate | None:
         return ChatTemplate(str(text), tokens)
     except jinja2.TemplateSyntaxError as error:
         raise BadInput(
-            f"The chat template of {folder} cannot be read: {error.message} (line {error.lineno})."
+            say(
+                "The chat template of {folder} cannot be read: {message} (line {line}).",
+                folder=folder,
+                message=error.message,
+                line=error.lineno,
+            )
         ) from error
 
 
@@ -180,7 +186,10 @@ def read_config(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read: {error}.", remedy="Fetch the model again.") from error
+        raise BadInput(
+            say("{path} cannot be read: {error}.", path=path, error=error),
+            remedy=say("Fetch the model again."),
+        ) from error
     return found if isinstance(found, dict) else {}
 
 

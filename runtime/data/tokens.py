@@ -13,6 +13,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from planner.errors import BadInput
+from planner.language import say
 from runtime.data.chat_template import (
     ChatTemplate,
     Parts,
@@ -94,7 +95,9 @@ class TokenCounter:
     def encode(self, text: str) -> list[int]:
         """Return the token ids of `text`, none added."""
         if self.tokenizer is None:
-            raise BadInput("The model folder has no tokenizer.json.", remedy="Fetch the model again.")
+            raise BadInput(
+                say("The model folder has no tokenizer.json."), remedy=say("Fetch the model again.")
+            )
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
@@ -157,7 +160,10 @@ def load_counter(folder: Path | None) -> TokenCounter:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
-        raise BadInput(f"{path} cannot be read: {error}.", remedy="Fetch the model again.") from error
+        raise BadInput(
+            say("{path} cannot be read: {error}.", path=path, error=error),
+            remedy=say("Fetch the model again."),
+        ) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
     if template is None:
