@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench import capabilities
 from planner import hardware_text
 from planner.facts import Facts
 from planner.planfile import dumps
@@ -136,7 +137,8 @@ def main(arguments: list[str] | None = None) -> None:
         (home / "engines").symlink_to(engines_folder())
         os.environ["STEERSMAN_HOME"] = str(home)
         lines, gpu = table(names, root)
-    path.write_text(page(lines, gpu), encoding="utf-8")
+    known = capabilities.table_of(path.read_text(encoding="utf-8")) if path.exists() else ""
+    path.write_text(capabilities.with_table(page(lines, gpu), known), encoding="utf-8")
     print(f"wrote {path}")
 
 
