@@ -16,9 +16,20 @@ from planner.language import say
 from planner.plan import Plan
 from planner.schema import Record
 from planner.situation import Situation
+from planner.stage_workers import WORKERS
 from planner.unused import TRAINING_STAGES, unused
 
-__all__ = ["LOW_BIT", "TRAINING_STAGES", "Method", "blocked", "methods", "runnable", "unused", "variants"]
+__all__ = [
+    "LOW_BIT",
+    "TRAINING_STAGES",
+    "Method",
+    "blocked",
+    "in_stage",
+    "methods",
+    "runnable",
+    "unused",
+    "variants",
+]
 
 LOW_BIT = ("nf4", "fp4")
 """Weight formats with block scales, by PaddleSlim's CUDA operators (quantization_linear.py:89-96)."""
@@ -29,6 +40,9 @@ class Method(Record):
 
     title: str = Field(description="Its name in sentences.")
     stages: dict[str, tuple[str, ...]] = Field(description="Engine -> stages in which it trains.")
+    own: tuple[str, ...] = Field(
+        (), description="Stages in which only Steersman's own PaddleNLP worker trains it."
+    )
     needs: str = Field("", description="Ability that the model's family must have.")
     needs_in_pipeline: str = Field("", description="The same with pipeline parallelism.")
     adapter: bool = Field(False, description="Whether it trains LoRA adapters.")
@@ -60,12 +74,21 @@ def variants() -> dict[str, Method]:
     return _tables()["variants"]
 
 
+def in_stage(s: Situation, row: Method) -> bool:
+    """Return whether upstream's script or our own worker trains a method or variant in this stage."""
+    engine, stage = s.word("engine"), s.wishes.stage
+    if stage in row.stages.get(engine, ()):
+        return True
+    found = family(engine, s.model.model_type)
+    return engine == "paddlenlp" and stage in row.own and found is not None and found.conversion_proven
+
+
 def blocked(s: Situation, method: str) -> str:
     """Return why the decided engine cannot train the model with `method` in this stage, as a sentence; empty
     when it can. Degrees are not looked at."""
     row, engine = methods()[method], s.word("engine")
     found = family(engine, s.model.model_type)
-    if s.wishes.stage not in row.stages.get(engine, ()):
+    if not in_stage(s, row):
         return say(
             "{engine} has no {method} in stage {stage}.",
             engine=engine,
@@ -100,8 +123,12 @@ def runnable(plan: Plan) -> str:
     found = family(engine, plan.facts.model.model_type)
     method, variant = str(plan.value("method")), str(plan.value("lora_variant"))
     reason = ""
-    if stage != "sft":
-        reason = say("it trains stage sft, and this plan is for stage {stage}", stage=stage)
+    if stage not in WORKERS:
+        reason = say(
+            "it trains stages {stages}, and this plan is for stage {stage}",
+            stages=", ".join(WORKERS),
+            stage=stage,
+        )
     elif engine != "paddlenlp":
         reason = say("it drives the engine paddlenlp, and this plan needs {engine}", engine=engine)
     elif not methods()[method].runs:

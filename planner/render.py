@@ -21,6 +21,7 @@ from planner.catalogue import RECIPES
 from planner.errors import BadInput
 from planner.language import say
 from planner.plan import Plan
+from planner.stage_workers import worker
 
 FAMILY = {"orpo": "dpo", "simpo": "dpo", "quantise": "quantization"}
 """Stage -> template, where they differ in name: ORPO and SimPO are losses of DPO."""
@@ -42,6 +43,10 @@ SCRIPT = {
 
 COMPUTE_TYPE = {"weight_only_int8": "wint8", "weight_only_int4": "wint4", "nf4": "nf4"}
 """PaddleFormers' word for quantised base weights (cli/hparams/finetuning_args.py:310-348)."""
+
+WITHOUT_ADAPTERS = ("pretrain", "embedding")
+"""Stages whose scripts train every weight (llm/run_pretrain.py, run_embedding.py): their configs have no
+field for adapters, and our worker is told of them beside the config."""
 
 DEVICE = {"cpu": "cpu", "xpu": "xpu", "npu": "npu", "dcu": "gpu"}
 """Build -> Paddle's device word; gpu for CUDA builds, and for DCU, which answers to the same word."""
@@ -177,7 +182,9 @@ def own_recipe_fails(folder: str, name: str, error: Exception) -> BadInput:
 
 def train_extras(plan: Plan) -> dict[str, Any]:
     """Return what the training worker needs and upstream's config has no field for."""
-    names = ("lora_alpha", "lora_dropout", "lora_target_modules", "tracker")
+    names = ["lora_alpha", "lora_dropout", "lora_target_modules", "tracker"]
+    if plan.wishes.stage in WITHOUT_ADAPTERS and plan.value("method") == "lora":
+        names += ["method", "lora_rank", "lora_variant", "lora_plus_scale"]
     return {name: plan.value(name) for name in names} | {
         "project": plan.name,
         "planned_steps": plan.value("max_steps"),
@@ -207,7 +214,7 @@ def launch_arguments(plan: Plan, log_dir: str) -> list[str]:
 def launch_command(plan: Plan, python: str, start: str, spec: str, log_dir: str) -> list[str]:
     """Return the training command as an argument list: `start` is the worker starter, `spec` its
     specification."""
-    return [python, *launch_arguments(plan, log_dir), start, "train", spec]
+    return [python, *launch_arguments(plan, log_dir), start, worker(plan.wishes.stage, "train"), spec]
 
 
 def worker_environment(plan: Plan, *, alone: bool = False) -> dict[str, str]:

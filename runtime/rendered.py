@@ -22,6 +22,7 @@ from planner.render import (
     train_config,
     train_extras,
 )
+from planner.stage_workers import worker
 from planner.upstream import files
 from runtime.paths import PROJECT, models_folder, write_atomically
 
@@ -58,7 +59,12 @@ def config_texts(plan: Plan) -> dict[str, str]:
     use."""
     if runnable(plan):
         return files(plan)
-    arguments = [*launch_arguments(plan, "log"), "worker/start.py", "train", "train.json"]
+    arguments = [
+        *launch_arguments(plan, "log"),
+        "worker/start.py",
+        worker(plan.wishes.stage, "train"),
+        "train.json",
+    ]
     convert = {
         "stage": "convert",
         "stage_folder": "stages/convert",

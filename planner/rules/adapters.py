@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from planner.families import family
 from planner.language import say
-from planner.methods import blocked, methods, variants
+from planner.methods import blocked, in_stage, methods, variants
 from planner.phrases import parameters, plural
 from planner.plan import Alternative
 from planner.rules.rule import Choice, not_, rule
 from planner.setup import adapter_parameters
 from planner.situation import Situation
+from planner.stage_workers import WORKERS
 
 HIGH_RANK = 128
 """Rank from which rank-stabilised scaling is chosen. Upstream's alpha of twice the rank scales by 2 whatever
@@ -30,7 +31,7 @@ def own_worker(s: Situation) -> bool:
     and targets, and have no argument for them."""
     found = family(s.word("engine"), s.model.model_type)
     return (
-        s.wishes.stage == "sft"
+        s.wishes.stage in WORKERS
         and s.word("engine") == "paddlenlp"
         and found is not None
         and found.conversion_proven
@@ -130,10 +131,7 @@ def _variants(s: Situation) -> list[tuple[str, str]]:
     missing = say(
         "{engine} has no such adapter in stage {stage}.", engine=s.word("engine"), stage=s.wishes.stage
     )
-    return [
-        (name, why if s.wishes.stage in variants()[name].stages.get(s.word("engine"), ()) else missing)
-        for name, why in reasons.items()
-    ]
+    return [(name, why if in_stage(s, variants()[name]) else missing) for name, why in reasons.items()]
 
 
 def _pissa(s: Situation) -> str:

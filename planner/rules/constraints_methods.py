@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planner.families import engines_for, family
 from planner.language import say, template
-from planner.methods import LOW_BIT, able, blocked, methods, variants
+from planner.methods import LOW_BIT, able, blocked, in_stage, methods, variants
 from planner.rules.adapters import STABLE, STABLE_ALPHA, own_worker
 from planner.rules.constraint import Constraint
 from planner.situation import Situation
@@ -86,10 +86,7 @@ METHODS: tuple[Constraint, ...] = (
     Constraint(
         "method.variant-in-stage",
         ("lora_variant",),
-        lambda s: (
-            adapts(s)
-            and s.wishes.stage not in variants()[s.word("lora_variant")].stages.get(s.word("engine"), ())
-        ),
+        lambda s: adapts(s) and not in_stage(s, variants()[s.word("lora_variant")]),
         lambda s: say(
             "{engine} has no {variant} in stage {stage}.",
             engine=s.word("engine"),

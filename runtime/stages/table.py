@@ -12,6 +12,7 @@ from planner.language import say
 from planner.plan import Plan
 from planner.planfile import loads
 from planner.render import launch_command, train_config, train_extras, worker_environment
+from planner.stage_workers import worker
 from runtime.data.bundled import resolve_data
 from runtime.engines.check import check
 from runtime.engines.registry import link_of
@@ -116,7 +117,7 @@ class PlanTable:
         folder = self.run.stage(stage)
         return StageTask(
             stage=stage,
-            command=(self.python(), str(START), stage, str(folder.spec)),
+            command=(self.python(), str(START), worker(self.plan.wishes.stage, stage), str(folder.spec)),
             spec={"stage": stage, "stage_folder": str(folder.root), **spec},
             files=files or {},
             inputs=inputs,

@@ -11,6 +11,7 @@ from planner.methods import methods, runnable, variants
 from planner.plan import Plan
 from planner.setting_values import settings
 from planner.settings import MethodSettings
+from planner.stage_workers import WORKERS
 from planner.unused import TRAINING_STAGES, WITHOUT_TRAINING
 from tests.planner.scenes import LONG, MANY, SHORT, data
 from tests.planner.test_rules import check, wished
@@ -246,7 +247,10 @@ RUNS: list[tuple[dict[str, Any], str]] = [
     ({}, ""),
     ({"method": "full"}, ""),
     ({**NEW}, ""),
-    ({**NEW, "stage": "dpo"}, "it trains stage sft, and this plan is for stage dpo"),
+    (
+        {**NEW, "stage": "quantise"},
+        f"it trains stages {', '.join(WORKERS)}, and this plan is for stage quantise",
+    ),
     (QWEN3, "it drives the engine paddlenlp, and this plan needs paddleformers"),
     *(({**NEW, "method": name}, "") for name in ("vera", "lokr", "prefix_tuning", "reft", "qlora")),
     ({"method": "reft"}, ""),

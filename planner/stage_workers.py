@@ -1,0 +1,21 @@
+"""Which worker does a stage of a run, by what the plan trains: names of modules in `runtime/workers`.
+
+A stage of plans that is no key here is planned and rendered, but not run by Steersman itself.
+"""
+
+from __future__ import annotations
+
+WORKERS: dict[str, dict[str, str]] = {
+    "sft": {},
+    "pretrain": {
+        "preflight": "pretrain_preflight",
+        "train": "pretrain_train",
+        "generate": "pretrain_generate",
+    },
+}
+"""Stage of the plan -> stage of the run -> worker, where that is not named after the stage of the run."""
+
+
+def worker(plan_stage: str, stage: str) -> str:
+    """Return the worker module for a stage of the run of such a plan."""
+    return WORKERS.get(plan_stage, {}).get(stage, stage)
