@@ -16,7 +16,11 @@ from runtime.workers.emit import Emitter, take_save_request
 from runtime.workers.stop import StopRequest
 
 SCORES = ("bleu4", "rouge1", "rouge2", "rougeL")
-KEPT = ("loss", "learning_rate", "eval_loss", "eval_ppl", "eval_accuracy", *(f"eval_{one}" for one in SCORES))
+REWARDS = ("rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "kl")
+KEPT = (
+    *("loss", "learning_rate", "eval_loss", "eval_ppl", "eval_accuracy", *REWARDS),
+    *(f"eval_{one}" for one in (*SCORES, *REWARDS)),
+)
 
 
 @dataclass
