@@ -15,6 +15,7 @@ from planner.language import say
 from runtime.acquire.disk import full_disk_in_words
 from runtime.acquire.local import check_complete
 from runtime.acquire.report import News, Progress
+from runtime.acquire.torch_folder import converted_copy, has_only_bins, replace_bins
 from runtime.workers.folder_manifest import publish, verify
 
 Fetch = Callable[[ModelSource, Path, Progress], dict[str, str]]
@@ -37,13 +38,17 @@ def slug(source: ModelSource) -> str:
 def acquire(source: ModelSource, models_folder: Path, progress: Progress) -> Path:
     """Return a complete Hugging Face folder (config, safetensors, tokenizer) of `source`.
 
-    A local folder is checked and returned as it is, and never written to. Everything else lies in
+    A local folder is checked and returned as it is, and never written to; one with pytorch_model.bin is
+    copied into the cache as safetensors. Everything else lies in
     `models_folder/<slug>`, with a manifest; a folder that verifies is reused, any other is fetched. Raises
     BadInput when the source cannot be reached, is incomplete or does not fit on the disk.
     """
     if source.kind == "local":
         folder = Path(source.id).expanduser().resolve()
         check_complete(folder)
+        if has_only_bins(folder):
+            with full_disk_in_words(models_folder):
+                return converted_copy(folder, models_folder, progress)
         progress(1, 1, "files", News(say("using {folder} in place", folder=folder)))
         return folder
     destination = models_folder / slug(source)
@@ -76,6 +81,9 @@ def acquire(source: ModelSource, models_folder: Path, progress: Progress) -> Pat
             partial.mkdir(exist_ok=True)
             hashes = _fetcher(source)(source, partial, progress)
             check_complete(partial)
+            if has_only_bins(partial):
+                replace_bins(partial, progress)
+                hashes = {name: known for name, known in hashes.items() if (partial / name).is_file()}
             publish(partial, destination, {"source": source.model_dump()}, hashes)
     return destination
 

@@ -9,6 +9,7 @@ from planner.errors import BadInput
 from planner.language import say, template
 
 INDEX = "model.safetensors.index.json"
+BIN_INDEX = "pytorch_model.bin.index.json"
 SMALL_FILES = (
     "config.json",
     "generation_config.json",
@@ -43,9 +44,10 @@ class Listing(NamedTuple):
 
 
 def wanted_files(model: str, listing: Listing) -> dict[str, RemoteFile]:
-    """Return the files of `listing` that make a Hugging Face folder; safetensors only, at the top level only.
+    """Return the files of `listing` that make a Hugging Face folder, of those at the top level.
 
-    Raises BadInput when the model has no config.json or no safetensors.
+    Weights are safetensors, or else pytorch_model.bin, which is read without running it. Raises BadInput when
+    the model has no config.json or neither of them.
     """
     names = list(listing.files)
     if "config.json" not in names:
@@ -56,17 +58,17 @@ def wanted_files(model: str, listing: Listing) -> dict[str, RemoteFile]:
     weights = ["model.safetensors"] if "model.safetensors" in names else []
     if INDEX in names:
         weights = [INDEX, *(name for name in names if fnmatch(name, "model-*-of-*.safetensors"))]
+    if not weights and "pytorch_model.bin" in names:
+        weights = ["pytorch_model.bin"]
+    if not weights and BIN_INDEX in names:
+        weights = [BIN_INDEX, *(name for name in names if fnmatch(name, "pytorch_model-*-of-*.bin"))]
     if not weights:
-        others = sorted(
-            {name.rsplit(".", 1)[-1] for name in names} & {"bin", "pdparams", "gguf", "pt", "pth"}
-        )
+        others = sorted({name.rsplit(".", 1)[-1] for name in names} & {"pdparams", "gguf", "pt", "pth"})
         words = template("{model} has no safetensors weights.")
         words = template("{model} has no safetensors weights (only {others}).") if others else words
         raise BadInput(
             say(words, model=model, others=", ".join(f".{other}" for other in others)),
-            why=say(
-                "Steersman reads no other weight files, because pickles can run code when they are opened."
-            ),
+            why=say("Steersman trains from safetensors or pytorch_model.bin."),
             remedy=say("Choose a revision or a copy of the model with safetensors."),
         )
     small = [name for name in names if any(fnmatch(name, pattern) for pattern in SMALL_FILES)]

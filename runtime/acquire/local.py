@@ -10,6 +10,8 @@ from safetensors import SafetensorError, safe_open
 
 from planner.errors import BadInput
 from planner.language import say, template
+from runtime.acquire.torch_folder import has_only_bins, refusals_in_words, tensors_of
+from runtime.workers.torch_bin import bin_entries
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -49,8 +51,8 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 def weight_files(folder: Path) -> dict[str, list[str]]:
     """Return weight file name -> names of its tensors, from the index or the header of the single file.
 
-    Raises BadInput if there are no safetensors, a shard is missing, a header cannot be read, a file is
-    shorter than its header says, or a tensor of the index is not in its shard.
+    Raises BadInput if there are neither safetensors nor pytorch_model.bin, a shard is missing, a header
+    cannot be read, a file is shorter than its header says, or a tensor of the index is not in its shard.
     """
     index_path, single = folder / INDEX, folder / SINGLE
     if index_path.is_file():
@@ -85,12 +87,12 @@ def weight_files(folder: Path) -> dict[str, list[str]]:
         return files
     if single.is_file():
         return {SINGLE: sorted(tensor_shapes(single))}
-    if any(folder.glob("pytorch_model*.bin")):
-        raise BadInput(
-            say("{folder} holds its weights only as pytorch_model.bin.", folder=folder),
-            why=say("That is a pickle, which can run code when it is opened."),
-            remedy=say("Take a revision of the model with safetensors."),
-        )
+    if has_only_bins(folder):
+        bins: dict[str, list[str]] = {}
+        for tensor, place in tensors_of(folder).items():
+            bins.setdefault(place.source.path.name, []).append(tensor)
+        if bins:
+            return bins
     if any(folder.glob("*.gguf")):
         raise BadInput(
             say("{folder} holds a GGUF file and no safetensors.", folder=folder),
@@ -104,7 +106,10 @@ def weight_files(folder: Path) -> dict[str, list[str]]:
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return tensor name -> shape from the header of one safetensors file, without reading weights."""
+    """Return tensor name -> shape from the header of one weight file, without reading weights."""
+    if path.suffix == ".bin":
+        with refusals_in_words():
+            return {name: tensor.shape for name, tensor in bin_entries(path).items()}
     try:
         with safe_open(path, framework="numpy") as file:
             if (file.metadata() or {}).get("format") in PADDLE_LAYOUT:

@@ -16,18 +16,13 @@ from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 from runtime.workers.tensor_files import (
-    INDEX,
-    SINGLE,
+    SHARD_BYTES,
     Entry,
     Planned,
     folder_entries,
-    in_shards,
     stored_array,
-    write_tensors,
+    write_safetensors,
 )
-
-SHARD_BYTES = 5_000_000_000
-"""Largest weight file, as on the hubs."""
 
 DERIVED = "rotary_emb.inv_freq"
 """End of the names of tensors that old models store although they follow from the config."""
@@ -91,19 +86,12 @@ def plan_tensors(entries: dict[str, Entry], mappings: list[Any], tied: bool) -> 
 
 def write_weights(planned: list[Planned], folder: Path, stage: Stage, shard_bytes: int = SHARD_BYTES) -> None:
     """Write the weight files, and an index for more than one, with one tensor in memory."""
-    shards = in_shards(planned, shard_bytes)
-    total, done = sum(tensor.size for tensor in planned), 0
-    weight_map = {}
-    for number, shard in enumerate(shards, start=1):
-        file = SINGLE if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        for tensor in write_tensors(folder / file, shard, "np"):
-            weight_map[tensor.name] = file
-            done += tensor.size
-            stage.emitter.progress(done, total, "bytes", say("writing weights"))
-            stage.check_stop()
-    if len(shards) > 1:
-        index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-        (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+    def each(done: int, total: int) -> None:
+        stage.emitter.progress(done, total, "bytes", "writing weights")
+        stage.check_stop()
+
+    write_safetensors(planned, folder, "np", each, shard_bytes)
 
 
 def write_config(view: Path, model: Any, planned: list[Planned], folder: Path) -> None:

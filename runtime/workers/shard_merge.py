@@ -107,8 +107,8 @@ def check_shards(
     """Read both folders and raise `RefusedError` unless every number is right.
 
     Tensors without a change must be the same bytes. The others must be, number by number, within half a step
-    of their precision of the base's plus what the adapter makes of the identity: the layer's own way of computing,
-    not the product that was merged.
+    of their precision of the base's plus what the adapter makes of the identity: the layer's own way of
+    computing, not the product that was merged.
     """
     files, written = files_of(base), folder_entries(folder)
     count = Counter(sum(path.stat().st_size for path in files), each_block)
@@ -176,7 +176,7 @@ def check_fits(entries: Mapping[str, Entry], changes: Mapping[str, Change], padd
         if entry.shape != wanted or entry.dtype not in STORED:
             raise RefusedError(
                 say(
-                    "The adapter changes {name} of shape {wanted}, the base model has {shape} of type {kind}.",
+                    "The adapter changes {name} of shape {wanted}, the base has {shape} of type {kind}.",
                     name=name,
                     wanted=list(wanted),
                     shape=list(entry.shape),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,9 @@ from runtime.workers.speech import say
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+
+SHARD_BYTES = 5_000_000_000
+"""Largest weight file, as on the hubs."""
 
 STORED: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
@@ -203,3 +206,28 @@ def in_shards(tensors: Iterable[Planned], limit_bytes: int) -> list[list[Planned
         shards[-1].append(tensor)
         used += tensor.size
     return shards
+
+
+def write_safetensors(
+    tensors: list[Planned],
+    folder: Path,
+    framework: str,
+    each: Callable[[int, int], None],
+    shard_bytes: int = SHARD_BYTES,
+) -> None:
+    """Write tensors into `folder` as safetensors, one in memory at a time, and an index for several files.
+
+    `each(done_bytes, total_bytes)` is called after each tensor and may raise.
+    """
+    shards = in_shards(tensors, shard_bytes)
+    total, done = sum(tensor.size for tensor in tensors), 0
+    weight_map: dict[str, str] = {}
+    for number, shard in enumerate(shards, start=1):
+        file = SINGLE if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        for tensor in write_tensors(folder / file, shard, framework):
+            weight_map[tensor.name] = file
+            done += tensor.size
+            each(done, total)
+    if len(shards) > 1:
+        index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+        (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")

@@ -111,7 +111,7 @@ def paddle_layout(folder: Path) -> None:
         (cut_off, "is not a readable safetensors file"),
         (lose_a_shard, "lacks the weight file model-00001-of-00002.safetensors"),
         (lose_a_tensor, "lacks model.layers.9.mlp.up_proj.weight"),
-        (only_a_pickle, "only as pytorch_model.bin"),
+        (only_a_pickle, "is not a weight file of torch 1.6 or later"),
         (paddle_layout, "in Paddle's own layout"),
     ],
 )

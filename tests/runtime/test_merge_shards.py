@@ -127,7 +127,7 @@ def test_a_wrong_number_or_a_lost_adapter_is_found(tmp_path: Path) -> None:
     ("changes", "sentence"),
     [
         ({"other.weight": CHANGES["lora"]}, "other.weight, which the base model does not have"),
-        ({"embed.weight": CHANGES["lora"]}, r"of shape \[36, 24\], the base model has \[50, 8\]"),
+        ({"embed.weight": CHANGES["lora"]}, r"of shape \[36, 24\], the base has \[50, 8\]"),
         ({"lora.weight": LowRank(numbers(INS, 4), numbers(4, OUTS), 1e39)}, "infinite"),
     ],
 )
