@@ -80,6 +80,12 @@ class DataSettings(Record):
     seed: Annotated[int, Field(ge=0)] = Field(
         description="Seed of split, shuffle, initialisation and dropout."
     )
+    dataset_type: Literal["messages", "erniekit"] = Field(
+        description="Layout of PaddleFormers' rows: messages, or erniekit's text or src and tgt."
+    )
+    mix_strategy: Literal["concat", "random", "interleave_under", "interleave_over"] = Field(
+        description="How PaddleFormers draws from several files."
+    )
 
 
 class PrecisionSettings(Record):
@@ -101,6 +107,9 @@ class KernelSettings(Record):
 
     use_flash_attention: bool = Field(description="FlashAttention-2 kernel; Ampere or newer.")
     flash_mask: bool = Field(description="Sparse attention mask for packed rows; needs FlashAttention.")
+    attn_implementation: Literal["flashmask", "sdpa", "eager"] = Field(
+        description="Attention of PaddleFormers: FlashMask, Paddle's own fused one, or plain products."
+    )
     use_fused_rms_norm: bool = Field(description="One kernel for RMSNorm.")
     use_fused_rope: bool = Field(description="One kernel for rotary positions.")
     fuse_attention_qkv: bool = Field(description="One matrix product for query, key and value.")
@@ -114,6 +123,10 @@ class KernelSettings(Record):
     recompute_granularity: Literal["full", "full_attn", "core_attn"] = Field(
         description="What is recomputed: whole blocks, attention with its projections, attention alone."
     )
+    recompute_method: Literal["uniform", "block"] = Field(
+        description="Whether PaddleFormers recomputes every block, or only the first ones."
+    )
+    recompute_num_layers: Count = Field(description="Blocks that PaddleFormers recomputes at a time.")
     offload_optim: bool = Field(description="Keep optimizer states in host memory between steps.")
 
 
@@ -180,6 +193,12 @@ class CheckpointSettings(Record):
         description="When to evaluate on the dev rows."
     )
     eval_steps: Count = Field(description="Steps between evaluations.")
+    eval_with_do_generation: bool = Field(
+        description="Also answer dev rows at each evaluation, and score the answers (BLEU-4, ROUGE)."
+    )
+    early_stopping_patience: Annotated[int, Field(ge=0)] = Field(
+        description="Evaluations without a lower dev loss after which training ends; 0: it never ends early."
+    )
     load_best_model_at_end: bool = Field(description="Finish with the checkpoint of the lowest dev loss.")
     save_steps: Count = Field(description="Steps between checkpoints.")
     save_total_limit: Count = Field(description="Checkpoints kept; older ones are removed.")
@@ -187,6 +206,9 @@ class CheckpointSettings(Record):
         description="Checkpoint layout that is independent of the parallel degrees."
     )
     async_save: bool = Field(description="Write checkpoints while training goes on.")
+    save_checkpoint_format: Literal["flex_checkpoint", "unified_checkpoint", "sharding_io"] = Field(
+        description="Layout of PaddleFormers' checkpoints."
+    )
 
 
 class WorkerSettings(Record):
@@ -197,8 +219,19 @@ class WorkerSettings(Record):
         description="5 makes the bundled MKL take its AVX2 path on AMD processors; 0 leaves it alone."
     )
     network_interface: str = Field(description="Network card between nodes (NCCL_SOCKET_IFNAME); empty: any.")
-    tracker: Literal["none", "swanlab-offline", "swanlab-cloud"] = Field(
-        description="Experiment tracker; offline sends nothing."
+    tracker: Literal["none", "swanlab-offline", "swanlab-cloud", "visualdl"] = Field(
+        description="Experiment tracker; offline and VisualDL send nothing."
+    )
+
+
+class SafetySettings(Record):
+    """What a run does for its own safety."""
+
+    on_oom: Literal["stop", "ask", "replan"] = Field(
+        description="When memory runs out: stop and offer a smaller step, wait for an answer, or take the step."
+    )
+    rehearsal: bool = Field(
+        description="Save, kill, resume and merge two steps at full size before training begins."
     )
 
 
@@ -226,6 +259,7 @@ GROUPS: dict[str, type[Record]] = {
     "optimisation": OptimisationSettings,
     "checkpoints": CheckpointSettings,
     "worker": WorkerSettings,
+    "safety": SafetySettings,
     "after": AfterSettings,
 }
 """Subject -> settings, in the order in which a plan shows them."""

@@ -27,6 +27,7 @@ SUBJECTS = {
     "optimisation": template("Optimisation"),
     "checkpoints": template("Looking and saving"),
     "worker": template("Environment"),
+    "safety": template("Safety"),
     "after": template("Afterwards"),
 }
 """Group of settings -> title."""

@@ -7,12 +7,15 @@ from planner.rules import (
     batch,
     checkpoints,
     data,
+    formers,
     kernels,
+    looks,
     method,
     optimisation,
     parallel,
     precision,
     preference,
+    safety,
     worker,
 )
 from planner.rules.rule import Choice, Rule
@@ -38,7 +41,10 @@ AFTER_SEARCH: tuple[Rule, ...] = (
     *optimisation.RULES,
     *checkpoints.EARLY_RULES,
     *checkpoints.LATE_RULES,
+    *looks.LATE_RULES,
+    *formers.LATE_RULES,
     *worker.LATE_RULES,
+    *safety.LATE_RULES,
     *after.EARLY_RULES,
     *after.LATE_RULES,
 )
