@@ -103,7 +103,7 @@ def test_harmless(name: str, contents: bytes, tmp_path: Path) -> None:
         ("json.csv", LINE.encode(), "ends in `.csv` but holds JSON lines (.jsonl). Give it its own ending."),
         ("csv.json", b"src,tgt\na,b\n", "ends in `.json` but holds plain text."),
         ("json.parquet", LINE.encode(), "ends in `.parquet` but holds JSON lines"),
-        ("packed.json", gzip.compress(LINE.encode()), "is packed (gzip). Unpack it first."),
+        ("packed.json", gzip.compress(LINE.encode(), mtime=0), "is packed (gzip). Unpack it first."),
         ("damaged.parquet", b"PAR1 nothing more", "is a damaged Parquet file"),
         ("header.csv", b"src,tgt\n", "has a header line but no rows."),
         ("cells.csv", b"src,tgt\na,b,c\n", "the header names 2 columns but row 1 has 3 cells."),
