@@ -3,11 +3,13 @@
 #   PYTHON=python3.12     which Python to build on (default: the first that works)
 #   STEERSMAN_HOME=DIR    where engines, models and runs are kept (default: the platform's data folder)
 #   UPGRADE=1             with `lock`: take the newest versions
+#   PROCESSES=N           with `test`: test files that run at once (default: 2)
 #   PARTS='paint keys' with `bench-app`: only these; also memory, imports
 #   MODEL=DIR             with `parity`: the merged model (default: the latest run's)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
+PROCESSES ?= 2
 STEERSMAN := .venv/bin/steersman
 PY := .venv/bin/python
 
@@ -17,13 +19,14 @@ NAMES := python3 python3.12 python3.11 python3.10 python3.13 python
 PYTHON ?= $(shell for name in $(NAMES) $(HOME)/.pyenv/versions/3.1[0123].*/bin/python3; do \
 	"$$name" -c '$(FITS)' >/dev/null 2>&1 && { echo "$$name"; break; }; done)
 
-.PHONY: help env engine demo test test-fast check parity bench bench-app bench-planner screenshots messages lock clean distclean
+.PHONY: help env engine demo test test-slow test-fast check parity bench bench-app bench-planner screenshots messages lock clean distclean
 
 help: ## List the targets
 	@echo 'make env      the app in .venv'
 	@echo 'make engine   and the engine that trains, installed and proved'
 	@echo 'make demo     plan and run a real fine-tune on this machine, about ten minutes'
-	@echo 'make test     all tests, with real Paddle'
+	@echo 'make test     the tests, with real Paddle on tiny models'
+	@echo 'make test-slow  the long ones: SmolLM2, the whole demo, many random plans'
 	@echo 'make check    formatting, lint, types and the fast tests'
 	@echo 'make parity   compare a merged model with transformers (installs torch in a scratch folder)'
 	@echo 'make bench    measure; every figure in the docs comes from here'
@@ -47,7 +50,11 @@ demo: env
 
 test: engine
 	@$(STEERSMAN) engines install paddleformers --build cpu
-	@$(PY) -m pytest
+	@$(PY) -m pytest -m 'not slow and not gpu' -n $(PROCESSES) --dist loadfile
+
+test-slow: engine
+	@$(STEERSMAN) engines install paddleformers --build cpu
+	@$(PY) -m pytest -m slow
 
 test-fast: env
 	@$(PY) -m pytest -m 'not engine and not model and not slow and not gpu'
