@@ -27,13 +27,18 @@ class Prompt(NamedTuple):
 
 def test_prompts(plan: Plan, data_folder: str, started_in: Path) -> list[Prompt]:
     """Return the questions that both models are to answer."""
-    wished = plan.wishes.test_prompts
-    if wished is not None:
-        return read_prompts(_file_of(wished, started_in))
+    own = wished_file(plan, started_in)
+    if own is not None:
+        return read_prompts(own)
     bundled = FOLDER / plan.facts.data.path / "prompts.jsonl"
     if plan.facts.data.path in bundled_names() and bundled.exists():
         return read_prompts(bundled)
     return dev_prompts(Path(data_folder) / "dev.json")
+
+
+def wished_file(plan: Plan, started_in: Path) -> Path | None:
+    """Return the person's own file of test prompts; None when the plan names none."""
+    return None if plan.wishes.test_prompts is None else _file_of(plan.wishes.test_prompts, started_in)
 
 
 def _file_of(wished: str, started_in: Path) -> Path:

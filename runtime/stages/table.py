@@ -19,7 +19,7 @@ from runtime.engines.registry import link_of
 from runtime.paths import PROJECT, models_folder
 from runtime.run.layout import RunFolder
 from runtime.run.task import Committed, StageTask
-from runtime.stages.prompts import test_prompts
+from runtime.stages.asked import asked
 
 START = PROJECT / "runtime" / "workers" / "start.py"
 TOLERANCE = 1e-4
@@ -256,17 +256,16 @@ def merge(table: PlanTable, done: Done) -> StageTask:
 
 def generate(table: PlanTable, done: Done) -> StageTask:
     """Let the base model and the tuned one answer the same held-out prompts; score what has a reference."""
-    prompts = test_prompts(table.plan, done.path("prepare", "data"), table.run.started_in())
+    wanted = asked(table.plan, table.run, done.path("prepare", "data"))
     return table.engine_task(
         "generate",
         done,
         done.digests("convert", "merge", "prepare"),
-        proofs=("generate.answers",),
+        proofs=wanted.proofs,
         base=done.path("convert", "model"),
         model=done.path("merge", "model"),
-        prompts=[prompt.messages for prompt in prompts],
-        references=[prompt.reference for prompt in prompts],
         max_new_tokens=table.plan.value("max_new_tokens"),
+        **wanted.spec,
     )
 
 
