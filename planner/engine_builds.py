@@ -52,6 +52,10 @@ class EngineBuild(Record):
     capabilities: tuple[str, str] | None = Field(
         None, description="Lowest and highest compute capability with kernels."
     )
+    paddlefleet: str | None = Field(
+        None,
+        description="Pinned package that some of PaddleFormers' models need, where it has wheels.",
+    )
     disk_gb: float = Field(gt=0, description="Free space wanted before an installation, in 10^9 bytes.")
     source: str = Field(description="Where the row's figures come from.")
 

@@ -119,14 +119,12 @@ def values(plan: Plan) -> dict[str, Any]:
     decided: dict[str, Any] = {name: decision.value for name, decision in plan.decisions.items()}
     quantised = COMPUTE_TYPE.get(str(decided["weight_quantize_algo"]))
     plain = {"fp32": "float32"}.get(str(decided["precision"]), decided["precision"])
-    dense = "eager" if plan.value("engine_build") == "cpu" else "sdpa"
     return decided | {
         "why": {name: decision.because for name, decision in plan.decisions.items()},
         "name": plan.name,
         "stage": plan.wishes.stage,
         "device": DEVICE.get(str(plan.value("engine_build")), "gpu"),
         "compute_type": quantised or plain,
-        "attention": "flashmask" if decided["flash_mask"] else dense,
     }
 
 
@@ -182,10 +180,11 @@ def own_recipe_fails(folder: str, name: str, error: Exception) -> BadInput:
 
 def train_extras(plan: Plan) -> dict[str, Any]:
     """Return what the training worker needs and upstream's config has no field for."""
-    names = ["lora_alpha", "lora_dropout", "lora_target_modules", "tracker"]
+    names = ["lora_alpha", "lora_dropout", "lora_target_modules", "early_stopping_patience", "tracker"]
     if plan.wishes.stage in WITHOUT_ADAPTERS and plan.value("method") == "lora":
         names += ["method", "lora_rank", "lora_variant", "lora_plus_scale"]
     return {name: plan.value(name) for name in names} | {
+        "stage": plan.wishes.stage,
         "project": plan.name,
         "planned_steps": plan.value("max_steps"),
     }
@@ -228,6 +227,8 @@ def worker_environment(plan: Plan, *, alone: bool = False) -> dict[str, str]:
     environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     if plan.value("mkl_debug_cpu_type"):
         environment["MKL_DEBUG_CPU_TYPE"] = str(plan.value("mkl_debug_cpu_type"))
+    if plan.value("engine") == "paddleformers" and str(plan.value("tracker")).startswith("swanlab"):
+        environment["SWANLAB_MODE"] = "cloud" if plan.value("tracker") == "swanlab-cloud" else "local"
     if plan.value("network_interface"):
         environment["NCCL_SOCKET_IFNAME"] = str(plan.value("network_interface"))
     return environment

@@ -25,6 +25,25 @@ ADAPTER_SETTINGS = (
 RANKED = ("vera", "lokr", "reft")
 """Methods that read `lora_rank` as their own width, and no other adapter setting."""
 
+FORMERS_ONLY = (
+    "dataset_type",
+    "mix_strategy",
+    "attn_implementation",
+    "recompute_method",
+    "recompute_num_layers",
+    "save_checkpoint_format",
+)
+"""Settings that are an argument of PaddleFormers and of nothing else."""
+
+NLP_ONLY = (
+    "async_save",
+    "enable_auto_parallel",
+    "tensor_parallel_config",
+    "pipeline_parallel_config",
+    "sharding_parallel_config",
+)
+"""Settings that no recipe of PaddleFormers writes (recipes/paddleformers)."""
+
 WITHOUT_TRAINING = {
     "quantise": (
         "engine",
@@ -66,7 +85,7 @@ def unused(s: Situation, setting: str) -> str:
     stage = s.wishes.stage
     if stage in WITHOUT_TRAINING:
         return "" if setting in WITHOUT_TRAINING[stage] else _not_trained(stage)
-    for group in (_method, _preference, _data, _switches):
+    for group in (_engine, _method, _preference, _data, _switches):
         sentence = group(s, setting)
         if sentence:
             return sentence
@@ -77,6 +96,14 @@ def _not_trained(stage: str) -> str:
     if stage == "quantise":
         return say("Not used: the model is only quantised, and nothing is trained.")
     return say("Not used: the model is only exported, and nothing is trained.")
+
+
+def _engine(s: Situation, setting: str) -> str:
+    if setting in FORMERS_ONLY and s.word("engine") != "paddleformers":
+        return say("Not used: only PaddleFormers has such a setting.")
+    if setting in NLP_ONLY and s.word("engine") != "paddlenlp":
+        return say("Not used: only PaddleNLP has such a setting.")
+    return ""
 
 
 def _method(s: Situation, setting: str) -> str:
@@ -139,6 +166,22 @@ SWITCHES: dict[str, tuple[Callable[[Situation], bool], Callable[[], str]]] = {
     "recompute_granularity": (
         lambda s: not s.flag("recompute"),
         lambda: say("Not used: nothing is recomputed."),
+    ),
+    "recompute_method": (
+        lambda s: not s.flag("recompute"),
+        lambda: say("Not used: nothing is recomputed."),
+    ),
+    "recompute_num_layers": (
+        lambda s: not s.flag("recompute"),
+        lambda: say("Not used: nothing is recomputed."),
+    ),
+    "eval_with_do_generation": (
+        lambda s: s.word("evaluation_strategy") == "no",
+        lambda: say("Not used: nothing is evaluated."),
+    ),
+    "early_stopping_patience": (
+        lambda s: s.word("evaluation_strategy") == "no",
+        lambda: say("Not used: nothing is evaluated."),
     ),
     "eval_steps": (
         lambda s: s.word("evaluation_strategy") == "no",

@@ -8,6 +8,7 @@ from planner.language import say, template
 from planner.methods import blocked
 from planner.plan import Decision
 from planner.rules.constraint import Constraint
+from planner.rules.constraints_formers import FORMERS, LOOKS
 from planner.rules.constraints_kernels import KERNELS
 from planner.rules.constraints_methods import METHODS
 from planner.rules.constraints_parallel import PARALLEL
@@ -34,7 +35,18 @@ BUILDS: tuple[Constraint, ...] = (
     ),
 )
 
-CONSTRAINTS = (*BUILDS, *METHODS, *KERNELS, *PARALLEL, *PIPELINE, *SHARDING, *SEQUENCE, *TRAINING)
+CONSTRAINTS = (
+    *BUILDS,
+    *METHODS,
+    *KERNELS,
+    *PARALLEL,
+    *PIPELINE,
+    *SHARDING,
+    *SEQUENCE,
+    *TRAINING,
+    *FORMERS,
+    *LOOKS,
+)
 
 
 def broken(s: Situation) -> list[Constraint]:

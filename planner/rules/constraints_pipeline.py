@@ -139,7 +139,10 @@ SHARDING: tuple[Constraint, ...] = (
             "sharding",
             "sharding_parallel_degree",
         ),
-        lambda s: (s.word("sharding") == "none") != (s.whole("sharding_parallel_degree") == 1),
+        lambda s: (
+            s.whole("num_processes") > 1
+            and (s.word("sharding") == "none") != (s.whole("sharding_parallel_degree") == 1)
+        ),
         lambda s: say(
             "sharding is {stage} and sharding_parallel_degree is {degree}: one says to share, the other not.",
             stage=s.word("sharding"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from planner.language import say, template
 from planner.methods import methods
+from planner.rules.adapters import own_worker
 from planner.rules.constraint import Constraint
 from planner.rules.constraints_methods import training
 from planner.rules.preference import FREE_BY_FORCE, LOSS_OF
@@ -199,6 +200,7 @@ CHECKPOINTS: tuple[Constraint, ...] = (
             s.flag("load_best_model_at_end")
             and s.flag("unified_checkpoint")
             and s.whole("num_processes") == 1
+            and not own_worker(s)
         ),
         lambda s: say(
             "On one card the reload of the best checkpoint stops with a TypeError after the last step."

@@ -38,6 +38,8 @@ def flash_attention(s: Situation) -> Choice:
     why = no_flash(s)
     if why:
         return Choice(False, why, (not_(True, say("The kernel refuses to run here.")),))
+    if other_attention(s) == "eager":
+        return Choice(False, say("You fixed attn_implementation to eager, plain matrix products."))
     return Choice(
         True,
         say(
@@ -46,6 +48,12 @@ def flash_attention(s: Situation) -> Choice:
         ),
         (not_(False, say("Slower, and it stores every attention score.")),),
     )
+
+
+def other_attention(s: Situation) -> str:
+    """Return the attention without FlashMask that the person fixed, where the engine reads it; else empty."""
+    word = str(s.pin("attn_implementation") or "")
+    return word if s.word("engine") == "paddleformers" and word in ("sdpa", "eager") else ""
 
 
 def no_flash(s: Situation) -> str:
@@ -97,6 +105,8 @@ def no_flash_mask(s: Situation) -> str:
         return say("Its kernel is NVIDIA's; this is {device}.", device=shown(s))
     if not s.flag("zero_padding"):
         return say("Only packed rows need it, and rows are not packed.")
+    if other_attention(s):
+        return say("You fixed attn_implementation to {other}.", other=other_attention(s))
     stage = MASK_NAME.get(s.wishes.stage, s.wishes.stage)
     if not stage:
         return say("Stage {stage} does not isolate rows by a mask.", stage=s.wishes.stage)

@@ -87,12 +87,26 @@ def tracker(s: Situation) -> Choice:
     cloud = not_(
         "swanlab-cloud", say("Sends curves to a server; choose it yourself, with SWANLAB_API_KEY set.")
     )
+    if s.word("engine") == "paddleformers":
+        return Choice(
+            "none",
+            say("The losses stand in the log; the engine itself draws curves where a tracker is asked for."),
+            (
+                not_(
+                    "visualdl",
+                    say("Curves beside the checkpoints for VisualDL; nothing leaves this machine."),
+                ),
+                not_(
+                    "swanlab-offline",
+                    say("Curves for SwanLab's local dashboard; nothing leaves this machine."),
+                ),
+                cloud,
+            ),
+        )
     if not own_worker(s):
         return Choice(
             "none",
-            say("Upstream's scripts cannot report to it: this version refuses report_to swanlab.")
-            if s.word("engine") == "paddlenlp"
-            else say("The toolkit's own command trains, and Steersman's tracker is not part of it."),
+            say("Upstream's scripts cannot report to it: this version refuses report_to swanlab."),
             (
                 not_(
                     "swanlab-offline",

@@ -100,4 +100,5 @@ def expects_flash_mask(s: Situation) -> bool:
         and bool(s.known("zero_padding", True))
         and found is not None
         and stage in found.flash_mask
+        and (s.word("engine") != "paddleformers" or s.pin("attn_implementation") in (None, "flashmask"))
     )

@@ -34,7 +34,7 @@ def layouts(s: Situation, axes: Axes, master_grad: bool) -> dict[str, Ints]:
     What the trainer requires (trainer/training_args.py:1148-1248, trainer/trainer.py:2197-2232): processes
     are a multiple of all splits; sharding divides the replicas; stages 2 and 3 without pipeline, stage 3
     without tensor parallelism, and with float32 gradients over all replicas; experts are spread over sharding
-    alone.
+    alone. A stage that somebody fixed stands idle on one process, as both engines let it.
     """
     index = np.arange(len(axes.sharding))
     mesh = np.meshgrid(
@@ -52,7 +52,8 @@ def layouts(s: Situation, axes: Axes, master_grad: bool) -> dict[str, Ints]:
     on_node = np.gcd(np.maximum(1, axes.per_node // (tensor * context)), replicas)
     degree = np.where(asked == ALL, replicas, np.where(asked == NODE, on_node, asked))
     layers = s.model.num_hidden_layers
-    keep = (replicas % degree == 0) & np.where(stage == 0, degree == 1, (degree > 1) | (asked == 1))
+    idle = axes.world == 1 and s.pin("sharding") is not None
+    keep = (replicas % degree == 0) & np.where(stage == 0, degree == 1, (degree > 1) | (asked == 1) | idle)
     keep &= (asked != NODE) | ((on_node > 1) & (on_node < replicas))
     keep &= (pipeline == 1) | (stage <= 1)
     keep &= (stage < 3) | (tensor == 1)

@@ -30,11 +30,23 @@ KTO, DPO, SIMPO = ((A100[0], A100[1], stage) for stage in ("kto", "dpo", "simpo"
 EMBED = (A100[0], A100[1], "embedding")
 PRETRAIN = (LLAMA[0], LLAMA[1], "pretrain")
 QWEN3 = ("qwen3-8b", "8x A100-80G", "sft")
+ERNIE = ("ernie-4.5-0.3b-pt", "8x A100-80G", "sft")
 Scene = tuple[str, str, str]
 
 ONE: dict[str, Value] = {"num_processes": 1, "data_parallel_degree": 1}
 
 CASES: dict[str, tuple[Scene, dict[str, Value]]] = {
+    "engine.paddlefleet": (QWEN3, {"engine_build": "cpu"}),
+    "kernels.attention-agrees": (QWEN3, {"attn_implementation": "sdpa"}),
+    "kernels.recompute-native": (ERNIE, {"recompute": True, "recompute_method": "block"}),
+    "data.text-layout": ((*ERNIE[:2], "pretrain"), {"dataset_type": "messages"}),
+    "worker.visualdl": (CPU, {"tracker": "visualdl"}),
+    "evaluation.generation-worker": (QWEN3, {"eval_with_do_generation": True}),
+    "evaluation.generation-split": (
+        A100,
+        {"eval_with_do_generation": True, "tensor_parallel_degree": 2},
+    ),
+    "evaluation.patience-worker": (QWEN3, {"early_stopping_patience": 3}),
     "engine.cpu-build-on-cpu": (CPU, {"engine_build": "cu126"}),
     "method.engine-trains": (QWEN3, {"engine": "paddlenlp"}),
     "method.in-stage": (DPO, {"method": "vera"}),
@@ -157,7 +169,7 @@ CASES: dict[str, tuple[Scene, dict[str, Value]]] = {
         A100,
         {"load_best_model_at_end": True, "save_steps": 3, "eval_steps": 2},
     ),
-    "checkpoints.best-on-one": (A100, {"load_best_model_at_end": True, **ONE}),
+    "checkpoints.best-on-one": (BLOOM, {"load_best_model_at_end": True, **ONE}),
     "checkpoints.warmup-within-steps": (CPU, {"warmup_steps": 500}),
     "checkpoints.unified-stage3": (A100, {"sharding": "stage3"}),
     "checkpoints.unified-method": (A100, {"method": "vera"}),

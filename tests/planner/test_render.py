@@ -133,6 +133,8 @@ def test_extras_hold_what_the_config_has_no_field_for() -> None:
         "lora_alpha": 16,
         "lora_dropout": 0.0,
         "lora_target_modules": "all-linear",
+        "stage": "sft",
+        "early_stopping_patience": 0,
         "tracker": "swanlab-offline",
         "project": "smollm2-135m-instruct-steersman-demo-lora",
         "planned_steps": 98,

@@ -75,7 +75,7 @@ def cases() -> list[Case]:
         Case("paddlenlp", "pretrain", "llama-3.1-70b-instruct", SIXTEEN),
         Case("paddleformers", "dpo", "qwen2.5-72b-instruct", SIXTEEN),
         Case("paddlenlp", "sft", "qwen2.5-0.5b-instruct", "cpu"),
-        Case("paddleformers", "sft", "qwen2.5-0.5b-instruct", "cpu"),
+        Case("paddleformers", "sft", "llama-3.2-1b-instruct", "cpu"),
         Case("paddlenlp", "dpo", "qwen2.5-0.5b-instruct", "V100 32g x4"),
     ]
     return found

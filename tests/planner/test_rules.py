@@ -106,7 +106,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
         ({"model": SMALL, "found": SHORT, "hardware": "4090"}, 3),
     ],
     "batch.eval": [({}, 1), ({"per_device_train_batch_size": 4}, 4)],
-    "batch.loader": [({}, 0), ({"model": "qwen3-8b", "found": SHORT, "hardware": "P800 x8"}, 1)],
+    "batch.loader": [({}, 0), ({"model": "ernie-4.5-0.3b-pt", "found": SHORT, "hardware": "P800 x8"}, 1)],
     "optimisation.epochs": [
         ({}, 7),
         ({"found": data(rows=40)}, 10),
@@ -170,10 +170,11 @@ def check(rule: str, scene: dict[str, Any], value: Any) -> None:
 
 
 def test_every_rule_is_shown_somewhere() -> None:
+    from tests.planner.test_rules_formers import CASES as FORMERS
     from tests.planner.test_rules_methods import CASES as METHODS
     from tests.planner.test_rules_sharing import CASES as SHARING
 
-    assert {*CASES, *METHODS, *SHARING} == {rule.id for rule in RULES}
+    assert {*CASES, *FORMERS, *METHODS, *SHARING} == {rule.id for rule in RULES}
 
 
 def test_every_setting_has_exactly_one_rule() -> None:
