@@ -5,8 +5,20 @@ A stage of plans that is no key here is planned and rendered, but not run by Ste
 
 from __future__ import annotations
 
+PREFERENCE = {
+    "preflight": "preference_preflight",
+    "train": "preference_train",
+    "generate": "preference_generate",
+}
+REWARD = PREFERENCE | {"merge": "reward_merge", "generate": "reward_score"}
+
 WORKERS: dict[str, dict[str, str]] = {
     "sft": {},
+    "dpo": PREFERENCE,
+    "kto": PREFERENCE,
+    "orpo": PREFERENCE,
+    "simpo": PREFERENCE,
+    "reward": REWARD,
     "pretrain": {
         "preflight": "pretrain_preflight",
         "train": "pretrain_train",

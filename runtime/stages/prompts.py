@@ -89,8 +89,12 @@ def dev_prompts(path: Path) -> list[Prompt]:
 
 
 def _questions(row: dict[str, Any]) -> Prompt:
-    """Return a src/tgt row as messages, up to its last question, and its last answer."""
+    """Return a src/tgt row as messages, up to its last question, and its last answer: the better one of a pair,
+    none where the only one was judged bad."""
     questions, answers = _as_list(row["src"]), _as_list(row["tgt"])
+    if "response" in row:
+        best = max(zip(row["sort"], row["response"], strict=True))
+        answers = [*answers, best[1] if best[0] > 0 else None]
     messages: Messages = []
     for index, question in enumerate(questions):
         messages.append({"role": "user", "content": question})

@@ -13,10 +13,10 @@ from typing import Any
 
 import paddle
 from paddle.io import DataLoader
-from paddlenlp.trainer import Trainer
+from paddlenlp.trainer import Trainer, TrainerCallback, TrainerControl, TrainerState
 from paddlenlp.trainer.trainer_utils import EvalLoopOutput
 from paddlenlp.transformers import PretrainedModel
-from paddlenlp.trl import DPOCriterion
+from paddlenlp.trl import DPOCriterion, SFTConfig
 
 from runtime.workers.answer_logits import AnswerLogits
 from runtime.workers.preference_arguments import Objective
@@ -68,6 +68,19 @@ class Reference:
                 model.enable_lora()
 
 
+class FirstLook(TrainerCallback):  # type: ignore[misc]
+    """Evaluates once before the first step, when the clocks are running."""
+
+    def __init__(self, trainer: PreferenceTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(
+        self, args: SFTConfig, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Evaluate."""
+        self.trainer.evaluate()
+
+
 class PreferenceTrainer(ExactTrainer):
     """Trains on pairs or judged answers; see `Objective`."""
 
@@ -83,7 +96,7 @@ class PreferenceTrainer(ExactTrainer):
     def train(self, resume_from_checkpoint: str | None = None, **named: Any) -> Any:
         """Train; a fresh run first looks at the dev pairs, so that what training did can be told."""
         if resume_from_checkpoint is None and self.eval_dataset is not None:
-            self.evaluate()
+            self.add_callback(FirstLook(self))
         return super().train(resume_from_checkpoint=resume_from_checkpoint, **named)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False) -> Any:
