@@ -20,6 +20,7 @@ from runtime.paths import PROJECT, models_folder
 from runtime.run.layout import RunFolder
 from runtime.run.task import Committed, StageTask
 from runtime.stages.asked import asked
+from runtime.stages.preferences import MERGE_PROOFS
 
 START = PROJECT / "runtime" / "workers" / "start.py"
 TOLERANCE = 1e-4
@@ -244,7 +245,7 @@ def merge(table: PlanTable, done: Done) -> StageTask:
         "merge",
         done,
         done.digests("acquire", "convert", "train"),
-        proofs=("merge.logits", "merge.tokens"),
+        proofs=MERGE_PROOFS.get(plan.wishes.stage, ("merge.logits", "merge.tokens")),
         disk_bytes=5 * plan.facts.model.parameters,
         base=done.path("convert", "model"),
         hf_folder=done.path("acquire", "model"),
