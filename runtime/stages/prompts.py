@@ -89,18 +89,20 @@ def dev_prompts(path: Path) -> list[Prompt]:
 
 
 def _questions(row: dict[str, Any]) -> Prompt:
-    """Return a src/tgt row as messages, up to its last question, and its last answer: the better one of a pair,
-    none where the only one was judged bad."""
+    """Return a src/tgt row as messages, up to its last question, and its last answer.
+
+    That is the better one of a pair, and none where the only one was judged bad.
+    """
     questions, answers = _as_list(row["src"]), _as_list(row["tgt"])
-    if "response" in row:
-        best = max(zip(row["sort"], row["response"], strict=True))
-        answers = [*answers, best[1] if best[0] > 0 else None]
     messages: Messages = []
     for index, question in enumerate(questions):
         messages.append({"role": "user", "content": question})
         if index < len(questions) - 1:
             messages.append({"role": "assistant", "content": answers[index]})
-    return Prompt(messages, answers[-1])
+    if "response" not in row:
+        return Prompt(messages, answers[-1])
+    rank, best = max(zip(row["sort"], row["response"], strict=True))
+    return Prompt(messages, best if rank > 0 else None)
 
 
 def _as_list(value: str | list[str]) -> list[str]:
