@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from tui.app.keys import Key
 from tui.app.messages import LanguageChanged
 from tui.app.pauses import collect_seldom
 from tui.app.shield import shield
+from tui.app.sheets import Sheets
 from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
 from tui.app.work import Work
 
@@ -33,6 +35,8 @@ MOST_FAILURES = 5
 
 READING_SECONDS = 0.3
 """After the first paint the planner is loaded: not at once, the terminal is still being drawn."""
+SCREENS = ("conversation", "run", "plan", "data", "report", "chat")
+"""Screens in the order in which they are likely to be wanted."""
 
 
 class SteersmanApp(App[int]):
@@ -82,6 +86,7 @@ class SteersmanApp(App[int]):
     def __init__(self, *, folder: Path | None = None) -> None:
         """`folder` is where data files are looked for: by default the current one."""
         super().__init__()
+        self.stylesheet = Sheets(variables=self.stylesheet._variables)
         self.folder = folder or Path.cwd()
         self.work = Work(self)
         self.desk = Desk()
@@ -282,7 +287,9 @@ class SteersmanApp(App[int]):
 
 
 def _load_planner() -> None:
-    import tui.app.screens.conversation  # noqa: F401
+    """Import what opens next: the first screen of a kind would else hold the event loop for its imports."""
+    for name in SCREENS:
+        importlib.import_module(f"tui.app.screens.{name}")
 
 
 def the_app(node: DOMNode) -> SteersmanApp:

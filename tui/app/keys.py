@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.screen import Screen
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
@@ -41,26 +44,46 @@ def Key(  # noqa: N802 - stands where a class stands in BINDINGS
     )
 
 
+class ShownKey(NamedTuple):
+    """One key as the footer shows it."""
+
+    binding: Binding
+    enabled: bool
+    words: str
+    tooltip: str
+
+
 class KeyFooter(Footer):
     """The footer: at most six keys, in the language of the moment."""
 
     def __init__(self) -> None:
         super().__init__(show_command_palette=False)
+        self._composed: list[ShownKey] = []
+
+    def shown_keys(self) -> list[ShownKey]:
+        """Return one key for each action that can be seen."""
+        seen: dict[str, ShownKey] = {}
+        for _, binding, enabled, tooltip in self.screen.active_bindings.values():
+            if binding.show and binding.action not in seen and len(seen) < MOST_KEYS:
+                words = say(binding.description)
+                seen[binding.action] = ShownKey(binding, enabled, words, say(tooltip) if tooltip else "")
+        return list(seen.values())
 
     def compose(self) -> ComposeResult:
-        """Yield one key for each action that can be seen."""
-        if not self._bindings_ready:
-            return
-        seen: set[str] = set()
-        for _, binding, enabled, tooltip in self.screen.active_bindings.values():
-            if not binding.show or binding.action in seen or len(seen) == MOST_KEYS:
-                continue
-            seen.add(binding.action)
+        """Yield the keys."""
+        self._composed = self.shown_keys() if self._bindings_ready else []
+        for key in self._composed:
             yield FooterKey(
-                binding.key,
-                self.app.get_key_display(binding),
-                say(binding.description),
-                binding.action,
-                disabled=not enabled,
-                tooltip=say(tooltip) if tooltip else "",
+                key.binding.key,
+                self.app.get_key_display(key.binding),
+                key.words,
+                key.binding.action,
+                disabled=not key.enabled,
+                tooltip=key.tooltip,
             ).data_bind(compact=Footer.compact)
+
+    def bindings_changed(self, screen: Screen[Any]) -> None:
+        """Compose anew only what differs: a training asks several times a second whether its keys still work."""
+        here = self.is_attached and screen is self.screen
+        if here and (not self._bindings_ready or self.shown_keys() != self._composed):
+            super().bindings_changed(screen)

@@ -44,6 +44,8 @@ TICK_SECONDS = 0.25
 IDLE_TICKS = 4
 """Ticks after which the clock is drawn again although nothing happened."""
 RESUMABLE = ("created", "failed", "stopped", "paused", "lost")
+KNOWN_FIRST = ("stop", "pause", "checkpoint", "resume", "plan", "replan", "chat", "report")
+"""What needs to know the run's state first."""
 TROUBLED = ("failed", "lost")
 """States that another plan may help out of."""
 TABS = {
@@ -69,6 +71,8 @@ class RunScreen(Screen[None]):
         self.folder = run
         self.view = RunView()
         self.state: RunState = "created"
+        self.known = False
+        """Whether the journal was read: until then nobody knows what can be done with the run."""
         self.forecast = Expected()
         self.plan: Plan | None = None
         """What the run carries out; None of a plan that cannot be read."""
@@ -106,9 +110,14 @@ class RunScreen(Screen[None]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Begin to follow."""
-        self._feed = the_app(self).runs.follow(self.folder, self)
+        """Begin to follow, once the screen is drawn: the reader would only hold it up."""
+        self.call_after_refresh(self.follow)
         self.set_interval(TICK_SECONDS, self.tick)
+
+    def follow(self) -> None:
+        """Read the journal and what is added to it."""
+        if self.is_attached:
+            self._feed = the_app(self).runs.follow(self.folder, self)
 
     def on_unmount(self) -> None:
         """End the reading; the run does not notice."""
@@ -162,7 +171,7 @@ class RunScreen(Screen[None]):
         """Take over what was read from the start."""
         self.view = message.view
         self.events = [event for event in message.events if event.kind not in ("progress", "metric")]
-        self.forecast, self.plan = message.forecast, message.plan
+        self.forecast, self.plan, self.known = message.forecast, message.plan, True
         self._change_state(message.state)
         if self.built:
             self.query_one(EventsPane).show(self.events)
@@ -231,6 +240,8 @@ class RunScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show the keys of a living run or of an ended one; dim what is not possible yet."""
         running = self.state == "running"
+        if not self.known and action in KNOWN_FIRST:
+            return False
         if action in ("stop", "pause"):
             return running
         if action == "checkpoint":
