@@ -20,7 +20,8 @@ def next_steps(run: RunFolder, view: RunView) -> list[tuple[str, str]]:
     steps = []
     model = output_path(run, view, "merge", "model")
     if model:
-        steps.append((say("Talk to the result"), f"steersman chat {run.reference}"))
+        if "merge.scores" not in view.stage("merge").proofs:  # a reward model gives scores and no answers
+            steps.append((say("Talk to the result"), f"steersman chat {run.reference}"))
         steps.append((say("Take the model elsewhere"), f"cp -r {shlex.quote(model)} my-model"))
     if view.state != "finished":
         steps.append((say("Continue"), f"steersman resume {run.reference}"))
