@@ -14,6 +14,7 @@ from runtime.run.next_steps import next_steps, output_path
 from runtime.run.view import RunView
 from runtime.stages.handing_over import commands
 from runtime.stages.measured import comparisons, losses, question, samples
+from runtime.stages.report_rewards import REWARD_CURVES, rewards
 
 OUTPUT_NAMES = {
     ("merge", "model"): template("Tuned model (Hugging Face folder)"),
@@ -24,7 +25,7 @@ OUTPUT_NAMES = {
     ("convert", "model"): template("Base model in PaddleNLP's format"),
     ("acquire", "model"): template("Base model"),
 }
-CURVES = ("loss", "eval_loss", "learning_rate", "tokens_per_second")
+CURVES = ("loss", "eval_loss", "learning_rate", "tokens_per_second", *REWARD_CURVES)
 """Figures of the training whose course is kept in a report."""
 
 METHOD_NAMES = {"lora": "LoRA", "qlora": "QLoRA", "vera": "VeRA", "lokr": "LoKr", "reft": "ReFT"}
@@ -49,6 +50,7 @@ def content(run: RunFolder, plan: Plan, view: RunView) -> dict[str, Any]:
         "summary": summary(plan),
         "comparisons": [comparison.as_dict() for comparison in comparisons(plan, view)],
         "loss": losses(view),
+        "rewards": rewards(view),
         "curves": curves(view),
         "broken_steps": broken_steps(view),
         "figures": {name: stage.figures for name, stage in view.stages.items() if stage.figures},
