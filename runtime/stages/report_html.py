@@ -14,6 +14,8 @@ from planner.phrases import size
 from runtime.run.durations import span
 from runtime.stages.report_curves import Curve, chart
 from runtime.stages.report_page import figure, introduction, quantity
+from runtime.stages.report_rewards import figures as reward_figures
+from runtime.stages.report_rewards import tiles as reward_tiles
 
 TEMPLATE = Path(__file__).resolve().parent / "report.html.j2"
 WORDS = (
@@ -73,6 +75,7 @@ def tiles(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     if "last" in loss:
         before = at_first(loss["first"])
         found.append((say("training loss"), f"{loss['last']:.3f}", before))
+    found += reward_tiles(report.get("rewards", {}))
     if train.get("peak_memory_bytes"):
         memory = next((row for row in report["comparisons"] if row["unit"] == "bytes"), None)
         planned = say("{value} planned", value=size(memory["planned"])) if memory else ""
@@ -96,6 +99,7 @@ def charts(report: dict[str, Any]) -> list[dict[str, Any]]:
     loss.append(Curve(say("loss on held-out rows"), curves.get("eval_loss", ()), "points"))
     figures = [
         (say("Loss"), [curve for curve in loss if curve.points], 260),
+        *reward_figures(curves),
         (say("Learning rate"), [Curve(say("Learning rate"), curves.get("learning_rate", ()))], 150),
         (
             say("Tokens per second"),
