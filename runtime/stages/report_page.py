@@ -8,6 +8,7 @@ from typing import Any
 from planner.language import join, say
 from planner.phrases import size
 from runtime.run.durations import span
+from runtime.stages.report_rewards import sentence
 
 
 def page(report: dict[str, Any]) -> str:
@@ -39,6 +40,8 @@ def introduction(report: dict[str, Any]) -> str:
     if "eval_last" in loss:
         shown = f"{loss['eval_last']:.3f}"
         sentences.append(say("Loss on rows that were not trained on: {loss}.", loss=shown))
+    if preferences := sentence(report.get("rewards", {})):
+        sentences.append(preferences)
     return join(sentences)
 
 
