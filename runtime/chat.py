@@ -80,6 +80,11 @@ def find_models(run: RunFolder) -> ChatPlace:
                 remedy=say("Make it again: {command}", command=f"steersman resume {run.name}"),
             )
     plan = loads(run.plan.read_text(encoding="utf-8"), str(run.plan))
+    if plan.wishes.stage == "reward":
+        raise BadInput(
+            say("{run} made a reward model, which scores answers and gives none.", run=run.name),
+            remedy=say("Its scores of held-out answers: `steersman status {run}`.", run=run.name),
+        )
     python = python_of(str(plan.value("engine")), str(plan.value("engine_build")))
     return ChatPlace(run, paths["convert"], paths["merge"], python, worker_environment(plan, alone=True))
 

@@ -16,7 +16,7 @@ REWARD_CURVES = (MARGIN, f"eval_{MARGIN}", ACCURACY, f"eval_{ACCURACY}")
 def rewards(view: RunView) -> dict[str, float]:
     """Return margin and accuracy on held-out rows, first and last; nothing for other training."""
     metrics = view.stage("train").metrics
-    found = {}
+    found: dict[str, float] = {}
     for short, name in (("margin", MARGIN), ("accuracy", ACCURACY)):
         values = [metric.values[f"eval_{name}"] for metric in metrics if f"eval_{name}" in metric.values]
         if values:
