@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from planner import memory, pace, speed
+from planner.after_stages import stages_of
 from planner.budget import look_seconds, start_seconds
 from planner.language import say
 from planner.phrases import GIB, MIB, duration, plural
@@ -25,6 +26,7 @@ STAGE_SECONDS = {
     "preflight": 15.0,
     "merge": 15.0,
     "generate": 18.0,
+    "export": 14.0,
     "report": 2.0,
 }
 """Fixed seconds of each stage: starting Python, importing the engine, proving. Measured with a tiny model on
@@ -134,8 +136,10 @@ def stage_seconds(s: Situation) -> dict[str, float]:
         "preflight": work + 3 * pace.step_seconds(s),
         "merge": 3 * work,
         "generate": answers,
+        "export": 5 * work,
     }
-    return {stage: round(base + grows.get(stage, 0.0), 1) for stage, base in STAGE_SECONDS.items()}
+    wanted = {stage: base for stage, base in STAGE_SECONDS.items() if stage in stages_of(s)}
+    return {stage: round(base + grows.get(stage, 0.0), 1) for stage, base in wanted.items()}
 
 
 def disk_bytes(s: Situation) -> int:

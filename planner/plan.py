@@ -10,7 +10,9 @@ from planner.facts import Facts
 from planner.schema import Record
 from planner.wishes import Value, Wishes
 
-StageName = Literal["acquire", "convert", "prepare", "preflight", "train", "merge", "generate", "report"]
+StageName = Literal[
+    "acquire", "convert", "prepare", "preflight", "train", "merge", "generate", "export", "report"
+]
 STAGES: tuple[StageName, ...] = (
     "acquire",
     "convert",
@@ -21,6 +23,7 @@ STAGES: tuple[StageName, ...] = (
     "generate",
     "report",
 )
+"""What every run does. `planner.after_stages` adds what a plan's target needs."""
 
 
 class Alternative(Record):

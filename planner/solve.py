@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from importlib import metadata
 
 from planner import acceptance
+from planner.after_stages import stages_of
 from planner.budget import start_seconds
 from planner.errors import NothingFeasible
 from planner.facts import Facts
@@ -51,6 +52,7 @@ def make_plan(facts: Facts, wishes: Wishes, *, alternatives: bool = True) -> Pla
             wishes=s.wishes,
             decisions={name: s.decisions[name] for name in settings()},
             forecast=forecast,
+            stages=stages_of(s),
         )
         refuse_unaccepted(plan)
         if not alternatives:

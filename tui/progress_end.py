@@ -22,6 +22,7 @@ PLACES = (
     (template("Tuned model"), "merge", "model"),
     (template("Adapter"), "train", "adapter"),
     (template("Weights"), "train", "model"),
+    (template("Static graph"), "export", "static"),
     (template("Answers"), "generate", "samples"),
     (template("Report"), "report", "page"),
 )

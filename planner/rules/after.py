@@ -15,6 +15,9 @@ from planner.workload import round_up
 WITHOUT_HEAD = ("reward", "embedding")
 """Stages whose model no longer writes text, so that no server of language models loads it."""
 
+TRACEABLE = ("llama", "qwen2")
+"""Model types whose steps were the same as a static graph (measured); the stage proves it each time."""
+
 EXPORTS = {"huggingface": "huggingface", "paddle_static": "paddle_static", "fastdeploy": "fastdeploy"}
 
 
@@ -76,7 +79,30 @@ def export(s: Situation) -> Choice:
             (not_("huggingface", say("Other tools would read wrong numbers.")),),
         )
     others = tuple(not_(name, text) for name, text in why.items() if name != chosen)
+    untraceable = _untraceable(s) if chosen == "paddle_static" else ""
+    if untraceable:
+        return Choice("huggingface", untraceable, (not_("paddle_static", say("It could not be proven.")),))
     return Choice(chosen, say("You named it as the target: {what}", what=why[chosen]), others)
+
+
+def _untraceable(s: Situation) -> str:
+    """Return why the trained model cannot become a static graph that is proven; empty when it can.
+
+    Of models that upstream's scripts train, upstream's script makes the graph, and nothing is proven.
+    """
+    if not own_worker(s):
+        return ""
+    if s.model.model_type not in TRACEABLE:
+        return say(
+            "Static graphs were proven for {known} models only, so the model stays a Hugging Face folder.",
+            known=", ".join(TRACEABLE),
+        )
+    if s.word("method") != "full" and not methods()[s.word("method")].merges:
+        return say(
+            "A static graph needs a merged model, and {method} cannot be merged.",
+            method=methods()[s.word("method")].title,
+        )
+    return ""
 
 
 @rule("after.quantise", "quantise", "PaddleNLP 3.0.0b4 llm/utils/quant.py:497-515; trl/quant_config.py:25")

@@ -21,6 +21,7 @@ STAGE_NAMES = {
     "train": template("train"),
     "merge": template("merge"),
     "generate": template("generate"),
+    "export": template("export"),
     "report": template("report"),
 }
 """What the stages of a plan are called."""

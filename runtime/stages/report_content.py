@@ -20,6 +20,7 @@ OUTPUT_NAMES = {
     ("merge", "model"): template("Tuned model (Hugging Face folder)"),
     ("train", "adapter"): template("Adapter"),
     ("train", "model"): template("Trained weights"),
+    ("export", "static"): template("Static graph for Paddle inference"),
     ("generate", "samples"): template("Answers before and after"),
     ("prepare", "data"): template("Prepared data"),
     ("convert", "model"): template("Base model in PaddleNLP's format"),

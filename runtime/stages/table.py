@@ -18,7 +18,9 @@ from runtime.engines.check import check
 from runtime.engines.registry import link_of
 from runtime.paths import PROJECT, models_folder
 from runtime.run.layout import RunFolder
-from runtime.run.task import Committed, StageTask
+from runtime.run.task import Committed, Easing, StageTask
+from runtime.stages.easing import ease
+from runtime.stages.after import export
 from runtime.stages.asked import asked
 from runtime.stages.preferences import MERGE_PROOFS
 
@@ -51,6 +53,15 @@ class PlanTable:
     def stages(self) -> tuple[str, ...]:
         """Their names, in order."""
         return self.plan.stages
+
+    @property
+    def on_oom(self) -> str:
+        """What to do when memory runs out: stop, ask or replan."""
+        return str(self.plan.value("on_oom"))
+
+    def ease(self, memory: str) -> Easing | None:
+        """Return the next smaller plan after `memory` (device, host, evaluation) ran out."""
+        return ease(self.plan, memory)
 
     def check(self) -> None:
         """Refuse to start with an engine that is absent or does not work here; quick once proven."""
@@ -304,5 +315,6 @@ TASKS: dict[str, Callable[[PlanTable, Done], StageTask]] = {
     "train": train,
     "merge": merge,
     "generate": generate,
+    "export": export,
     "report": report,
 }

@@ -71,6 +71,7 @@ STAGE_NAMES = {
     "train": template("train"),
     "merge": template("merge"),
     "generate": template("generate"),
+    "export": template("export"),
     "report": template("report"),
 }
 """The stages of a plan; others, of tests, are called by their own names."""
