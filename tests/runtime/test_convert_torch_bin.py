@@ -73,21 +73,17 @@ class Evil:
     [
         (lambda mark: Evil(os.mkdir, mark), "posix.mkdir"),
         (lambda mark: Evil(eval, f"__import__('os').mkdir({mark!r})"), "builtin"),
-        (lambda mark: Evil(getattr, os, "mkdir"), "getattr"),
         (lambda mark: Evil(np.save, mark, np.zeros(2)), "numpy"),
     ],
 )
 def test_code_in_the_pickle_is_refused_and_not_run(call: Any, named: str, tmp_path: Path) -> None:
     mark = str(tmp_path / "run")
     evil = call(mark)
-    try:
-        write_bin(tmp_path / "pytorch_model.bin", {"w": np.zeros((2, 2), np.float32)}, extra=evil)
-    except TypeError:  # a module cannot be pickled, so this one cannot be written at all
-        pytest.skip("not a pickle that can be made")
+    write_bin(tmp_path / "pytorch_model.bin", {"w": np.zeros((2, 2), np.float32)}, extra=evil)
     with pytest.raises(RefusedError, match="so it was not opened") as refusal:
         bin_entries(tmp_path / "pytorch_model.bin")
     assert named in refusal.value.what
-    assert not os.path.exists(mark)
+    assert not Path(mark).exists()
 
 
 def test_the_naive_way_runs_it(tmp_path: Path) -> None:
@@ -105,9 +101,7 @@ def test_the_naive_way_runs_it(tmp_path: Path) -> None:
         (lambda path: write_bin(path, {}, extra=[1, 2]), "extra, which is no weight"),
         (lambda path: write_bin(path, {"w": Stored(np.arange(4), "LongStorage")}), "as LongStorage numbers"),
         (
-            lambda path: write_bin(
-                path, {"w": np.zeros((9, 9), np.float32)}, compression=zipfile.ZIP_DEFLATED
-            ),
+            lambda path: write_bin(path, {"w": np.zeros((9, 9), np.float32)}, zipped=True),
             "a compressed or a short storage",
         ),
         (

@@ -58,7 +58,7 @@ class _Storage:
         self.stored = stored
 
 
-def write_bin(path: Path, tensors: dict[str, Any], extra: Any = None, compression: int = 0) -> None:
+def write_bin(path: Path, tensors: dict[str, Any], extra: Any = None, zipped: bool = False) -> None:
     """Write a state dict; `extra` goes into it as it is, whatever it asks to run."""
     storages: dict[int, tuple[str, np.ndarray]] = {}
     with stand_in_torch() as torch:
@@ -69,15 +69,10 @@ def write_bin(path: Path, tensors: dict[str, Any], extra: Any = None, compressio
 
             def __reduce__(self) -> Any:
                 stored = self.stored
-                arguments = (
-                    _Storage(stored),
-                    stored.offset,
-                    stored.shape,
-                    stored.strides,
-                    False,
-                    OrderedDict(),
-                )
-                return sys.modules["torch._utils"]._rebuild_tensor_v2, arguments
+                view = _Storage(stored), stored.offset, stored.shape, stored.strides
+                rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2
+                hooks: OrderedDict[str, Any] = OrderedDict()
+                return rebuild, (*view, False, hooks)
 
         class Pickler(pickle.Pickler):
             def persistent_id(self, value: Any) -> Any:
@@ -95,7 +90,7 @@ def write_bin(path: Path, tensors: dict[str, Any], extra: Any = None, compressio
             values["extra"] = extra
         buffer = io.BytesIO()
         Pickler(buffer, 2).dump(values)
-    with zipfile.ZipFile(path, "w", compression) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if zipped else zipfile.ZIP_STORED) as archive:
         archive.writestr("archive/data.pkl", buffer.getvalue())
         archive.writestr("archive/byteorder", "little")
         for key, data in storages.values():
