@@ -75,6 +75,8 @@ class State(Event):
         "stopping",
         "stopped",
         "paused",
+        "waiting",
+        "replanned",
         "skipped",
         "redone",
         "committed",
@@ -86,10 +88,10 @@ class State(Event):
         default_factory=dict, description="With `committed`: name -> path and hashes."
     )
     figures: dict[str, Any] = Field(
-        default_factory=dict, description="With `committed`: what the stage measured."
+        default_factory=dict, description="With `committed`: what the stage measured; with `replanned`: what changed."
     )
     fingerprint: str = Field(
-        "", description="With `committed`: hash of the stage's specification and inputs."
+        "", description="With `committed`, `replanned`: hash of the stage's specification and inputs."
     )
     seconds: float = Field(0, description="With `committed`, `failed`, `finished`: wall time.")
 

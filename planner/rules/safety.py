@@ -40,8 +40,8 @@ def rehearsal(s: Situation) -> Choice:
         return Choice(
             True,
             say(
-                "Training takes about {time}: two steps, a kill, a resume and a merge beforehand show in minutes "
-                "what would fail at its end.",
+                "Training takes about {time}: two steps, a kill, a resume and a merge beforehand show in "
+                "minutes what would fail at its end.",
                 time=time,
             ),
             (not_(False, say("A fault in saving or merging would show after {time}.", time=time)),),

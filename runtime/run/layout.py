@@ -107,6 +107,21 @@ class RunFolder:
         return self.root / "plan.yaml"
 
     @property
+    def offer(self) -> Path:
+        """A smaller plan that is offered after a failure, until it is taken or the run goes on without it."""
+        return self.root / "offer.json"
+
+    @property
+    def versions(self) -> Path:
+        """What the run was made with: packages, model, data, plan, machine."""
+        return self.root / "versions.json"
+
+    def earlier_plans(self) -> list[Path]:
+        """Return the plans that were executed before the present one, oldest first: plan-1.yaml, ..."""
+        found = self.root.glob("plan-*.yaml")
+        return sorted(found, key=lambda path: (len(path.name), path.name))
+
+    @property
     def journal(self) -> Path:
         """All events; the only source of truth about what has happened."""
         return self.root / "journal.jsonl"
@@ -163,8 +178,11 @@ def is_run(folder: Path) -> bool:
     return (folder / "plan.yaml").is_file() and (folder / "origin.json").is_file()
 
 
-def create_run(folder: Path, plan_text: str) -> RunFolder:
-    """Make a run folder holding this plan. BadInput if something else already lies there."""
+def create_run(folder: Path, plan_text: str, started_in: Path | None = None) -> RunFolder:
+    """Make a run folder holding this plan. BadInput if something else already lies there.
+
+    `started_in` is the folder that relative paths of the plan are relative to; default: the current one.
+    """
     run = RunFolder(folder.absolute())
     if run.root.exists() and (not run.root.is_dir() or any(run.root.iterdir())):
         raise BadInput(
@@ -174,7 +192,7 @@ def create_run(folder: Path, plan_text: str) -> RunFolder:
     try:
         (run.root / "stages").mkdir(parents=True)
         write_atomically(run.plan, plan_text)
-        origin = {"folder": str(Path.cwd()), "created": round(time.time(), 3)}
+        origin = {"folder": str(started_in or Path.cwd()), "created": round(time.time(), 3)}
         write_atomically(run.origin, json.dumps(origin, indent=2) + "\n")
         _remember(run)
     except OSError as error:

@@ -34,6 +34,8 @@ class StageHistory:
     """What the journal says about one stage."""
 
     started_fingerprint: str = ""
+    continuable: frozenset[str] = frozenset()
+    """Fingerprints of re-planned tasks that go on from what the last attempt left."""
     started_at: float = 0
     ended: str = ""
     """Last of started, stopped, failed, committed."""
@@ -71,6 +73,9 @@ def histories(events: Iterable[AnyEvent]) -> dict[str, StageHistory]:
             continue
         if event.state == "started":
             history.started_fingerprint, history.started_at, history.attempt = event.fingerprint, event.t, []
+            history.continuable = frozenset()
+        if event.state == "replanned" and event.fingerprint:
+            history.continuable |= {event.fingerprint}
         if event.state in ("started", "stopped", "failed", "committed"):
             history.ended, history.reason = event.state, event.reason
         if event.state == "committed":
@@ -81,7 +86,7 @@ def histories(events: Iterable[AnyEvent]) -> dict[str, StageHistory]:
 def decide(task: StageTask, run: RunFolder, history: StageHistory) -> Verdict:
     """Return the verdict on one stage. Reads and hashes the outputs that it left."""
     now = commit.fingerprint(task, run)
-    changed_task = bool(history.started_fingerprint) and history.started_fingerprint != now
+    changed_task = history.started_fingerprint not in ("", now) and now not in history.continuable
     if history.committed is not None:
         proven = commit.committed(history.committed, run)
         if proven.fingerprint != now:
@@ -97,6 +102,9 @@ def decide(task: StageTask, run: RunFolder, history: StageHistory) -> Verdict:
         return Verdict(task.stage, "run", say("not done yet"))
     if changed_task:
         return Verdict(task.stage, "redo", changes(task, run), from_scratch=True)
+    if history.started_fingerprint != now:
+        why = say("{changes}; it goes on from its last checkpoint", changes=changes(task, run))
+        return Verdict(task.stage, "redo", why)
     return Verdict(task.stage, "redo", say(UNPROVEN.get(history.ended, NOT_PROVEN)))
 
 

@@ -10,14 +10,19 @@ from planner.errors import BadInput, SteersmanError
 from planner.language import say
 from runtime.run import status
 from runtime.run.layout import RunFolder
+from runtime.run.offer import Policy, required
 from runtime.run.processes import Identity
 
 PATIENCE_SECONDS = 30.0
 LEAVING_SECONDS = 5.0
 
 
-def start_supervisor(run: RunFolder, until: str | None = None) -> subprocess.Popen[bytes]:
+def start_supervisor(
+    run: RunFolder, until: str | None = None, *, on_oom: Policy | None = None, accept: bool = False
+) -> subprocess.Popen[bytes]:
     """Start it and return its process once it holds the run. BadInput if the run already has one.
+
+    `on_oom` goes before what the plan says; `accept` takes the smaller plan that the run offers.
 
     It runs in a session of its own, with the run folder as working folder, and writes to supervisor.log.
     """
@@ -26,9 +31,13 @@ def start_supervisor(run: RunFolder, until: str | None = None) -> subprocess.Pop
             say("The run {run} is already running.", run=run.name),
             remedy=say("Follow it with: {command}", command=f"steersman logs {run.name} --follow"),
         )
+    if accept:
+        required(run)
     run.stop_requests.unlink(missing_ok=True)
     command = [sys.executable, "-m", "runtime.run.supervise", str(run.root)]
     command += ["--until", until] if until else []
+    command += ["--on-oom", on_oom] if on_oom else []
+    command += ["--accept"] if accept else []
     try:
         log = run.supervisor_log.open("ab")
     except OSError as error:

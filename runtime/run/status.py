@@ -11,8 +11,8 @@ from runtime.run.layout import RunFolder
 from runtime.run.processes import Identity
 from runtime.run.view import RunView
 
-RunState = Literal["created", "running", "finished", "failed", "stopped", "paused", "lost"]
-ENDED: tuple[RunState, ...] = ("finished", "failed", "stopped", "paused")
+RunState = Literal["created", "running", "finished", "failed", "stopped", "paused", "waiting", "lost"]
+ENDED: tuple[RunState, ...] = ("finished", "failed", "stopped", "paused", "waiting")
 
 MEANING: dict[RunState, str] = {
     "created": template("not started yet"),
@@ -21,6 +21,7 @@ MEANING: dict[RunState, str] = {
     "failed": template("a stage failed; resume continues from the last proven point"),
     "stopped": template("stopped on request; resume continues"),
     "paused": template("paused on request; resume continues"),
+    "waiting": template("waits for your answer; resume --accept takes the offer"),
     "lost": template("its supervisor is gone without a word; resume continues from the last proven point"),
 }
 
@@ -47,7 +48,7 @@ class Status:
                 "its supervisor is gone; worker processes are still alive (pid {pids}); resume settles that",
                 pids=pids,
             )
-        if self.state in ("stopped", "paused", "failed") and self.view.reason:
+        if self.state in ("stopped", "paused", "waiting", "failed") and self.view.reason:
             return self.view.reason
         return say(MEANING[self.state])
 

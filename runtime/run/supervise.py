@@ -1,4 +1,4 @@
-"""`python -m runtime.run.supervise RUN [--until STAGE]`: the process that takes a run to its end.
+"""`python -m runtime.run.supervise RUN [OPTIONS]`: the process that takes a run to its end.
 
 It is started detached by `runtime.run.start`; closing the terminal does not end it. A signal to it is a
 request to stop: the first is graceful, the next ends the stage at once. It speaks the plan's language, so the
@@ -19,6 +19,7 @@ from planner.errors import ExitCode, SteersmanError
 from planner.language import say, speaking
 from runtime.run import lock
 from runtime.run.layout import RunFolder
+from runtime.run.offer import POLICIES, Policy
 from runtime.run.processes import Identity
 from runtime.run.speech import language_of
 from runtime.run.stopping import request
@@ -31,13 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m runtime.run.supervise")
     parser.add_argument("run", type=Path)
     parser.add_argument("--until")
+    parser.add_argument("--on-oom", choices=POLICIES)
+    parser.add_argument("--accept", action="store_true")
     options = parser.parse_args(arguments)
     run = RunFolder(options.run.absolute())
     with speaking(language_of(run)):
-        return int(supervise(run, options.until))
+        return int(supervise(run, options.until, options.on_oom, options.accept))
 
 
-def supervise(run: RunFolder, until: str | None) -> int:
+def supervise(run: RunFolder, until: str | None, on_oom: Policy | None = None, accept: bool = False) -> int:
     """Hold the run and take it to its end, or up to a stage; return the exit code."""
     try:
         held = lock.acquire(run.lock)
@@ -48,7 +51,7 @@ def supervise(run: RunFolder, until: str | None) -> int:
         _introduce(run)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: request(run))
-        return int(Supervisor(run, build_table(run), until).execute())
+        return int(Supervisor(run, build_table(run), until, on_oom=on_oom, accept=accept).execute())
     except SteersmanError as error:
         print(error.sentence(), flush=True)
         return int(error.exit_code)

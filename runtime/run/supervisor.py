@@ -10,12 +10,14 @@ from typing import Literal
 from planner.errors import ExitCode, StageFailed, SteersmanError
 from planner.language import say
 from runtime.events import AnyEvent, Error, Log, Progress, Proof, State
-from runtime.run import commit, disk_space, environment, failures, resume
+from runtime.run import commit, disk_space, environment, failures, offer, replanning, resume
 from runtime.run.attempt import Attempt
 from runtime.run.event_files import all_events
 from runtime.run.journal import DiskFull, Journal, to_line
 from runtime.run.journal import read as read_journal
 from runtime.run.layout import RunFolder
+from runtime.run.offer import Policy
+from runtime.run.out_of_memory import OutOfMemory, memory_kills, trouble_of
 from runtime.run.resume import StageHistory, Verdict
 from runtime.run.stage_process import end_leftovers, set_attempt_aside, write_inputs
 from runtime.run.stopping import is_pause, requests
@@ -29,12 +31,24 @@ class StopRequestedError(Exception):
 class Supervisor:
     """Executes a run. The caller holds the run's lock."""
 
-    def __init__(self, run: RunFolder, table: Table, until: str | None = None) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        table: Table,
+        until: str | None = None,
+        *,
+        on_oom: Policy | None = None,
+        accept: bool = False,
+    ) -> None:
         self.run = run
         self.table = table
         self.until = until
+        self.on_oom = on_oom
+        self.accept = accept
         self.journal = Journal(run.journal, run.reserve)
         self.done: dict[str, Committed] = {}
+        self._kills = 0
+        """Processes that the kernel had killed for memory when the stage began."""
 
     def execute(self) -> ExitCode:
         """Run all stages that are not proven, and return how it ended."""
@@ -44,6 +58,9 @@ class Supervisor:
         except StopRequestedError as stop:
             end: Literal["paused", "stopped"] = "paused" if is_pause(self.run) else "stopped"
             self._say_last(State(t=time.time(), stage="", state=end, reason=str(stop)))
+            return ExitCode.INTERRUPTED
+        except replanning.WaitingError as waiting:
+            self._say_last(State(t=time.time(), stage="", state="waiting", reason=str(waiting)))
             return ExitCode.INTERRUPTED
         except SteersmanError as error:
             return self._fail(error, started)
@@ -69,7 +86,24 @@ class Supervisor:
             self.log("", cut, "warning")
         self.table.check()
         self._end_all_leftovers()
+        if not self.accept:
+            offer.withdraw(self.run)
+        while True:
+            try:
+                return self._do_all(started)
+            except OutOfMemory as error:
+                policy = replanning.policy_of(self.table, self.on_oom)
+                easing = replanning.answer(self.run, self.table, error, policy)
+                stage = error.trouble.stage
+                self.table = replanning.take(self.run, self.table, stage, easing, self.done, self.record)
+
+    def _do_all(self, started: float) -> ExitCode:
+        """Do every stage that is not proven, up to the one that was asked for."""
         for stage in self.table.stages:
+            if self.accept and stage == offer.required(self.run).stage:  # what it depends on is known now
+                self.table = replanning.accept(self.run, self.table, self.done, self.record)
+                self.accept = False
+                return self._do_all(started)
             self._do(stage)
             if stage == self.until and stage != self.table.stages[-1]:
                 reason = say("ended after {stage}, as asked", stage=stage)
@@ -93,6 +127,8 @@ class Supervisor:
         if requests(self.run):
             raise StopRequestedError(say("before {stage}, on request", stage=stage))
         task = self.table.task(stage, self.done)
+        if stage in self.done and self.done[stage].fingerprint == commit.fingerprint(task, self.run):
+            return  # proven in this session, before the plan was changed
         history = resume.histories(read_journal(self.run.journal)).get(stage, StageHistory())
         if self._accept_leftover_result(task, history):
             return
@@ -117,6 +153,7 @@ class Supervisor:
         self.record(
             State(t=started, stage=stage, state="started", reason=verdict.reason, fingerprint=print_of_task)
         )
+        self._kills = memory_kills()
         attempt = Attempt(self.run, task, self.record, lambda: requests(self.run))
         try:
             exit_code = attempt.wait()
@@ -160,7 +197,7 @@ class Supervisor:
 
     def _failed(self, task: StageTask, attempt: Attempt, exit_code: int, seconds: float) -> StageFailed:
         """Explain and record a failure, and return it."""
-        folder = self.run.stage(task.stage)
+        folder, failure = self.run.stage(task.stage), None
         problem = commit.failed_proof(attempt.proofs)
         if problem and exit_code >= 0:
             log_path = str(folder.log)
@@ -171,7 +208,9 @@ class Supervisor:
             error = StageFailed(failure.what, why=failure.why, remedy=failure.remedy)
             log_path = failure.log_path
         self._record_failure(task.stage, error, seconds, log_path)
-        return error
+        killed = memory_kills() > self._kills
+        trouble = trouble_of(task.stage, failure, attempt.proofs, killed_for_memory=killed)
+        return OutOfMemory(error, trouble) if trouble is not None else error
 
     def _record_failure(self, stage: str, error: StageFailed, seconds: float, log_path: str) -> None:
         now = time.time()

@@ -79,8 +79,27 @@ class StageTask:
     """Space that it needs in the run folder."""
 
 
+@dataclass(frozen=True)
+class Easing:
+    """A smaller plan for a run that was out of memory."""
+
+    rung: str
+    because: str
+    """What changes, what it costs, what it is forecast to need."""
+    changes: dict[str, Any]
+    consent: bool
+    """Whether it changes what is learned, so that only a person may take it."""
+    keeps_checkpoints: bool
+    """Whether training goes on from its last checkpoint."""
+    plan_text: str
+
+
 class Table(Protocol):
-    """The stages of one run."""
+    """The stages of one run.
+
+    A table may have two abilities more: `on_oom` (stop, ask or replan: what its plan says should happen when
+    memory runs out) and `ease(memory)`, which returns an `Easing` or None.
+    """
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -113,9 +132,9 @@ def table_module() -> TableModule:
     return module
 
 
-def build_table(run: RunFolder) -> Table:
-    """Return the table of a run that exists."""
-    return table_module().build(run, read_plan_file(run.plan))
+def build_table(run: RunFolder, text: str | None = None) -> Table:
+    """Return the table of a run that exists; `text` is that of another plan than its own."""
+    return table_module().build(run, read_plan_file(run.plan) if text is None else text)
 
 
 def read_plan_file(path: Path) -> str:

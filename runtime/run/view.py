@@ -50,7 +50,7 @@ class RunView:
 
     stages: dict[str, StageView] = field(default_factory=dict)
     state: str = "created"
-    """created, running, finished, failed, stopped or paused: what the journal says."""
+    """created, running, finished, failed, stopped, paused or waiting (for an answer), as the journal says."""
     reason: str = ""
     error: Error | None = None
     logs: list[Log] = field(default_factory=list)
@@ -99,7 +99,7 @@ class RunView:
             for stage in self.stages.values():
                 if not stage.proven:
                     stage.state = "waiting"
-        elif event.state in ("created", "finished", "failed", "stopped", "paused"):
+        elif event.state in ("created", "finished", "failed", "stopped", "paused", "waiting"):
             self.state = event.state
 
 
@@ -121,6 +121,9 @@ def _apply_state(stage: StageView, event: State) -> None:
     elif event.state == "redone":
         stage.state, stage.reason = "waiting", event.reason
         stage.outputs, stage.figures = {}, {}
+    elif event.state == "replanned":
+        stage.state, stage.reason, stage.error = "waiting", event.reason, None
+        stage.fingerprint = event.fingerprint or stage.fingerprint
     elif event.state == "stopping":
         stage.activity = event.reason or event.state
     elif event.state == "saving":

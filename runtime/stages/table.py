@@ -19,9 +19,9 @@ from runtime.engines.registry import link_of
 from runtime.paths import PROJECT, models_folder
 from runtime.run.layout import RunFolder
 from runtime.run.task import Committed, Easing, StageTask
-from runtime.stages.easing import ease
 from runtime.stages.after import export
 from runtime.stages.asked import asked
+from runtime.stages.easing import ease
 from runtime.stages.preferences import MERGE_PROOFS
 
 START = PROJECT / "runtime" / "workers" / "start.py"

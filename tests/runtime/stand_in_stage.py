@@ -28,10 +28,16 @@ def main() -> int:
     if spec.get("environment_to"):
         Path(spec["environment_to"]).write_text(json.dumps(dict(os.environ)), encoding="utf-8")
     done = int((folder / "checkpoint").read_text()) if (folder / "checkpoint").exists() else 0
+    if done:
+        emitter.state("resumed", f"from step {done}")
     for step in range(done, int(spec.get("steps", 0))):
+        if "room" in spec and step >= int(spec.get("short_from", 0)) and spec["size"] > spec["room"]:
+            raise RuntimeError(spec["out_of_memory"])
         emitter.progress(step + 1, spec["steps"], "steps")
         emitter.metric(step + 1, loss=float("nan") if spec.get("nan") else 1.0 / (step + 1))
         time.sleep(spec.get("step_seconds", 0.05))
+        if spec.get("save_steps"):
+            (folder / "checkpoint").write_text(str(step + 1))
         if take_save_request(folder):
             emitter.state("saving", f"step {step + 1}")
             (folder / "checkpoint").write_text(str(step + 1))

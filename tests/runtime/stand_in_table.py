@@ -12,7 +12,7 @@ import yaml
 
 from planner.errors import BadInput
 from runtime.run.layout import RunFolder
-from runtime.run.task import Committed, StageTask
+from runtime.run.task import Committed, Easing, StageTask
 
 NAME = "tests.runtime.stand_in_table"
 SCRIPT = Path(__file__).with_name("stand_in_stage.py")
@@ -21,7 +21,29 @@ SCRIPT = Path(__file__).with_name("stand_in_stage.py")
 class StandInTable:
     def __init__(self, run: RunFolder, text: str) -> None:
         self.run = run
-        self.behaviours: dict[str, dict[str, Any]] = yaml.safe_load(text)["stages"]
+        self.values: dict[str, Any] = yaml.safe_load(text)
+        self.behaviours: dict[str, dict[str, Any]] = self.values["stages"]
+
+    @property
+    def on_oom(self) -> str:
+        return str(self.values.get("on_oom", "stop"))
+
+    def ease(self, memory: str) -> Easing | None:
+        """Halve `size` of the stage train; at 1 only the stage's `value` can be given up, with consent."""
+        train = dict(self.behaviours["train"])
+        size = int(train.get("size", 1))
+        if size == 1 and not train.get("value"):
+            return None
+        changes = {"size": size // 2} if size > 1 else {"value": 0}
+        stages = {**self.behaviours, "train": train | changes}
+        return Easing(
+            rung="size" if size > 1 else "value",
+            because=f"{memory}: {changes}.",
+            changes=changes,
+            consent=size == 1,
+            keeps_checkpoints=size > 1,
+            plan_text=yaml.safe_dump({**self.values, "stages": stages}, sort_keys=False),
+        )
 
     @property
     def stages(self) -> tuple[str, ...]:
