@@ -31,6 +31,7 @@ LAYOUTS: dict[str, Layout] = {
     "simpo": "preference",
     "reward": "preference",
     "kto": "labelled",
+    "embedding": "retrieval",
 }
 """Stage -> layout of its rows; conversations for the others."""
 

@@ -114,7 +114,9 @@ class TokenLengths(Record):
     counted: bool = Field(description="True: by the model's own tokenizer. False: estimated from characters.")
 
 
-FormatName = Literal["alpaca", "sharegpt", "messages", "src_tgt", "text", "preference", "labelled"]
+FormatName = Literal[
+    "alpaca", "sharegpt", "messages", "src_tgt", "text", "preference", "labelled", "retrieval"
+]
 """Layouts of conversations by name; other data by its kind."""
 
 

@@ -1,7 +1,8 @@
 """The one shape of a row after reading: messages, then a conversation of question/answer pairs.
 
 A conversation is what every layout and every kind of training comes down to. Preference pairs have a second,
-rejected last answer; judged answers have a label; a plain text is an answer that nobody asked for.
+rejected last answer; judged answers have a label; a plain text is an answer that nobody asked for. A query
+with its passages has a pair for each passage that answers it, only the first of them with the query.
 How a conversation is written for an engine stands in `runtime.data.engine_rows`.
 """
 
@@ -11,7 +12,7 @@ import json
 from typing import Literal, NamedTuple
 
 Role = Literal["system", "user", "assistant"]
-Kind = Literal["conversation", "preference", "labelled", "text"]
+Kind = Literal["conversation", "preference", "labelled", "text", "retrieval"]
 
 
 class Message(NamedTuple):
@@ -42,10 +43,14 @@ class Conversation(NamedTuple):
     """The worse of two last answers; the better one stands in the last pair."""
     label: bool | None = None
     """Whether the last answer was judged good."""
+    negatives: tuple[str, ...] | None = None
+    """Passages that do not answer the query; None where the row is no query with passages."""
 
     @property
     def kind(self) -> Kind:
         """What kind of training the row is made for."""
+        if self.negatives is not None:
+            return "retrieval"
         if self.rejected:
             return "preference"
         if self.label is not None:
@@ -53,12 +58,13 @@ class Conversation(NamedTuple):
         return "conversation" if self.pairs[0][0] else "text"
 
     def messages(self) -> list[dict[str, str]]:
-        """Return role/content dictionaries of the system prompt and all pairs, the rejected answer last."""
+        """Return role/content dictionaries of the system prompt and all pairs, what is rejected last."""
         found = [{"role": "system", "content": self.system}] if self.system else []
         for question, answer in self.pairs:
             found += [{"role": "user", "content": question}] if question else []
             found.append({"role": "assistant", "content": answer})
-        return found + ([{"role": "assistant", "content": self.rejected}] if self.rejected else [])
+        worse = [self.rejected] if self.rejected else [*(self.negatives or ())]
+        return found + [{"role": "assistant", "content": text} for text in worse]
 
     def with_rejected(self) -> Conversation:
         """Return the conversation as it would have been with the rejected answer."""
@@ -67,14 +73,16 @@ class Conversation(NamedTuple):
     def canonical(self) -> str:
         """Return the conversation as one line of JSON: what duplicates and the split are decided by."""
         judged = [self.rejected, self.label] if self.kind in ("preference", "labelled") else []
-        values = [self.system, self.pairs, *judged]
+        passages = ["", None, self.negatives] if self.kind == "retrieval" else []
+        values = [self.system, self.pairs, *judged, *passages]
         return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def of_canonical(cls, text: str) -> Conversation:
         """Return the conversation of which `text` is the canonical line."""
         system, pairs, *judged = json.loads(text)
-        return cls(system, tuple((question, answer) for question, answer in pairs), *judged)
+        found = cls(system, tuple((question, answer) for question, answer in pairs), *judged)
+        return found if found.negatives is None else found._replace(negatives=tuple(found.negatives))
 
 
 def plain_text(text: str) -> Conversation:

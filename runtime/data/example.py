@@ -10,6 +10,7 @@ from runtime.data.findings import Note
 from runtime.data.formats import Format, kind_of
 from runtime.data.pairs import judged_conversation, read_judged
 from runtime.data.reading import read_text
+from runtime.data.retrieval import Retrieval, read_retrieval
 from runtime.data.rows import messages_of
 from runtime.data.tools import tools_of, uses_tools
 from runtime.data.validate import conversation_of
@@ -44,6 +45,11 @@ class Example(NamedTuple):
         """Return the row to train on, with tool calls as text, or None (and a note)."""
         if self.kind == "text":
             return Conversation("", (("", self.messages[0].text),))
+        if self.kind == "retrieval":
+            query, *good = (message.text for message in self.messages)
+            return Retrieval(
+                query, tuple(good), tuple(message.text for message in self.rejected)
+            ).conversation()
         if self.kind == "preference":
             from runtime.data.pairs import Judged
 
@@ -59,6 +65,9 @@ def read_example(row: Mapping[str, Any], layout: Format, note: Note) -> Example 
     if kind == "text":
         text = read_text(row, note)
         return None if text is None else Example("text", (Message("assistant", text.pairs[0][1], "text"),))
+    if kind == "retrieval":
+        passages = read_retrieval(row, layout, note)
+        return None if passages is None else example_of(passages.conversation())
     tools = tuple(tools_of(row.get("tools")))
     if kind == "conversation":
         messages = messages_of(row, layout, note)
@@ -71,7 +80,8 @@ def read_example(row: Mapping[str, Any], layout: Format, note: Note) -> Example 
 
 def example_of(conversation: Conversation, tools: tuple[Any, ...] = ()) -> Example:
     """Return a validated row as messages again."""
-    said = conversation._replace(rejected="").messages()
+    said = conversation._replace(rejected="", negatives=None).messages()
     messages = tuple(Message(entry["role"], entry["content"], "") for entry in said)  # type: ignore[arg-type]
-    worse = (Message("assistant", conversation.rejected, ""),) if conversation.rejected else ()
-    return Example(conversation.kind, messages, worse, conversation.label, tools)
+    worse = (conversation.rejected,) if conversation.rejected else conversation.negatives or ()
+    rejected = tuple(Message("assistant", text, "") for text in worse)
+    return Example(conversation.kind, messages, rejected, conversation.label, tools)

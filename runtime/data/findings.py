@@ -47,6 +47,10 @@ KINDS: dict[str, Kind] = {
     "label.missing": Kind("error", "row dropped", template("the judgement is missing or no true or false")),
     "pair.equal": Kind("error", "row dropped", template("both answers are the same")),
     "pair.diverges": Kind("error", "row dropped", template("the two answers belong to different questions")),
+    "passage.empty": Kind("warning", "fixed", template("a passage is empty and is left out")),
+    "passage.both": Kind(
+        "warning", "fixed", template("a passage is listed as good and as bad: the good one stays")
+    ),
     "length.no_answer": Kind(
         "error", "row dropped", template("truncation would leave nothing of the answer")
     ),

@@ -34,7 +34,7 @@ def fit(
     is left. Estimated lengths cut nothing. Raises what the template raises.
     """
     total = sum(map(sum, lengths))
-    if total <= max_length or not counter.exact or conversation.kind == "text":
+    if total <= max_length or not counter.exact or conversation.kind in ("text", "retrieval"):
         return Fitted(conversation, lengths, ())
     done: list[tuple[str, str]] = []
     while total > max_length and len(conversation.pairs) > 1:

@@ -20,6 +20,8 @@ FIXES = {
     "pair.diverges": template("Give both answers to the same question."),
     "template.refuses": template("Write the row as the chat template wants it, or take another model."),
     "template.rewrites": template("Split the conversation into rows of one turn, or take another model."),
+    "passage.empty": template("Nothing: the other passages are enough."),
+    "passage.both": template("Take the passage out of one of the two lists."),
     "length.no_answer": template("Raise max_length, or shorten the question."),
     "length.no_prompt": template("Raise src_length, or shorten the system prompt."),
     "length.rounds_cut": template("Raise max_length if the oldest turns matter."),

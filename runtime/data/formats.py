@@ -6,6 +6,7 @@
 | preference | the same prompts, each with a chosen and a rejected answer |
 | labelled | the same prompts, each with an answer that is judged true or false |
 | text | plain texts |
+| retrieval | a query, passages that answer it and passages that do not |
 """
 
 from __future__ import annotations
@@ -124,8 +125,34 @@ OTHER_LAYOUTS: dict[Format, Layout] = {
         "labelled",
     ),
     "text": Layout(("text",), (), '{"text": ...}', "text"),
+    "passages": Layout(
+        ("query", "pos_passage"),
+        ("neg_passage",),
+        '{"query": ..., "pos_passage": [...], "neg_passage": [...]}',
+        "retrieval",
+    ),
+    "flag_passages": Layout(
+        ("query", "pos"), ("neg",), '{"query": ..., "pos": [...], "neg": [...]}', "retrieval"
+    ),
+    "query_passages": Layout(
+        ("query", "positive"), ("negative",), '{"query": ..., "positive": ..., "negative": ...}', "retrieval"
+    ),
+    "triplets": Layout(
+        ("anchor", "positive"),
+        ("negative",),
+        '{"anchor": ..., "positive": ..., "negative": ...}',
+        "retrieval",
+    ),
 }
 """Layout of other data -> its keys."""
+
+RETRIEVAL_FIELDS: dict[Format, tuple[str, str, str]] = {
+    "passages": ("query", "pos_passage", "neg_passage"),
+    "flag_passages": ("query", "pos", "neg"),
+    "query_passages": ("query", "positive", "negative"),
+    "triplets": ("anchor", "positive", "negative"),
+}
+"""Layout of queries with passages -> its fields of the query, of good and of bad passages."""
 
 ALL_LAYOUTS = LAYOUTS | OTHER_LAYOUTS
 
@@ -134,6 +161,7 @@ STAGES: dict[Kind, tuple[str, ...]] = {
     "preference": ("dpo", "orpo", "simpo", "reward"),
     "labelled": ("kto",),
     "text": ("pretrain",),
+    "retrieval": ("embedding",),
 }
 """Kind of data -> kinds of training that learn from it; `DataFacts.stages`."""
 
@@ -142,6 +170,7 @@ KIND_WORDS = {
     "preference": template("preference pairs (`chosen`, `rejected`)"),
     "labelled": template("judged answers (a true/false `label`)"),
     "text": template("plain texts"),
+    "retrieval": template("queries with passages"),
 }
 REMEDIES = {
     "preference": template(
@@ -151,6 +180,7 @@ REMEDIES = {
         "Train with kto, or keep the good answers: steersman data convert IN OUT --to alpaca."
     ),
     "text": template("Pretrain on them, or write questions and answers."),
+    "retrieval": template("Train with embedding, or write answers instead of passages."),
     "conversation": template("Train with sft, or write two answers or a judgement for each question."),
 }
 """Kind of data -> what to do when another kind of training was asked for."""
@@ -190,7 +220,7 @@ def detect(rows: Iterable[Any], where: str) -> Format:
         unjudged = name.removesuffix("_labels")
         if votes[name] > votes[unjudged]:  # rows that lack their label are defects, not another layout
             votes.pop(unjudged, None)
-    if len(votes) == 1 or {kind_of(name) for name in votes} in ({"preference"}, {"labelled"}):
+    if len(votes) == 1 or {kind_of(name) for name in votes} in ({"preference"}, {"labelled"}, {"retrieval"}):
         return votes.most_common(1)[0][0]
     if len(votes) > 1:
         counted = [
@@ -207,7 +237,7 @@ def detect(rows: Iterable[Any], where: str) -> Format:
 
 def layouts_of(row: Mapping[str, Any]) -> tuple[Format, ...]:
     """Return the layouts that a row fits; rows for other kinds of training fit one only."""
-    other = paired(row) or judged(row)
+    other = paired(row) or judged(row) or retrieval(row)
     if other is not None:
         return (other,)
     fitting = tuple(name for name, layout in LAYOUTS.items() if set(layout.required) <= set(row))
@@ -242,6 +272,13 @@ def judged(row: Mapping[str, Any]) -> Format | None:
     if {"instruction", "output"} <= set(row):
         return "alpaca_labels"
     return "prompt_labels" if {"prompt", "completion"} <= set(row) else None
+
+
+def retrieval(row: Mapping[str, Any]) -> Format | None:
+    """Return the layout of a query with passages; None for other rows."""
+    return next(
+        (name for name, (query, good, _) in RETRIEVAL_FIELDS.items() if query in row and good in row), None
+    )
 
 
 def judgement(value: Any) -> bool | None:
@@ -314,5 +351,5 @@ def accepted() -> str:
     ) + "."  # fmt: skip
 
 
-SHOWN = (*LAYOUTS, "prompt_pairs", "prompt_labels", "text")
+SHOWN = (*LAYOUTS, "prompt_pairs", "prompt_labels", "text", "passages")
 """Layouts that an error names as examples; the manual has all."""

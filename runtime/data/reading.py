@@ -12,6 +12,7 @@ from runtime.data.conversation import Conversation, Message, plain_text
 from runtime.data.findings import Note
 from runtime.data.formats import Format, kind_of
 from runtime.data.pairs import judged_conversation, read_judged
+from runtime.data.retrieval import read_retrieval
 from runtime.data.rows import messages_of, missing
 from runtime.data.text import as_text, clean
 from runtime.data.tools import tools_of, uses_tools, with_tools
@@ -28,6 +29,9 @@ def read_row(
     kind = kind_of(layout)
     if kind == "text":
         return read_text(row, note)
+    if kind == "retrieval":
+        found = read_retrieval(row, layout, note)
+        return None if found is None else found.conversation()
     if kind == "conversation":
         messages = messages_of(row, layout, note)
         return None if messages is None else spoken(messages, row.get("tools"), template, note)

@@ -172,7 +172,7 @@ class RowPass:
                 if found is not None:
                     what = say("{token} has a meaning to the tokenizer", token=found.group())
                     note("text.special", message["role"], what)
-        if conversation.kind == "text":
+        if conversation.kind in ("text", "retrieval"):
             return conversation
         if self.counter.template is None and (conversation.system or len(conversation.pairs) > 1):
             note("template.none", "", say("earlier turns become plain text before the question"))

@@ -2,6 +2,7 @@
 
 Prompt and answer of every turn are tokenized by themselves, as the training worker does. Of a conversation
 every answer carries loss; of preference pairs and judged answers only the last ones; of a text everything.
+A query and its passages each end with the end token, and no template is put around them.
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ class TokenCounter:
 
         A rejected answer is one turn more, with an empty prompt. A text is an answer without any template.
         """
+        if conversation.kind == "retrieval":
+            query, *texts = (message["content"] for message in conversation.messages())
+            ended = [text + self.eos_token for text in texts]
+            return [(query + self.eos_token, ended[0]), *(("", text) for text in ended[1:])]
         if self.template is None or conversation.kind == "text":
             parts = [(question, answer + self.eos_token) for question, answer in conversation.pairs]
             return parts + ([("", conversation.rejected + self.eos_token)] if conversation.rejected else [])

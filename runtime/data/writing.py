@@ -16,7 +16,8 @@ from planner.errors import BadInput
 from planner.language import say
 from runtime.data.conversation import Message
 from runtime.data.example import Example
-from runtime.data.formats import Format
+from runtime.data.formats import RETRIEVAL_FIELDS, Format
+from runtime.data.retrieval import retrieval_row
 from runtime.data.tools import calls_of, function_form
 
 Row = dict[str, Any]
@@ -183,6 +184,16 @@ def prompt_label(example: Example) -> Row:
     }
 
 
+def passages(layout: Format) -> Callable[[Example], Row]:
+    """Return a writer of queries with passages."""
+
+    def writer(example: Example) -> Row:
+        query, *good = map(plain, example.messages)
+        return retrieval_row(layout, query, good, list(map(plain, example.rejected)))
+
+    return writer
+
+
 CHOSEN = ("chosen", "rejected")
 WRITERS: dict[Format, Callable[[Example], Row]] = {
     "alpaca": alpaca,
@@ -203,6 +214,7 @@ WRITERS: dict[Format, Callable[[Example], Row]] = {
     "prompt_labels": prompt_label,
     "src_tgt_labels": src_tgt_label,
     "text": lambda example: {"text": "\n\n".join(map(plain, example.messages))},
+    **{layout: passages(layout) for layout in RETRIEVAL_FIELDS},
 }  # fmt: skip
 """Layout -> its writer."""
 

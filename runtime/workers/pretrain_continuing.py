@@ -204,16 +204,23 @@ def holds_float32(folder: str) -> bool:
 
 def prove_continued(answered: answering.Answered, stage: Stage) -> None:
     """Prove that the result goes on with text at all."""
-    count, empty = len(answered.texts), sum(not text for text in answered.texts)
+    count, ended = len(answered.texts), sum(answered.ended)
+    written = answered.tokens - ended
     stage.emitter.proof(
         "generate.answers",
-        empty < count,
-        say("The tuned model went on with {count} of {all} beginnings.", count=count - empty, all=count),
+        written > 0,
+        say(
+            "The tuned model went on with {count} beginnings for {tokens} tokens, and ended {ended} texts.",
+            count=count,
+            tokens=written,
+            ended=ended,
+        ),
         prompts=count,
-        empty=empty,
-        ended=sum(answered.ended),
+        empty=sum(not text for text in answered.texts),
+        ended=ended,
+        tokens=written,
     )
-    if empty == count:
+    if not written:
         raise RefusedError(
             say("The tuned model goes on with none of {count} beginnings.", count=count),
             say("It ends every text at once."),

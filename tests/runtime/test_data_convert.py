@@ -16,6 +16,7 @@ from runtime.data.conversation import Conversation, Message
 from runtime.data.convert import convert
 from runtime.data.example import Example, example_of, read_example
 from runtime.data.formats import ALL_LAYOUTS, LAYOUTS, kind_of
+from runtime.data.retrieval import Retrieval
 from runtime.data.scan import scan
 from runtime.data.writing import WRITERS
 from tests.runtime.data_files import write_rows
@@ -26,14 +27,17 @@ TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filte
 )
 PAIRS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3).map(tuple)
 SYSTEM = st.one_of(st.just(""), TEXT)
+NEITHER = {"rejected": st.just(""), "label": st.none(), "negatives": st.none()}
 OF_KIND = {
-    "conversation": st.builds(Conversation, SYSTEM, PAIRS, rejected=st.just(""), label=st.none()),
-    "preference": st.builds(Conversation, SYSTEM, PAIRS, rejected=TEXT, label=st.none()).filter(
+    "conversation": st.builds(Conversation, SYSTEM, PAIRS, **NEITHER),
+    "preference": st.builds(Conversation, SYSTEM, PAIRS, **{**NEITHER, "rejected": TEXT}).filter(
         lambda row: row.rejected.strip() != row.pairs[-1][1].strip()
     ),
-    "labelled": st.builds(Conversation, SYSTEM, PAIRS, rejected=st.just(""), label=st.booleans()),
-    "text": st.builds(Conversation, st.just(""), st.tuples(st.tuples(st.just(""), TEXT)),
-                      rejected=st.just(""), label=st.none()),
+    "labelled": st.builds(Conversation, SYSTEM, PAIRS, **{**NEITHER, "label": st.booleans()}),
+    "text": st.builds(Conversation, st.just(""), st.tuples(st.tuples(st.just(""), TEXT)), **NEITHER),
+    "retrieval": st.builds(
+        lambda query, found, n: Retrieval(query, tuple(found[:n]), tuple(found[n:])).conversation(),
+        TEXT, st.lists(TEXT, min_size=1, max_size=4, unique_by=str.strip), st.integers(1, 3)),
 }  # fmt: skip
 NOWHERE_FOR_SYSTEM = {"hh_pairs"}
 
@@ -71,6 +75,7 @@ def test_every_layout_in_every_container(layout: str, suffix: str, tmp_path: Pat
         "preference": Conversation("", (("Hi", "Hello"), ("And?", "Good")), rejected="Bad"),
         "labelled": Conversation("", (("Hi", "Hello"),), label=True),
         "text": Conversation("", (("", "A text,\nof two lines."),)),
+        "retrieval": Conversation("", (("Hi", "One,\nof two"), ("", "[two]")), negatives=("Not",)),
     }[kind]
     start = write_rows(tmp_path / "a.jsonl", [WRITERS[layout](example_of(row))] * 3)
     there = tmp_path / f"b{suffix}"

@@ -19,6 +19,7 @@ from tests.runtime.test_data_findings import scan_rows
 from tests.tiny_model import write_tokenizer
 
 PAIR = Conversation("Be brief.", (("Hi", "Hello"), ("And?", "Good.")), rejected="Bad.")
+PASSAGES = Conversation("", (("Hi", "Good."), ("", "Yes.")), negatives=("Bad.",))
 JUDGED = Conversation("", (("Hi", "Hello"), ("And?", "Good.")), label=False)
 
 
@@ -64,6 +65,10 @@ PAIRS: list[tuple[str, dict[str, Any], Conversation]] = [
     ("prompt_labels", {"prompt": PROMPT[1:], "completion": BETTER, "label": False}, JUDGED),
     ("src_tgt_labels", {"src": ["Hi", "And?"], "tgt": ["Hello"], "response": ["Good."], "sort": [0]}, JUDGED),
     ("text", {"text": "A whole text.", "url": "x"}, plain_text("A whole text.")),
+    ("passages", {"query": "Hi", "pos_passage": ["Good.", "Yes."], "neg_passage": ["Bad."]}, PASSAGES),
+    ("flag_passages", {"query": "Hi", "pos": ["Good.", "Yes."], "neg": ["Bad."]}, PASSAGES),
+    ("query_passages", {"query": "Hi", "positive": ["Good.", "Yes."], "negative": "Bad."}, PASSAGES),
+    ("triplets", {"anchor": "Hi", "positive": ["Good.", "Yes."], "negative": "Bad."}, PASSAGES),
 ]  # fmt: skip
 
 
