@@ -10,19 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 import paddle
-from paddlenlp.transformers import LlamaForCausalLM, PretrainedModel, Qwen2ForCausalLM
-from paddlenlp.trl import SFTConfig
 
+from runtime.workers.callbacks import SFTConfig
 from runtime.workers.conversation import IGNORED
 
-MODELS = (LlamaForCausalLM, Qwen2ForCausalLM)
+MODELS = ("LlamaForCausalLM", "Qwen2ForCausalLM")
 """Models known to apply `lm_head` to the hidden states and then `criterion` to logits and labels."""
 
 
 class AnswerLogits:
     """Two hooks on a causal language model. Set `labels` before each forward pass that computes a loss."""
 
-    def __init__(self, model: PretrainedModel) -> None:
+    def __init__(self, model: Any) -> None:
         self.labels: paddle.Tensor | None = None
         self.positions: paddle.Tensor | None = None
         model.lm_head.register_forward_pre_hook(self.select_hidden)
@@ -48,9 +47,9 @@ class AnswerLogits:
         return (logits, paddle.index_select(labels.flatten(), self.positions).unsqueeze(0), *rest)
 
 
-def install(model: PretrainedModel, training: SFTConfig) -> AnswerLogits | None:
+def install(model: Any, training: SFTConfig) -> AnswerLogits | None:
     """Return the hooks installed on `model`; None where another layer also relies on the full shape."""
     parallel = training.tensor_parallel_degree > 1 or training.pipeline_parallel_degree > 1
-    if parallel or training.sequence_parallel or not isinstance(model, MODELS):
+    if parallel or training.sequence_parallel or type(model).__name__ not in MODELS:
         return None
     return AnswerLogits(model)

@@ -9,9 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState
-from paddlenlp.trl import SFTConfig
-
+from runtime.workers.callbacks import SFTConfig, TrainerCallback, TrainerControl, TrainerState
 from runtime.workers.emit import Emitter
 from runtime.workers.progress import Progress
 from runtime.workers.speech import say

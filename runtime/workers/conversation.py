@@ -7,12 +7,13 @@ to the turns before it.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-from paddlenlp.transformers import PretrainedTokenizer
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
+
+if TYPE_CHECKING:
+    from paddlenlp.transformers import PretrainedTokenizer
 
 IGNORED = -100
 """Label of a position that carries no loss."""

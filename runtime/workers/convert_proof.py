@@ -61,7 +61,7 @@ def prove_weights(planned: list[Planned], wrong: list[str], stage: Stage) -> boo
 
 
 def prove_tokenizer(folder: Path, tokenizer: Any, stage: Stage) -> bool:
-    """Emit `convert.tokenizer` for the converted folder and PaddleNLP's tokenizer loaded from it."""
+    """Emit `convert.tokenizer` for the converted folder and the toolkit's tokenizer loaded from it."""
     count, difference = first_difference(folder, tokenizer)
     if difference:
         sentence = say(
@@ -84,22 +84,15 @@ def fixed_tokens(tokenizer: Any, vocabulary: int) -> list[int]:
 
 
 def paddle_logits(folder: Path, tokens: list[int]) -> Any:
-    """Return float32 logits [tokens, vocabulary] of the converted folder, computed by PaddleNLP."""
-    import paddle
-    from paddlenlp.transformers import AutoModelForCausalLM
+    """Return float32 logits [tokens, vocabulary] of the converted folder, by this engine's toolkit."""
+    from runtime.workers.decoding import all_logits
+    from runtime.workers.paddle_load import load_paddle_model
 
-    model = AutoModelForCausalLM.from_pretrained(str(folder), dtype="float32")
-    model.eval()
-    with paddle.no_grad():
-        output = model(
-            input_ids=paddle.to_tensor([tokens]), attention_mask=paddle.ones([1, len(tokens)], "int64")
-        )
-    logits = output[0] if isinstance(output, (tuple, list)) else output
-    return logits.astype("float32").numpy()[0]
+    return all_logits(load_paddle_model(folder), tokens)
 
 
 def prove_logits(source: Path, folder: Path, tokenizer: Any, tolerance: float, stage: Stage) -> bool:
-    """Emit `convert.logits`: PaddleNLP's logits of `folder` against NumPy's of `source`.
+    """Emit `convert.logits`: the toolkit's logits of `folder` against NumPy's of `source`.
 
     Passes when the largest difference is at most `tolerance`. A large model's float32 arithmetic alone may
     differ by more; then the same forward pass is repeated in float32, and the difference may be a few times

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import paddle
-from paddlenlp.transformers import PretrainedModel
+
+from runtime.workers.toolkit import part
 
 Logits = np.ndarray
 """float32 [rows, vocabulary]: scores of each row's next token."""
@@ -48,7 +49,8 @@ def left_padded(prompts: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarra
 
 def causal_model(model: Any) -> Any:
     """Return the causal language model inside an adapter's wrapper, or the model itself."""
-    return model if isinstance(model, PretrainedModel) else model.model
+    pretrained = part("transformers", "PretrainedModel")
+    return model if isinstance(model, pretrained) else model.model
 
 
 class Beginning(NamedTuple):
@@ -98,8 +100,11 @@ def next_logits(model: Any, prompts: Sequence[Sequence[int]]) -> Generator[Logit
     """Yield the next token's logits of every row; `send` the chosen tokens to get the following ones.
 
     The output head runs on the last position alone: over a whole prompt it would be a fifth of a small
-    model's work.
+    model's work. A model that steps by itself, such as a static graph, is left to it.
     """
+    if hasattr(model, "step_logits"):
+        yield from model.step_logits(prompts)
+        return
     causal = causal_model(model)
     backbone = getattr(causal, causal.base_model_prefix)
     ids, mask, positions = left_padded(prompts)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import paddle
 from paddle.io import BatchSampler, Dataset
-from paddlenlp.trl import SFTConfig
 
+from runtime.workers.callbacks import SFTConfig
 from runtime.workers.conversation import IGNORED
 
 

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from paddle import nn
-from paddlenlp.transformers.mistral.modeling import MistralLMHead
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -95,6 +94,8 @@ def is_transposed(layer: Any, parameter: str, shape: tuple[int, ...], name: str)
         return False
     if hasattr(layer, "transpose_y"):  # PaddleNLP's output heads, which are linear but no nn.Linear
         return not layer.transpose_y
+    from paddlenlp.transformers.mistral.modeling import MistralLMHead  # here: the other engine has none
+
     if isinstance(layer, MistralLMHead):  # mistral/modeling.py:789 keeps [hidden, vocabulary] in every case
         return True
     raise RefusedError(
@@ -223,6 +224,14 @@ def write_weights(
         (folder / "model.safetensors.index.json").write_text(text + "\n", encoding="utf-8")
 
 
+def copy_companions(original: Path, folder: Path) -> None:
+    """Copy config, tokenizer and what else belongs to a model besides its weights."""
+    for name in COMPANIONS:
+        if (original / name).is_file():
+            shutil.copyfile(original / name, folder / name)
+            sync(folder / name)
+
+
 def write_hf_folder(
     causal: Any,
     original: str | Path,
@@ -244,10 +253,7 @@ def write_hf_folder(
     check_ties(original, tied)
     check_against_original(found, given, tied)
     folder.mkdir(parents=True)
-    for name in COMPANIONS:
-        if (original / name).is_file():
-            shutil.copyfile(original / name, folder / name)
-            sync(folder / name)
+    copy_companions(original, folder)
     write_weights(plan_shards(found, given, shard_bytes), given, folder, each_tensor)
     sync(folder)
 

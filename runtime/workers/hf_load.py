@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.workers.speech import say
+from runtime.workers.toolkit import is_paddleformers
 
 REWRITTEN = ("config.json", "tokenizer_config.json")
 """The small files of which PaddleNLP sees an edited copy; everything else is a link."""
@@ -114,6 +115,10 @@ def load_hf_model(folder: str | Path, dtype: str = "float32") -> Any:
 
     The folder is only read. Raises `UnloadableModelError` when it lacks safetensors or any weight.
     """
+    if is_paddleformers():
+        from runtime.workers.paddleformers.loading import load_model
+
+        return load_model(folder, dtype)
     from paddlenlp.transformers import AutoModelForCausalLM
     from paddlenlp.transformers.model_utils import no_init_weights
 

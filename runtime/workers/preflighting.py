@@ -2,48 +2,55 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import paddle
-from paddlenlp.trainer.trainer_utils import IntervalStrategy
 
-from runtime.workers import sft_arguments, sft_setup
+from runtime.workers.callbacks import IntervalStrategy
+from runtime.workers.device import use_device
 from runtime.workers.refusal import RefusedError
 from runtime.workers.rehearsal import Measured, free_memory_bytes, rehearse
-from runtime.workers.sft_arguments import Arguments
-from runtime.workers.sft_dataset import Loaded
 from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 
 paddle.disable_signal_handler()
+
+if TYPE_CHECKING:
+    from runtime.workers.sft_arguments import Arguments
+    from runtime.workers.sft_dataset import Loaded
+
+SETUP = "runtime.workers.sft_setup"
 
 STEPS = 2
 MOST_MICRO_BATCHES = 4
 """A step with more is measured with this many and scaled: micro-batches of one length cost the same."""
 
 
-def work(spec: dict[str, Any], stage: Stage, setup: Any = sft_setup) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return no outputs, and what was measured. `setup` is the module that builds what is rehearsed."""
+def work(spec: dict[str, Any], stage: Stage, setup: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return no outputs, and what was measured. `setup` is the module that builds what is rehearsed, by
+    default that of supervised fine-tuning."""
+    parts: Any = setup or importlib.import_module(SETUP)
     emitter = stage.emitter
     extras = spec.get("train", {})
     processes = int(spec.get("processes", 1))
     free = free_memory_bytes()
-    arguments = setup.parse(spec["config"], extras, processes)
-    sft_arguments.use_device(arguments)
+    arguments = parts.parse(spec["config"], extras, processes)
+    use_device(arguments)
     planned = arguments.training.gradient_accumulation_steps
     folder = Path(spec["stage_folder"]) / "rehearsal"
     shorten(arguments, folder)
-    tokenizer = setup.load_tokenizer(arguments)
-    splits = setup.load_splits(arguments, tokenizer, emitter)
+    tokenizer = parts.load_tokenizer(arguments)
+    splits = parts.load_splits(arguments, tokenizer, emitter)
     emitter.progress(1, 3, "parts", say("the data is readable"))
     stage.check_stop()
-    model = setup.build_model(arguments, extras)
+    model = parts.build_model(arguments, extras)
     emitter.progress(2, 3, "parts", say("the model is loaded"))
     stage.check_stop()
-    measured = rehearse(arguments, model, tokenizer, splits, emitter, stage.stop, setup)
+    measured = rehearse(arguments, model, tokenizer, splits, emitter, stage.stop, parts)
     shutil.rmtree(folder, ignore_errors=True)
     stage.check_stop()
     step_seconds = measured.step_seconds * planned / arguments.training.gradient_accumulation_steps

@@ -8,10 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import paddle
-from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState
-from paddlenlp.trainer.trainer_utils import IntervalStrategy
-from paddlenlp.trl import SFTConfig
 
+from runtime.workers.callbacks import (
+    IntervalStrategy,
+    SFTConfig,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+)
 from runtime.workers.emit import Emitter, take_save_request
 from runtime.workers.stop import StopRequest
 

@@ -10,12 +10,17 @@ from typing import Any
 from runtime.workers.conversation import render
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
+from runtime.workers.toolkit import is_paddleformers
 
 Message = dict[str, str]
 
 
 def load_tokenizer(base: str | Path) -> Any:
-    """Return the tokenizer of a converted (PaddleNLP) model folder, as the training worker loads it."""
+    """Return the tokenizer of a converted model folder, as the training worker loads it."""
+    if is_paddleformers():
+        from runtime.workers.paddleformers.tokenizer import load
+
+        return load(base)
     from paddlenlp.transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(str(base), use_fast=True)

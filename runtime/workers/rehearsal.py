@@ -5,22 +5,23 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import paddle
 import psutil
 from paddle.io import Dataset
-from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState
-from paddlenlp.transformers import PretrainedTokenizer
-from paddlenlp.trl import SFTConfig
 
-from runtime.workers import sft_setup
+from runtime.workers.callbacks import SFTConfig, TrainerCallback, TrainerControl, TrainerState
 from runtime.workers.emit import Emitter
 from runtime.workers.progress import Progress
-from runtime.workers.sft_arguments import Arguments
-from runtime.workers.sft_dataset import Loaded
-from runtime.workers.sft_setup import Model, Splits
 from runtime.workers.stop import StopRequest
+
+if TYPE_CHECKING:
+    from paddlenlp.transformers import PretrainedTokenizer
+
+    from runtime.workers.sft_arguments import Arguments
+    from runtime.workers.sft_dataset import Loaded
+    from runtime.workers.sft_setup import Model, Splits
 
 
 class Measured(NamedTuple):
@@ -94,7 +95,7 @@ def rehearse(
     splits: Splits,
     emitter: Emitter,
     stop: StopRequest,
-    setup: Any = sft_setup,
+    setup: Any,
 ) -> Measured:
     """Train for the config's `max_steps` on the longest sequences. Only the last step is timed.
 
@@ -106,7 +107,7 @@ def rehearse(
     silent = Silent(emitter.folder, emitter.stage)
     progress = Progress(silent, stop)
     watch = Stopwatch()
-    only_longest = Splits(splits.train._replace(dataset=longest), None)
+    only_longest = type(splits)(splits.train._replace(dataset=longest), None)
     setup.build_trainer(arguments, model, tokenizer, only_longest, progress, silent, [watch]).train()
     seconds = watch.seconds[-1] if watch.seconds else 0.0
     peak = int(progress.totals.peak_memory_bytes)

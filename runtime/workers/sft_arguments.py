@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import paddle
 from paddlenlp.trainer import PdArgumentParser
 from paddlenlp.trl import DataConfig, ModelConfig, SFTConfig
 
@@ -99,22 +98,6 @@ def parse_into(kinds: Sequence[type], path: str | Path, processes: int | None = 
         reason = " ".join(str(error).split())
         raise RefusedError(
             say("{path}: PaddleNLP refuses this combination of settings: {reason}", path=path, reason=reason)
-        ) from error
-
-
-def use_device(arguments: Arguments) -> None:
-    """Compute on the config's device from now on."""
-    device = arguments.training.device
-    try:
-        paddle.set_device(device)
-    except ValueError as error:
-        raise RefusedError(
-            say(
-                "PaddleNLP accepts the config, but it asks for device {device}, which this engine has not.",
-                device=device,
-            ),
-            " ".join(str(error).split()),
-            say("Install the engine for your GPU: steersman engines install paddlenlp"),
         ) from error
 
 

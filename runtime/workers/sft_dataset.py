@@ -7,8 +7,6 @@ asks for it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +18,7 @@ from paddlenlp.trl import DataConfig
 from paddlenlp.trl.llm_utils import init_chat_template
 
 from runtime.workers.conversation import encode, render
+from runtime.workers.json_lines import read_rows as read_rows
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
 
@@ -105,39 +104,6 @@ def check_line_breaks(tokenizer: PretrainedTokenizer) -> None:
                 say("The model would be trained on a chat format that it never sees again."),
                 say("Use the fast tokenizer: the model folder needs tokenizer.json."),
             )
-
-
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a JSON-lines file; raises `RefusedError` with the line number of a broken one."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise RefusedError(
-                        say(
-                            "{path}, line {number}: not JSON ({error}).",
-                            path=path,
-                            number=number,
-                            error=error,
-                        )
-                    ) from error
-                if not isinstance(row, dict):
-                    raise RefusedError(
-                        say(
-                            "{path}, line {number}: a row must be a JSON object with `src` and `tgt`.",
-                            path=path,
-                            number=number,
-                        )
-                    )
-                yield row
-    except OSError as error:
-        raise RefusedError(
-            say("The data file {path} cannot be read: {error}.", path=path, error=error.strerror)
-        ) from error
 
 
 def load(path: Path, tokenizer: PretrainedTokenizer, data: DataConfig) -> Loaded:

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from paddlenlp.trainer import TrainerCallback
-
+from runtime.workers.callbacks import TrainerCallback
 from runtime.workers.emit import Emitter
 from runtime.workers.speech import say
+from runtime.workers.toolkit import is_paddleformers
 
 EVENTS = ("on_train_begin", "on_log", "on_evaluate", "on_save", "on_train_end")
 
@@ -71,6 +71,19 @@ def swanlab_mode(tracker: str) -> str:
     return "cloud" if tracker == "swanlab-cloud" and os.environ.get("SWANLAB_API_KEY") else "local"
 
 
+def swanlab(project: str, run_name: str, folder: Path, mode: str) -> TrainerCallback:
+    """Return SwanLab's callback for the toolkit of this engine."""
+    if is_paddleformers():  # its callback takes everything from the environment (trainer/integrations.py:406)
+        os.environ |= {"SWANLAB_MODE": mode, "SWANLAB_LOG_DIR": str(folder)}
+        os.environ |= {"SWANLAB_PROJECT": project, "SWANLAB_EXP_NAME": run_name}
+        from paddleformers.trainer.integrations import SwanLabCallback
+
+        return SwanLabCallback()
+    from swanlab.integration.paddlenlp import SwanLabCallback
+
+    return SwanLabCallback(project=project, experiment_name=run_name, logdir=str(folder), mode=mode)
+
+
 def make(extras: dict[str, Any], emitter: Emitter, run_name: str) -> TrainerCallback | None:
     """Return the tracker that the plan asks for, or None; a tracker that cannot start is a warning."""
     tracker = extras.get("tracker", "none")
@@ -91,14 +104,7 @@ def make(extras: dict[str, Any], emitter: Emitter, run_name: str) -> TrainerCall
     folder = Path(extras["tracker_folder"])
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        from swanlab.integration.paddlenlp import SwanLabCallback
-
-        inner = SwanLabCallback(
-            project=extras.get("project", "steersman"),
-            experiment_name=run_name,
-            logdir=str(folder),
-            mode=mode,
-        )
+        inner = swanlab(extras.get("project", "steersman"), run_name, folder, mode)
     except Exception as error:
         warn(say("The experiment tracker cannot start, training goes on without it: {error}", error=error))
         return None

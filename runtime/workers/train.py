@@ -59,7 +59,8 @@ def run(spec: dict[str, Any], emitter: Emitter, stop: StopRequest, setup: str = 
     """Set everything up, continue from the newest complete checkpoint, train, and hand over the weights."""
     import paddle
 
-    from runtime.workers import sft_arguments, tracker
+    from runtime.workers import tracker
+    from runtime.workers.device import use_device
     from runtime.workers.progress import Progress
 
     parts: Any = importlib.import_module(setup)
@@ -67,7 +68,7 @@ def run(spec: dict[str, Any], emitter: Emitter, stop: StopRequest, setup: str = 
     stop.listen()
     extras = spec.get("extras", {})
     arguments = parts.parse(spec["config"], extras)
-    sft_arguments.use_device(arguments)
+    use_device(arguments)
     tokenizer = parts.load_tokenizer(arguments)
     splits = parts.load_splits(arguments, tokenizer, emitter)
     checkpoint = agree_on_checkpoint(Path(arguments.training.output_dir), arguments, emitter)
@@ -118,7 +119,7 @@ def train(trainer: ExactTrainer, checkpoint: str | None) -> bool:
 
     Upstream trains one more step when a finished run is started again; here its weights are only loaded.
     """
-    from paddlenlp.trainer.trainer_callback import TrainerState
+    from runtime.workers.callbacks import TrainerState
 
     state = TrainerState.load_from_json(f"{checkpoint}/trainer_state.json") if checkpoint else None
     done = state is not None and (
