@@ -15,7 +15,7 @@ from planner.interview.finding import Found, FoundBefore, Source, ToFind
 from planner.interview.question import Answer, Choice, Known, Provenance, Question
 from planner.interview.questions import QUESTIONS
 from planner.interview.request import PINNED, Request, request
-from planner.interview.respeaking import respoken
+from planner.interview.respeaking import respoken, said_again
 from planner.interview.sentence import understood
 from planner.interview.settled import settled, source_of
 from planner.language import say
@@ -229,7 +229,11 @@ class Interview:
 
     def respoken(self) -> Interview:
         """Return the interview with its answers said in the language of the moment."""
-        return self._with_answers(respoken(self.questions, self.known))
+        reopened = {
+            key: answer and said_again(self.question(key), answer, self.known)
+            for key, answer in self.reopened.items()
+        }
+        return replace(self, reopened=reopened)._with_answers(respoken(self.questions, self.known))
 
     def facts(self) -> Facts | None:
         """Return the facts, once there are all of them; without a calibration."""

@@ -20,8 +20,8 @@ from tui.app.desk import Desk
 from tui.app.keys import Key
 from tui.app.messages import LanguageChanged
 from tui.app.pauses import collect_seldom
-from tui.app.shield import shield
 from tui.app.sheets import Sheets
+from tui.app.shield import shield
 from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
 from tui.app.work import Work
 

@@ -7,7 +7,7 @@ tested without a terminal.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import copy
 from typing import TYPE_CHECKING, Literal
 
 from planner.errors import BadInput, SteersmanError
@@ -17,6 +17,7 @@ from planner.interview.interview import Interview
 from planner.interview.question import Answer, Choice
 from planner.language import say, template
 from tui.app.asking import Asked, closing, of_question, resuming, what_to_change
+from tui.app.said_again import kept
 from tui.app.transcript import Entry, Kind, Said, Transcript
 
 if TYPE_CHECKING:
@@ -103,11 +104,14 @@ class Dialogue:
         asked = self.asked()
         if asked is None:
             raise BadInput(say("One moment: I am still working on what you answered."))
+        then = self._asked_then(asked)
         if word == "why":
-            self.tell("explanation", _keep(asked.explanation()), title=lambda: say("Why I ask"))
+            words = kept(asked.explanation(), lambda: then().explanation())
+            self.tell("explanation", words, title=lambda: say("Why I ask"))
             return ""
         if word == "help":
-            self.tell("explanation", _keep(asked.help()), title=lambda: say("What you can answer"))
+            words = kept(asked.help(), lambda: then().help())
+            self.tell("explanation", words, title=lambda: say("What you can answer"))
             return ""
         if self.mode == "questions" and self.interview.current() is not None:
             self._answer(text, unsure=word == "unsure")
@@ -163,21 +167,26 @@ class Dialogue:
         self.plan, self.difference, self.failed, self.settled = None, None, error, True
 
     def respeak(self) -> None:
-        """Say the answers in the language of the moment."""
-        known = self.interview.known
-        answers = dict(known.answers)
-        for question, answer in self.interview.answered():
-            choices = question.choices(known)
-            label = next((one.label for one in choices if one.value == answer.value), None)
-            if label is not None and answer.provenance != "detected":
-                answers[question.key] = replace(answer, shown=label)
-        self.interview = replace(self.interview, known=replace(known, answers=answers), shown=None)
+        """Say the answers in the language of the moment; the transcript follows when it is drawn."""
+        self.interview = self.interview.respoken()
+        self.saved = self.saved.respoken() if self.saved is not None else None
+
+    def _asked_then(self, asked: Asked) -> Callable[[], Asked]:
+        """Return what says in the language of a later moment what is asked now."""
+        then = copy(self)
+
+        def again() -> Asked:
+            then.respeak()
+            return then.asked() or asked
+
+        return again
 
     def _answer(self, text: str, *, unsure: bool) -> None:
         if unsure:
             default = self.interview.default()
-            sentence = say("Then I take {answer}: {because}", answer=default.shown, because=default.because)
-            self.tell("explanation", _keep(sentence), title=lambda: say("Not sure is fine"))
+            then = self.interview
+            words = kept(_taken(default), lambda: _taken(then.respoken().default()))
+            self.tell("explanation", words, title=lambda: say("Not sure is fine"))
         self.step(self.interview.answer(text))
 
     def _chose(self, choice: Choice) -> Action:
@@ -198,6 +207,5 @@ class Dialogue:
         return ""
 
 
-def _keep(text: str) -> Callable[[], str]:
-    """Return a sentence that was said once: what it is about may be different later."""
-    return lambda: text
+def _taken(default: Answer) -> str:
+    return say("Then I take {answer}: {because}", answer=default.shown, because=default.because)

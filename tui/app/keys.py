@@ -83,7 +83,7 @@ class KeyFooter(Footer):
             ).data_bind(compact=Footer.compact)
 
     def bindings_changed(self, screen: Screen[Any]) -> None:
-        """Compose anew only what differs: a training asks several times a second whether its keys still work."""
+        """Compose anew only what differs: a training asks several times a second."""
         here = self.is_attached and screen is self.screen
         if here and (not self._bindings_ready or self.shown_keys() != self._composed):
             super().bindings_changed(screen)

@@ -1,7 +1,7 @@
 """Style sheets that are parsed once each.
 
-Textual parses all of them anew with the first screen of each kind. Measured over the app's screens, one after the
-other (two cores, Python 3.11): 16 to 29 ms of the event loop for each, and 1 to 5 ms with this.
+Textual parses all of them anew with the first screen of each kind. Measured over the app's screens, one after
+the other (two cores, Python 3.11): 16 to 29 ms of the event loop for each, and 1 to 5 ms with this.
 """
 
 from __future__ import annotations

@@ -257,6 +257,25 @@ async def test_it_speaks_chinese_when_the_app_does(tmp_path: Path) -> None:
             use_everywhere("en")
 
 
+async def test_a_change_of_language_keeps_the_open_editor(tmp_path: Path) -> None:
+    async with reading(small(), tmp_path, (160, 50)) as reader:
+        await reader.go("num_train_epochs")
+        await reader.press("e")
+        reader.screen.query_one(SettingEditor).query_one(Input).value = "7"
+        try:
+            reader.app.speak("zh")
+            await until(reader.pilot, lambda: reader.session.plan.wishes.language == "zh")
+            await reader.rest()
+            await until(reader.pilot, lambda: reader.screen.query(SettingEditor))
+            field = reader.screen.query_one(SettingEditor).query_one(Input)
+            assert field.value == "7" and field.has_focus
+            await reader.press("enter")
+            await until(reader.pilot, lambda: reader.session.plan.value("num_train_epochs") == 7)
+            assert not reader.screen.query(SettingEditor)
+        finally:
+            use_everywhere("en")
+
+
 async def test_a_plan_can_be_made_smaller_by_hand_several_times(tmp_path: Path) -> None:
     """The page is composed anew after each change; focus and open rows stay."""
     async with reading(plan(), tmp_path, (160, 50)) as reader:

@@ -336,5 +336,6 @@ class ConversationScreen(Screen[None]):
     @on(LanguageChanged)
     def speak_again(self, event: LanguageChanged) -> None:
         """Say everything in the other language, the plan's sentences included."""
+        self.problem = ""
         self.dialogue.respeak()
         self.pursuit.go_on()

@@ -111,8 +111,10 @@ class PlanScreen(Screen[None]):
     async def recompose(self) -> None:
         """Compose anew, in another language; the plan's own sentences follow from a job."""
         self.texts = {}
+        editors = list(self.query(SettingEditor))
         await super().recompose()
         self.settle()
+        await self.open_again(editors)
 
     def settle(self) -> None:
         """Show only what there is to show, and put the focus where reading begins."""
@@ -125,7 +127,10 @@ class PlanScreen(Screen[None]):
         self.speak()
 
     def focus_first(self) -> None:
-        """Start at the decisions where they stand beside the overview, else at the top of the page."""
+        """Start at an open editor, or at decisions that stand beside the overview, else at the top."""
+        for editor in self.query(SettingEditor):
+            editor.ask_again()
+            return
         beside = self.app.size.width >= BESIDE_CELLS
         first = self.query_one(DecisionTree).rows()[0] if beside else self.query_one(MemoryPartBars)
         first.focus(scroll_visible=False)
@@ -162,7 +167,9 @@ class PlanScreen(Screen[None]):
             await self.become(event.result)
         elif event.job == SPEAK:
             self.session.speak(event.result)
+            editors = list(self.query(SettingEditor))
             await self.redraw()
+            await self.open_again(editors)
             self.tell("")
         elif event.job == WHAT_IF:
             self.other = event.result
@@ -214,6 +221,13 @@ class PlanScreen(Screen[None]):
         """Ask for another value below the row."""
         await self.query(SettingEditor).remove()
         await self.query_one(DecisionTree).mount(SettingEditor(event.row.setting, self.plan), after=event.row)
+
+    async def open_again(self, editors: list[SettingEditor]) -> None:
+        """Open what was being edited, with what was typed, after the screen was built anew."""
+        for before in editors:
+            name = before.setting.name
+            again = SettingEditor(name, self.plan, before.typed)
+            await self.query_one(DecisionTree).mount(again, after=f"#row-{name}")
 
     @on(DecisionRow.PinAsked)
     def pin(self, event: DecisionRow.PinAsked) -> None:

@@ -75,10 +75,12 @@ class SettingEditor(Vertical):
 
         name: str
 
-    def __init__(self, name: str, plan: Plan) -> None:
+    def __init__(self, name: str, plan: Plan, typed: str | None = None) -> None:
+        """`typed` is what was typed already, where the editor is opened anew."""
         super().__init__(id="editor")
         self.setting: Setting = settings()[name]
         self.plan = plan
+        self.typed = show(plan.value(name)) if typed is None else typed
 
     def compose(self) -> ComposeResult:
         """Compose what it is, and the choices or the input."""
@@ -88,9 +90,7 @@ class SettingEditor(Vertical):
         if self.values:
             yield Choices(*self._options(), id="editor-choices")
         else:
-            yield ValueInput(
-                show(self.plan.value(name)), id="editor-input", placeholder=self.setting.expected
-            )
+            yield ValueInput(self.typed, id="editor-input", placeholder=self.setting.expected)
         yield Static("", id="editor-verdict", markup=False)
 
     def on_mount(self) -> None:
@@ -98,11 +98,10 @@ class SettingEditor(Vertical):
         if self.values:
             choices = self.query_one(Choices)
             choices.highlighted = self.values.index(self.plan.value(self.setting.name))
-            choices.focus()
             self._say(say("A letter or enter takes a value, escape leaves it as it is."))
         else:
-            self.query_one(ValueInput).focus()
-            self._judge(show(self.plan.value(self.setting.name)))
+            self._judge(self.typed)
+        self.ask_again()
         self.call_after_refresh(self.scroll_visible, animate=False)
 
     @property
@@ -118,6 +117,7 @@ class SettingEditor(Vertical):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say at once what is wrong with a value."""
         event.stop()
+        self.typed = event.value
         self._judge(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -129,7 +129,7 @@ class SettingEditor(Vertical):
             self.post_message(self.Chosen(self.setting.name, check_value(self.setting.name, event.value)))
 
     def ask_again(self) -> None:
-        """Take the focus again, after a refusal: what was typed is still there."""
+        """Take the focus, at first or after a refusal: what was typed is still there."""
         self.query_one(Choices if self.values else ValueInput).focus()
 
     def action_leave(self) -> None:
