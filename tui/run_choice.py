@@ -44,9 +44,12 @@ def choose_run(folder: Path | None, name: str, plan_text: str) -> tuple[Path, bo
 
 
 def same_plan(run: RunFolder, plan_text: str) -> bool:
-    """Return whether a run's plan says the same; comments and layout do not count."""
+    """Return whether a run's plan says the same; comments and layout do not count.
+
+    A run that was planned again when memory ran out is still the run of the plan that it began with.
+    """
     try:
-        text = run.plan.read_text(encoding="utf-8")
-        return text == plan_text or yaml.safe_load(text) == yaml.safe_load(plan_text)
+        texts = [path.read_text(encoding="utf-8") for path in (run.plan, *run.earlier_plans()[:1])]
+        return plan_text in texts or yaml.safe_load(plan_text) in map(yaml.safe_load, texts)
     except (OSError, ValueError, yaml.YAMLError):
         return False

@@ -16,6 +16,7 @@ STATES = {
     "failed": template("failed"),
     "stopped": template("stopped"),
     "paused": template("paused"),
+    "waiting": template("waiting for you"),
     "lost": template("lost"),
     "damaged": template("damaged"),
 }

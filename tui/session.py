@@ -12,6 +12,7 @@ from planner.errors import BadInput, ExitCode
 from planner.language import join, say, template
 from runtime.run.journal import read as read_journal
 from runtime.run.layout import RunFolder
+from runtime.run.offer import Policy
 from runtime.run.resume import Verdict, foresee
 from runtime.run.task import StageTask, Table
 from runtime.run.view import RunView
@@ -32,14 +33,23 @@ def check_stage(name: str | None, table: Table) -> None:
     raise BadInput(say("There is no stage {name}.", name=name), remedy=join((hint, stages)))
 
 
-def execute(run: RunFolder, table: Table, *, until: str | None, events: bool, detach: bool) -> int:
+def execute(
+    run: RunFolder,
+    table: Table,
+    *,
+    until: str | None,
+    events: bool,
+    detach: bool,
+    on_oom: Policy | None = None,
+    accept: bool = False,
+) -> int:
     """Start the supervisor and follow it to the end, unless `detach`; return the exit code."""
     from runtime.run.start import start_supervisor
     from tui.follow import Follower
 
     table.check()
     if detach:
-        supervisor = start_supervisor(run, until)
+        supervisor = start_supervisor(run, until, on_oom=on_oom, accept=accept)
         told = say("{run} runs in the background (pid {pid}).", run=run.name, pid=supervisor.pid)
         click.echo(told, err=True)
         command = f"steersman logs {run.reference} --follow"
@@ -47,7 +57,7 @@ def execute(run: RunFolder, table: Table, *, until: str | None, events: bool, de
         click.echo(str(run.root))
         return int(ExitCode.OK)
     follower = Follower(run, table, events=events)
-    code = follower.follow(start_supervisor(run, until))
+    code = follower.follow(start_supervisor(run, until, on_oom=on_oom, accept=accept))
     conclude(run, follower.view.reason, code, events=events)
     if not events and code in (ExitCode.OK, ExitCode.INTERRUPTED):
         show_end(run, follower.view)
@@ -65,6 +75,9 @@ def conclude(run: RunFolder, reason: str, code: ExitCode, *, events: bool) -> No
         why = "" if status.state == "finished" else f" ({said(reason)})"
         click.echo(f"{run.name}: {ended}{why}", err=True)
     elif code == ExitCode.INTERRUPTED:
+        if status.state == "waiting":
+            click.echo(said(reason), err=True)
+            return
         words = template("Paused {reason}.") if status.state == "paused" else template("Stopped {reason}.")
         click.echo(join((say(words, reason=said(reason)), again)), err=True)
     elif status.state == "lost":

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from tui.app.work import Reporter
 
 
-def resume(run: RunFolder, reporter: Reporter | None = None) -> RunFolder:
-    """Start the supervisor of a run that exists, detached. Takes seconds.
+def resume(run: RunFolder, reporter: Reporter | None = None, *, accept: bool = False) -> RunFolder:
+    """Start the supervisor of a run that exists, detached; `accept` takes what it offers. Takes seconds.
 
     Raises what `steersman resume` raises.
     """
@@ -30,5 +30,5 @@ def resume(run: RunFolder, reporter: Reporter | None = None) -> RunFolder:
     tell(say("Checking the engine"))
     table.check()
     tell(say("Continuing the run"))
-    start_supervisor(run)
+    start_supervisor(run, accept=accept)
     return run

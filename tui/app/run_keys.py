@@ -36,6 +36,13 @@ KEYS = (
         tooltip=template("Continue from the last proven point."),
     ),
     Key(
+        "y",
+        "accept",
+        template("Take the offer"),
+        id="run.accept",
+        tooltip=template("Go on from the last checkpoint with the smaller plan that the run offers."),
+    ),
+    Key(
         "c",
         "replan",
         template("Plan again"),

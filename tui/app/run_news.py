@@ -24,7 +24,7 @@ def news(view: RunView, events: Sequence[AnyEvent], state: str) -> str:
         if current.progress is not None and current.progress.message and current.progress.total > 0:
             return current.progress.message
     if state != "running":
-        return said(view.reason) if view.reason and state in ("stopped", "paused") else ""
+        return said(view.reason) if view.reason and state in ("stopped", "paused", "waiting") else ""
     for event in reversed(events[-LATEST:]):
         if isinstance(event, State) and event.state in ("saved", "resumed") and event.stage:
             text = state_words(event) or said(event.reason)

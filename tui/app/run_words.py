@@ -32,6 +32,7 @@ RUN_WORDS = {
     "failed": Word("✗", template("failed"), "text-error"),
     "stopped": Word("■", template("stopped"), "text-warning"),
     "paused": Word("‖", template("paused"), "text-warning"),
+    "waiting": Word("?", template("waiting for you"), "text-warning"),
     "lost": Word("?", template("lost"), "text-error"),
     "damaged": Word("!", template("damaged"), "text-error"),
 }
@@ -56,6 +57,7 @@ RUN_MEANINGS = {
     "paused": template(
         "It is paused: nothing of it runs, its memory is free. Continuing goes on where it was."
     ),
+    "waiting": template("Memory ran out, and it offers a smaller plan. Nothing of it runs until you answer."),
     "lost": template(
         "Its supervisor is gone without a word: a crash, a reboot, a kill. "
         "Continuing starts from the last proven point."

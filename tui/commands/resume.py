@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from tui.commands.run import execution_options
+
+if TYPE_CHECKING:
+    from runtime.run.offer import Policy
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -12,31 +17,43 @@ from tui.commands.run import execution_options
 @execution_options
 @click.pass_context
 def command(
-    ctx: click.Context, run: str, until: str | None, dry_run: bool, events: bool, detach: bool
+    ctx: click.Context,
+    run: str,
+    until: str | None,
+    dry_run: bool,
+    events: bool,
+    detach: bool,
+    on_oom: Policy | None,
+    accept: bool,
 ) -> None:
     """Continue a run from its last proven point.
 
     RUN is a run's name, its folder, or `latest`. Every finished stage is verified by the hashes of its
     outputs; what does not hold is done again, and the reason is said. Training continues from its newest
-    complete checkpoint.
+    complete checkpoint. If the run was out of memory, --accept goes on with the smaller plan that it offers.
 
     \b
     Examples:
       steersman resume
       steersman resume my-run
       steersman resume ./demo/run --dry-run
+      steersman resume my-run --accept
     """
     from planner.language import say
     from runtime.run.layout import find_run
+    from runtime.run.offer import required
     from runtime.run.task import build_table
     from tui import session
 
     folder = find_run(run)
-    table = build_table(folder)
+    table = build_table(folder, required(folder).plan_text if accept else None)
     session.check_stage(until, table)
     session.check_runnable(table)
     if dry_run:
         session.dry_run(folder, table)
         return
     click.echo(say("Continuing the run in {folder}.", folder=folder.root), err=True)
-    ctx.exit(session.execute(folder, table, until=until, events=events, detach=detach))
+    code = session.execute(
+        folder, table, until=until, events=events, detach=detach, on_oom=on_oom, accept=accept
+    )
+    ctx.exit(code)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from runtime.run.offer import Policy
 
 
 def execution_options(function: Any) -> Any:
@@ -15,6 +18,12 @@ def execution_options(function: Any) -> Any:
         click.option("--dry-run", is_flag=True, help="Print every config and command; run nothing."),
         click.option("--events", is_flag=True, help="Print the run's events as JSON lines."),
         click.option("--detach", is_flag=True, help="Start it in the background and return."),
+        click.option(
+            "--on-oom",
+            type=click.Choice(["stop", "ask", "replan"]),
+            help="If memory runs out: stop and offer a smaller plan, wait for --accept, or take it.",
+        ),
+        click.option("--accept", is_flag=True, help="Go on with the smaller plan that the run offers."),
     ]
     for option in reversed(options):
         function = option(function)
@@ -22,7 +31,7 @@ def execution_options(function: Any) -> Any:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("plan_file", metavar="PLAN.yaml", type=click.Path(path_type=Path))
+@click.argument("plan_file", metavar="PLAN.yaml|RUN", type=click.Path(path_type=Path))
 @click.option(
     "--run", "run_folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Folder of the run."
 )
@@ -43,6 +52,8 @@ def command(
     dry_run: bool,
     events: bool,
     detach: bool,
+    on_oom: Policy | None,
+    accept: bool,
     recipes: Path | None,
     yes: bool,
 ) -> None:
@@ -50,6 +61,9 @@ def command(
 
     Every stage proves its result before the next one starts. Ctrl-C stops gracefully: training saves a
     checkpoint first; Ctrl-C again ends it at once. The same command continues where the run was.
+
+    A run that was out of memory offers a smaller plan, with the same rows in every step; `run RUN --accept`
+    takes it and goes on from the last checkpoint.
 
     \b
     Examples:
@@ -59,6 +73,8 @@ def command(
       steersman run plan.yaml --dry-run
       steersman run plan.yaml --events > events.jsonl
       steersman run plan.yaml --detach
+      steersman run plan.yaml --on-oom replan
+      steersman run my-run --accept
 
     \b
     Exit codes: 0 done, 2 bad input, 3 does not fit, 4 a stage failed, 130 stopped and resumable.
@@ -70,6 +86,12 @@ def command(
     from tui import session
     from tui.run_choice import choose_run
 
+    if accept:
+        from tui.commands import resume
+
+        again = {"until": until, "dry_run": dry_run, "events": events, "detach": detach}
+        ctx.invoke(resume.command, run=str(plan_file), on_oom=on_oom, accept=True, **again)
+        return
     text = read_plan_file(Path(plan_file))
     if recipes is not None:
         text = with_recipes(text, plan_file, recipes)
@@ -88,7 +110,7 @@ def command(
     words = template("The run is in {folder}.")
     words = template("Continuing the run in {folder}: its plan is the same.") if known else words
     click.echo(say(words, folder=root), err=True)
-    ctx.exit(session.execute(run, table, until=until, events=events, detach=detach))
+    ctx.exit(session.execute(run, table, until=until, events=events, detach=detach, on_oom=on_oom))
 
 
 def with_recipes(text: str, plan_file: Path, folder: Path) -> str:

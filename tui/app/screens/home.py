@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tui.app.work import Reporter
 
 REFRESH_SECONDS = 2.0
-RESUMABLE = ("created", "failed", "stopped", "paused", "lost")
+RESUMABLE = ("created", "failed", "stopped", "paused", "waiting", "lost")
 
 
 class HomeScreen(Screen[None]):

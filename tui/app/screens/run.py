@@ -14,7 +14,7 @@ from textual.widgets import OptionList, TabbedContent, TabPane
 
 from planner.language import say, template
 from runtime.events import AnyEvent
-from runtime.run import saving, stopping
+from runtime.run import offer, saving, stopping
 from runtime.run.layout import RunFolder
 from runtime.run.status import RunState
 from runtime.run.utilisation import Utilisation
@@ -43,10 +43,10 @@ TICK_SECONDS = 0.25
 """Shortest time between two drawings; a training may log far more often."""
 IDLE_TICKS = 4
 """Ticks after which the clock is drawn again although nothing happened."""
-RESUMABLE = ("created", "failed", "stopped", "paused", "lost")
+RESUMABLE = ("created", "failed", "stopped", "paused", "waiting", "lost")
 KNOWN_FIRST = ("stop", "pause", "checkpoint", "resume", "plan", "replan", "chat", "report")
 """What needs to know the run's state first."""
-TROUBLED = ("failed", "lost")
+TROUBLED = ("failed", "waiting", "lost")
 """States that another plan may help out of."""
 TABS = {
     "curve-tab": template("Curve"),
@@ -77,6 +77,8 @@ class RunScreen(Screen[None]):
         self.plan: Plan | None = None
         """What the run carries out; None of a plan that cannot be read."""
         self.events: list[AnyEvent] = []
+        self.offered = False
+        """Whether the run offers a smaller plan."""
         self.use: Utilisation | None = None
         self.chosen = ""
         """The stage whose log a person wants to see; empty for the one under way."""
@@ -219,6 +221,7 @@ class RunScreen(Screen[None]):
     def _change_state(self, state: RunState) -> None:
         if state != self.state:
             self.state = state
+            self.offered = state in ("failed", "waiting") and offer.load(self.folder) is not None
             if state == "running":
                 self.chosen = ""
             self.use = self.use if state == "running" else None
@@ -249,6 +252,8 @@ class RunScreen(Screen[None]):
             return (True if current and current.name == saving.SAVES else None) if running else False
         if action == "resume":
             return self.state in RESUMABLE
+        if action == "accept":
+            return self.state in ("failed", "waiting") and self.offered
         if action == "plan":
             return not running and self.plan is not None
         if action == "replan":
@@ -342,6 +347,14 @@ class RunScreen(Screen[None]):
         from tui.app.resuming import resume
 
         the_app(self).work.start(self._job("resume"), self, lambda reporter: resume(self.folder, reporter))
+
+    def action_accept(self) -> None:
+        """Go on with the smaller plan that the run offers."""
+        from tui.app.resuming import resume
+
+        the_app(self).work.start(
+            self._job("accept"), self, lambda reporter: resume(self.folder, reporter, accept=True)
+        )
 
     def _job(self, what: str) -> str:
         return f"{what} {self.folder.root}"

@@ -113,7 +113,7 @@ def tell(event: AnyEvent) -> tuple[str, str, str]:
 def _change_of_run(event: State) -> str:
     if event.state in RUN_CHANGES:
         return say(RUN_CHANGES[event.state])
-    if event.state in ("stopped", "paused"):
+    if event.state in ("stopped", "paused", "waiting"):
         meaning = say(RUN_MEANINGS[event.state])
         return f"{meaning} ({said(event.reason)})" if event.reason else meaning
     return ""  # a failure is an error of its own

@@ -16,6 +16,8 @@ from tui.app.widgets.ink import ink
 
 WAYS = template("c changes an answer and plans again, v shows the plan, g continues, d copies this.")
 
+ANSWERS = template("y takes the offer, g tries again as it was, c changes an answer, d copies this.")
+
 
 class Trouble(Static):
     """A block in words; `details` is what *copy details* copies."""
@@ -37,6 +39,9 @@ class Trouble(Static):
             stage = stage_of_failure(view)
             title = say("{stage} failed", stage=stage_name(stage)) if stage else say("The run failed")
             self._show(f"✗ {title}", error.what, error.why, error.remedy, error.log_path)
+        elif state == "waiting":
+            self._ways = say(ANSWERS)
+            self._show(f"? {say('The run waits for you')}", say(RUN_MEANINGS["waiting"]), view.reason, "", "")
         elif state == "lost":
             self._show(f"? {say('The run is lost')}", say(RUN_MEANINGS["lost"]), "", "", "")
         else:
