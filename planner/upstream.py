@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 
+from planner.engine_builds import engines
+from planner.families import family as abilities
 from planner.language import say
 from planner.plan import Plan
 from planner.planfile import dumps
@@ -47,6 +49,7 @@ DATA_FILES = {
 
 FORMERS_DATA = {
     "sft": "`train.jsonl` and `dev.jsonl`, JSON lines with `messages`",
+    "sft, erniekit": "`train.jsonl` and `dev.jsonl`, JSON lines with `src` and `tgt`",
     "dpo": "`train.jsonl` and `dev.jsonl`, JSON lines with `messages`, `chosen_response` and "
     "`rejected_response`",
     "pretrain": "`train.jsonl` and `dev.jsonl`, JSON lines with `text`",
@@ -135,12 +138,25 @@ def readme(plan: Plan) -> str:
         data_files=data_files(plan),
         nodes=plan.facts.hardware.nodes,
         merges=merges(plan),
+        **extra_package(plan),
     )
+
+
+def extra_package(plan: Plan) -> dict[str, str | None]:
+    """Return the package that the model needs beside the engine, and the index that has it; None if none."""
+    engine = str(plan.value("engine"))
+    build = engines()[engine].builds.get(str(plan.value("engine_build")))
+    found = abilities(engine, plan.facts.model.model_type)
+    if build is None or found is None or not found.needs_paddlefleet:
+        return {"paddlefleet": None, "index": None}
+    return {"paddlefleet": build.paddlefleet, "index": build.index}
 
 
 def data_files(plan: Plan) -> str:
     """Return what the plan's script reads from the data folder."""
     known = FORMERS_DATA if plan.value("engine") == "paddleformers" else DATA_FILES
+    if known is FORMERS_DATA and plan.wishes.stage == "sft" and plan.value("dataset_type") == "erniekit":
+        return known["sft, erniekit"]
     return known[family(plan)]
 
 

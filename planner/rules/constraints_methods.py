@@ -59,17 +59,23 @@ def _folds(s: Situation) -> bool:
     return row.adapter and s.word("lora_variant") != "mora"
 
 
+def does_not_train(s: Situation) -> str:
+    """Say that the engine has not got the model in the stage, and which one has."""
+    words = {"engine": s.word("engine"), "kind": s.model.model_type, "stage": s.wishes.stage}
+    able = engines_for(s.model.model_type, s.wishes.stage)
+    if not able:
+        return say("Engine {engine} does not train {kind} models in stage {stage}.", **words)
+    return say(
+        "Engine {engine} does not train {kind} models in stage {stage}; {able} does.", able=able[0], **words
+    )
+
+
 METHODS: tuple[Constraint, ...] = (
     Constraint(
         "method.engine-trains",
         ("engine",),
         lambda s: s.word("engine") not in engines_for(s.model.model_type, s.wishes.stage),
-        lambda s: say(
-            "Engine {engine} does not train {kind} models in stage {stage}.",
-            engine=s.word("engine"),
-            kind=s.model.model_type,
-            stage=s.wishes.stage,
-        ),
+        does_not_train,
         template("Release engine."),
         "recipes/engines/*/families.yaml",
         early=True,

@@ -53,6 +53,10 @@ def fault(path: Path, processes: int) -> str:
         got = getattr(getattr(holder, key), "value", getattr(holder, key))
         if key == "sharding":
             got = " ".join(getattr(option, "value", option) for option in got)
+        if key == "report_to":
+            got = " ".join(got) or "none"
+        if key.endswith("parallel_size") and (value, got) == (1, -1):
+            continue  # what one process cannot split is put back to the default
         if got != value or isinstance(got, bool) != isinstance(value, bool):
             return f"{key}: {value!r} became {got!r}"
     return ""

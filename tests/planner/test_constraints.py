@@ -179,7 +179,7 @@ CASES: dict[str, tuple[Scene, dict[str, Value]]] = {
 
 PINNED: dict[str, tuple[Scene, dict[str, Value], str]] = {
     "method.fixed-upstream": (
-        DPO,
+        (BLOOM[0], BLOOM[1], "dpo"),
         {"lora_alpha": 64},
         "lora_alpha cannot be chosen in stage dpo: the script fixes alpha to twice the rank",
     ),

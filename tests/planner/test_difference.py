@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from planner.difference import compare, what_if
-from planner.errors import BadInput
+from planner.errors import BadInput, NothingFeasible
 from planner.hardware_text import parse
 from planner.model_catalogue import find_model
-from tests.planner.scenes import SHORT, plan
+from planner.render import read_config, train_config
+from planner.solve import make_plan
+from planner.wishes import Value, Wishes
+from tests.planner.scenes import DEMO, SHORT, facts, plan
 
 SEVEN = "qwen2.5-7b-instruct"
 
@@ -57,3 +60,53 @@ def test_another_model_and_a_released_pin() -> None:
 def test_a_change_that_is_no_setting_gets_one_sentence() -> None:
     with pytest.raises(BadInput, match="lora_rnk"):
         what_if(plan(), pins={"lora_rnk": 4})
+
+
+SAME = {
+    "per_device_train_batch_size": "per_device_train_batch_size",
+    "gradient_accumulation_steps": "gradient_accumulation_steps",
+    "max_steps": "max_steps",
+    "warmup_steps": "warmup_steps",
+    "learning_rate": "learning_rate",
+    "lora_rank": "lora_rank",
+    "max_length": "max_seq_len",
+    "zero_padding": "packing",
+    "seed": "seed",
+    "eval_steps": "eval_steps",
+}
+"""Key of PaddleNLP's config -> the same in PaddleFormers'."""
+
+
+def test_a_plan_is_translated_to_the_other_engine_and_back() -> None:
+    before = plan("llama-3.1-8b-instruct", SHORT, "8x A100-80G nvlink", learning_rate=5e-5)
+    there, found = what_if(before, pins={"engine": "paddleformers"})
+    assert "engine" in {one.name for one in found.settings}
+    old = read_config(train_config(before, model="m", data="d", output_dir="o"), "paddlenlp")
+    new = read_config(train_config(there, model="m", data="d", output_dir="o"), "paddleformers")
+    assert {key: new[other] for key, other in SAME.items()} == {key: old[key] for key in SAME}
+    back, _ = what_if(there, pins={"engine": None})
+    assert train_config(back, model="m", data="d", output_dir="o") == train_config(
+        before, model="m", data="d", output_dir="o"
+    )
+
+
+REFUSED: dict[str, tuple[str, str, str, dict[str, Value], str]] = {
+    "not trained": ("mistral-7b-instruct-v0.3", "8x A100-80G", "paddleformers", {}, "paddlenlp does."),
+    "not trained there": ("qwen3-8b", "8x A100-80G", "paddlenlp", {}, "paddleformers does."),
+    "method": (SEVEN, "8x A100-80G", "paddleformers", {"method": "vera"}, "paddleformers has no VeRA"),
+    "variant": ("smollm2-135m", "", "paddleformers", {"lora_variant": "pissa"}, "has no PiSSA"),
+    "package": ("qwen2.5-0.5b", "", "paddleformers", {}, "paddlefleet, which has no wheel for cpu"),
+    "layout": (SEVEN, "8x A100-80G", "paddleformers", {"unified_checkpoint": True}, "save_checkpoint_format"),
+}
+"""Why not -> model, machine, the other engine, what was fixed before, and what is said."""
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_where_it_cannot_be_translated_one_sentence_says_why(name: str) -> None:
+    model, machine, engine, pins, sentence = REFUSED[name]
+    before = make_plan(facts(model, SHORT if machine else DEMO, machine), Wishes(pins=pins))
+    assert before.value("engine") != engine
+    with pytest.raises(NothingFeasible) as caught:
+        what_if(before, pins={"engine": engine})
+    assert sentence in caught.value.what
+    assert caught.value.remedy

@@ -180,12 +180,18 @@ def test_json_has_its_reasons_in_a_file_beside_it(case: Case) -> None:
     assert all(f"| `{name}` |" in told for name in decided)
 
 
+@pytest.mark.parametrize(("model", "told"), [("qwen3-8b", True), ("ernie-4.5-0.3b-pt", False)])
+def test_the_readme_says_how_to_get_the_package_that_a_model_needs(model: str, told: bool) -> None:
+    readme = files(planned(Case("paddleformers", "sft", model)))["README.md"]
+    assert ("pip install paddlefleet==0.3.0 --extra-index-url https://" in readme) == told
+
+
 READ = """
 import json, sys
 from paddleformers.datasets.reader.file_reader import BaseReader
-kind, rows = json.loads(sys.argv[1])
-convert = BaseReader(file_path="", file_type=kind).convertor_map[kind]
-print("ROWS" + json.dumps([convert(row) for row in rows]))
+pairs = json.loads(sys.argv[1])
+known = BaseReader(file_path="", file_type="messages").convertor_map
+print("ROWS" + json.dumps([known[kind](row) for kind, row in pairs]))
 """
 
 ROWS: dict[str, dict[str, Any]] = {
@@ -200,19 +206,18 @@ ROWS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("stage", ROWS)
-def test_paddleformers_reads_rows_as_the_readme_says(stage: str, paddleformers_python: Path) -> None:
-    made = planned(Case("paddleformers", stage, pins=(("method", "full"),)))
-    row, written = ROWS[stage], config(made)
-    assert all(f"`{key}`" in files(made)["README.md"] for key in row)
-    given = json.dumps([written["train_dataset_type"], [row]])
-    command = [str(paddleformers_python), "-c", READ, given]
+def test_paddleformers_reads_rows_as_the_readme_says(paddleformers_python: Path) -> None:
+    given = []
+    for stage, row in ROWS.items():
+        made = planned(Case("paddleformers", stage, pins=(("method", "full"),)))
+        assert all(f"`{key}`" in files(made)["README.md"] for key in row)
+        given.append([config(made)["train_dataset_type"], row])
+    command = [str(paddleformers_python), "-c", READ, json.dumps(given)]
     said = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert "ROWS" in said.stdout, said.stderr[-2000:]
-    (read,) = json.loads(said.stdout.split("ROWS")[-1])
-    assert read["messages"]
-    if stage == "dpo":
-        assert read["chosen_response"] != read["rejected_response"]
+    read = dict(zip(ROWS, json.loads(said.stdout.split("ROWS")[-1]), strict=True))
+    assert all(one["messages"] for one in read.values())
+    assert read["dpo"]["chosen_response"] != read["dpo"]["rejected_response"]
 
 
 @pytest.mark.engine
