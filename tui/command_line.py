@@ -31,9 +31,11 @@ COMMANDS = {
     "checkpoint": "Save a checkpoint of a training now, while it goes on.",
     "logs": "Print or follow the log of a run's stage.",
     "data": "Inspect data: format, findings by row, token lengths, loss mask.",
+    "convert": "Turn a model folder into another format, with proof that it is the same model.",
     "engines": "List, install, check and remove engines.",
     "doctor": "Check this machine and say what to fix.",
     "chat": "Talk to the result of a run.",
+    "predict": "Answer every row of a data file with the result of a run.",
     "serve": "Show the app in a browser, on this machine alone.",
     "watch": "Open SwanLab's local dashboard for a run.",
 }

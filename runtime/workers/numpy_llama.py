@@ -21,7 +21,10 @@ from runtime.workers.tensor_files import Entry, float_array, folder_entries
 
 Array = NDArray[Any]
 
-FAMILIES = ("llama", "qwen2", "mistral")
+FAMILIES = ("llama", "qwen2", "mistral", "gemma")
+TANH_GELU = ("gelu_pytorch_tanh", "gelu_new")
+"""Names of the gelu that is approximated by tanh; plain `gelu` is the exact one."""
+
 ROPE_TYPES = ("default", "llama3", "linear", "dynamic")
 """Position scalings that are known. `dynamic` changes nothing within the trained context."""
 
@@ -44,11 +47,30 @@ def why_not(config: Mapping[str, Any]) -> str:
     """Return why this module cannot compute the model of `config`, or an empty string if it can."""
     if config.get("model_type") not in FAMILIES:
         return say("there is no independent forward pass for {kind} models", kind=config.get("model_type"))
-    if config.get("hidden_act", "silu") != "silu":
-        return say("its activation {activation} is not silu", activation=config["hidden_act"])
+    act = activation(config)
+    if act not in (("gelu", *TANH_GELU) if config.get("model_type") == "gemma" else ("silu",)):
+        return say("its activation {activation} is not known to the independent forward pass", activation=act)
     if (kind := rope_parameters(config)["rope_type"]) not in ROPE_TYPES:
         return say("its position scaling {kind} is not known to the independent forward pass", kind=kind)
     return ""
+
+
+def activation(config: Mapping[str, Any]) -> str:
+    """Return the name of the activation; without a word of it gemma's is gelu by tanh, all others' silu."""
+    if config.get("model_type") == "gemma":
+        return str(config.get("hidden_activation") or config.get("hidden_act") or TANH_GELU[0])
+    return str(config.get("hidden_act") or "silu")
+
+
+def activate(values: Array, kind: str) -> Array:
+    """Return silu, exact gelu or gelu by tanh of `values` (Hendrycks and Gimpel 2016)."""
+    if kind == "silu":
+        result: Array = values / (1 + np.exp(-values))
+    elif kind == "gelu":
+        result = 0.5 * values * (1 + np.vectorize(math.erf, otypes=[np.float64])(values / math.sqrt(2)))
+    else:
+        result = 0.5 * values * (1 + np.tanh(math.sqrt(2 / math.pi) * (values + 0.044715 * values**3)))
+    return result.astype(values.dtype)
 
 
 def inverse_frequencies(config: Mapping[str, Any], head_dim: int) -> Array:
@@ -129,22 +151,26 @@ def forward(
     frequencies = inverse_frequencies(config, head_dim)
     embedding = weights.entries["model.embed_tokens.weight"]
     hidden = float_array(embedding)[tokens].astype(dtype)
+    # Gemma multiplies its embeddings and counts the weights of its norms from one (transformers, GemmaModel).
+    gemma, kind = config.get("model_type") == "gemma", activation(config)
+    if gemma:
+        hidden = hidden * math.sqrt(int(config["hidden_size"]))
     for layer in range(layers):
         prefix = f"model.layers.{layer}"
-        normed = rms_norm(hidden, weights[f"{prefix}.input_layernorm.weight"], epsilon)
+        normed = rms_norm(hidden, weights[f"{prefix}.input_layernorm.weight"] + gemma, epsilon)
         queries, keys, values = (
             weights.linear(normed, f"{prefix}.self_attn.{part}_proj").reshape(len(tokens), -1, head_dim)
             for part in ("q", "k", "v")
         )
         attended = attend(rotate(queries, frequencies), rotate(keys, frequencies), values)
         hidden = hidden + weights.linear(attended, f"{prefix}.self_attn.o_proj")
-        normed = rms_norm(hidden, weights[f"{prefix}.post_attention_layernorm.weight"], epsilon)
+        normed = rms_norm(hidden, weights[f"{prefix}.post_attention_layernorm.weight"] + gemma, epsilon)
         gate = weights.linear(normed, f"{prefix}.mlp.gate_proj")
-        gated = gate / (1 + np.exp(-gate)) * weights.linear(normed, f"{prefix}.mlp.up_proj")
+        gated = activate(gate, kind) * weights.linear(normed, f"{prefix}.mlp.up_proj")
         hidden = hidden + weights.linear(gated, f"{prefix}.mlp.down_proj")
         each_layer(layer + 1, layers)
-    hidden = rms_norm(hidden, weights["model.norm.weight"], epsilon)
-    head = embedding if config.get("tie_word_embeddings", False) else weights.entries["lm_head.weight"]
+    hidden = rms_norm(hidden, weights["model.norm.weight"] + gemma, epsilon)
+    head = embedding if config.get("tie_word_embeddings", gemma) else weights.entries["lm_head.weight"]
     rows = float_array(head)
     starts = range(0, rows.shape[0], VOCABULARY_CHUNK)
     parts = [hidden @ rows[start : start + VOCABULARY_CHUNK].astype(dtype).T for start in starts]
