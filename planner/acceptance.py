@@ -8,7 +8,7 @@ from planner.findings import Finding
 from planner.methods import runnable
 from planner.plan import Plan
 
-MENDED = ("method.reft-cpu",)
+MENDED = ("method.reft-cpu", "data.embedding-family")
 """What upstream's script cannot do, and Steersman's own worker can."""
 
 REFUSING = ("rejects", "fails", "ignored")

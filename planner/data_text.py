@@ -11,7 +11,7 @@ from planner.errors import BadInput
 from planner.facts import DataFacts, TokenLengths
 from planner.language import say
 
-Layout = Literal["messages", "text", "preference", "labelled"]
+Layout = Literal["messages", "text", "preference", "labelled", "retrieval"]
 
 SPREAD = 0.6
 """Standard deviation of the logarithm of row lengths: an assumption where nobody counted. With it the 90th

@@ -10,6 +10,10 @@ from pydantic import Field
 from planner.catalogue import read
 from planner.schema import Record
 
+OWN = (("embedding", "paddlenlp"),)
+"""(stage, engine) in which Steersman's own worker trains every architecture that it converts, though the
+engine's script knows fewer (llm/run_embedding.py:87: qwen2 and XLM-RoBERTa)."""
+
 ENGINES = ("paddlenlp", "paddleformers")
 """Engines in order of preference: PaddleNLP's conversion and training are proven by our own tests."""
 
@@ -96,7 +100,11 @@ def family(engine: str, model_type: str) -> Family | None:
 def engines_for(model_type: str, stage: str) -> tuple[str, ...]:
     """Return the engines that run `stage` for `model_type`, the preferred first."""
     found = ((engine, family(engine, model_type)) for engine in ENGINES)
-    return tuple(engine for engine, row in found if row is not None and row.trains(stage))
+    return tuple(
+        engine
+        for engine, row in found
+        if row is not None and (row.trains(stage) or ((stage, engine) in OWN and row.conversion_proven))
+    )
 
 
 def trained_types(stage: str) -> tuple[str, ...]:

@@ -24,6 +24,12 @@ WORKERS: dict[str, dict[str, str]] = {
         "train": "pretrain_train",
         "generate": "pretrain_generate",
     },
+    "embedding": {
+        "preflight": "embedding_preflight",
+        "train": "embedding_train",
+        "merge": "embedding_merge",
+        "generate": "embedding_generate",
+    },
 }
 """Stage of the plan -> stage of the run -> worker, where that is not named after the stage of the run."""
 

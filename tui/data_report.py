@@ -30,6 +30,7 @@ LAYOUTS = {
     "preference": template("preference pairs"),
     "labelled": template("judged answers"),
     "text": template("plain texts"),
+    "retrieval": template("queries with passages"),
 }
 MARKS = {"error": "x", "warning": "!", "note": "."}
 STYLES = {"error": "red", "warning": "yellow", "note": "dim"}

@@ -23,6 +23,8 @@ def asked(plan: Plan, run: RunFolder, data: str) -> Asked:
         return continuations(plan, run, data)
     if plan.wishes.stage == "reward":
         return Asked(*weighing(plan, data))
+    if plan.wishes.stage == "embedding":
+        return searches(run, data)
     prompts = test_prompts(plan, data, run.started_in())
     spec = {
         "prompts": [prompt.messages for prompt in prompts],
@@ -32,6 +34,17 @@ def asked(plan: Plan, run: RunFolder, data: str) -> Asked:
         return Asked(spec, ("generate.answers",))
     weighed, proofs = weighing(plan, data)
     return Asked(spec | weighed, ("generate.answers", *proofs))
+
+
+def searches(run: RunFolder, data: str) -> Asked:
+    """Return what is asked of embeddings: to find the passages of held-out queries."""
+    train = run.stage("train")
+    spec = {
+        "data": data,
+        "config": str(train.root / "config.json"),
+        "train_result": str(train.result),
+    }
+    return Asked(spec, ("generate.embeddings",))
 
 
 def continuations(plan: Plan, run: RunFolder, data: str) -> Asked:

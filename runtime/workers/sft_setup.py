@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -188,7 +189,7 @@ def build_trainer(
     callbacks: list[TrainerCallback],
     patience: int = 0,
     *,
-    kind: type[ExactTrainer] = ExactTrainer,
+    kind: Callable[..., ExactTrainer] = ExactTrainer,
     collate: Any = None,
     scheduler: Any = None,
 ) -> ExactTrainer:

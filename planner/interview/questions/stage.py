@@ -30,6 +30,7 @@ DETECTED = {
     "text": "pretrain",
     "preference": "dpo",
     "labelled": "kto",
+    "retrieval": "embedding",
 }
 """Layout of the rows -> the stage that is made for it."""
 
@@ -41,6 +42,7 @@ TAUGHT_BY = {
     "reward": ("preference",),
     "kto": ("labelled",),
     "pretrain": ("text",),
+    "embedding": ("retrieval",),
 }
 """Stage -> layouts that it can learn from; the others take any."""
 
@@ -48,6 +50,7 @@ LAYOUT_WORDS = {
     "preference": template("pairs of a preferred and a rejected answer"),
     "labelled": template("answers that are judged true or false"),
     "text": template("plain texts"),
+    "retrieval": template("queries with passages"),
 }
 CONVERSATIONS = template("conversations")
 

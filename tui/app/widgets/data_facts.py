@@ -20,6 +20,7 @@ LAYOUTS = {
     "text": template("plain text"),
     "preference": template("preferences (chosen and rejected answers)"),
     "labelled": template("answers with a label"),
+    "retrieval": template("queries with passages"),
 }
 """Format of the facts -> its words."""
 
