@@ -16,6 +16,7 @@ from runtime.workers.callbacks import (
     TrainerControl,
     TrainerState,
 )
+from runtime.workers import memory_room
 from runtime.workers.emit import Emitter, take_save_request
 from runtime.workers.stop import StopRequest
 
@@ -23,7 +24,7 @@ SCORES = ("bleu4", "rouge1", "rouge2", "rougeL")
 REWARDS = ("rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "kl")
 KEPT = (
     *("loss", "learning_rate", "eval_loss", "eval_ppl", "eval_accuracy", *REWARDS),
-    *(f"eval_{one}" for one in (*SCORES, *REWARDS)),
+    *(f"eval_{one}" for one in (*SCORES, *REWARDS, "recall", "margin")),
 )
 
 
@@ -130,6 +131,13 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         self.last_logged_step = state.global_step
         if args.process_index == 0:
             self.emitter.progress(state.global_step, state.max_steps, "steps")
+
+    def on_step_begin(
+        self, args: SFTConfig, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Make the machine small where a test asks for it."""
+        if self.emitter.stage == "train":
+            memory_room.limit_from(state.global_step)
 
     def on_step_end(
         self, args: SFTConfig, state: TrainerState, control: TrainerControl, **kwargs: Any
