@@ -36,6 +36,9 @@ COMMANDS = {
     "doctor": "Check this machine and say what to fix.",
     "chat": "Talk to the result of a run.",
     "predict": "Answer every row of a data file with the result of a run.",
+    "export": "Export the result of a run as a static graph, and prove that it answers the same.",
+    "upload": "Upload the result of a run to a hub, with a model card.",
+    "serve-model": "Serve the result of a run to clients of OpenAI's API.",
     "serve": "Show the app in a browser, on this machine alone.",
     "watch": "Open SwanLab's local dashboard for a run.",
 }

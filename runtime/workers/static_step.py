@@ -64,7 +64,7 @@ def check_traceable(causal: Any) -> None:
         )
 
 
-class Positions(paddle.nn.Layer):
+class Positions(paddle.nn.Layer):  # type: ignore[misc]
     """The tables of rotary positions, whole: the model's own layer cuts them to a length."""
 
     def __init__(self, rotary: Any, dtype: Any) -> None:
@@ -77,7 +77,7 @@ class Positions(paddle.nn.Layer):
         return self.cos, self.sin
 
 
-class Step(paddle.nn.Layer):
+class Step(paddle.nn.Layer):  # type: ignore[misc]
     """A model that answers with the next token's scores and its cache. It takes the model for itself."""
 
     def __init__(self, causal: Any) -> None:

@@ -1,9 +1,10 @@
 """The conversation protocol of worker `chat`.
 
 A request is one line: `{"messages": [...], "which": "tuned" | "base", "max_new_tokens", "temperature",
-"top_p", "seed"}`. Its replies are lines, told apart by `kind`: `loading` and `ready` around the first use
-of a model, `piece` for each bit of text, and one `end` (with `reason`: ended, length or interrupted) or
-`error`. SIGINT ends the answer that is being given and nothing else.
+"top_p", "seed"}`, with `text` instead of `messages` to go on from a bare text. Its replies are lines, told
+apart by `kind`: `loading` and `ready` around the first use of a model, `piece` for each bit of text, and one
+`end` (with `reason`: ended, length or interrupted) or `error`. SIGINT ends the answer that is being given and
+nothing else.
 """
 
 from __future__ import annotations
@@ -69,6 +70,16 @@ def new_text(tokenizer: Any, tokens: list[int], said: str) -> str:
     return text[len(said) :] if text.startswith(said) else ""
 
 
+def prompt_of(tokenizer: Any, request: dict[str, Any]) -> list[int]:
+    """Return the tokens to go on from: of a conversation, or of a bare text."""
+    if "text" not in request:
+        return encode_prompt(tokenizer, request["messages"])
+    tokens = [int(token) for token in tokenizer(request["text"])["input_ids"]]
+    if not tokens:
+        raise RefusedError(say("The text to continue is empty."))
+    return tokens
+
+
 def answer(models: Models, request: dict[str, Any], interruption: Interruption) -> Iterator[dict[str, Any]]:
     """Yield the replies to one request."""
     which = request.get("which", "tuned")
@@ -78,7 +89,7 @@ def answer(models: Models, request: dict[str, Any], interruption: Interruption) 
         models.get(which)
         yield {"kind": "ready", "which": which, "seconds": round(time.monotonic() - started, 3)}
     model = models.get(which)
-    prompt = encode_prompt(models.tokenizer, request["messages"])
+    prompt = prompt_of(models.tokenizer, request)
     limit = min(int(request.get("max_new_tokens", 256)), model.config.max_position_embeddings - len(prompt))
     if limit < 1:
         raise RefusedError(
@@ -116,6 +127,7 @@ def answer(models: Models, request: dict[str, Any], interruption: Interruption) 
         "text": whole,
         "reason": reason,
         "tokens": len(tokens),
+        "prompt_tokens": len(prompt),
         "seconds": round(seconds, 3),
         "tokens_per_second": round(len(tokens) / seconds, 2) if seconds > 0 else 0.0,
     }
@@ -127,7 +139,9 @@ def parse(line: str) -> dict[str, Any]:
         request = json.loads(line)
     except ValueError as error:
         raise RefusedError(say("A request must be one line of JSON."), str(error)) from error
-    if not isinstance(request, dict) or not isinstance(request.get("messages"), list):
+    if not isinstance(request, dict) or not (
+        isinstance(request.get("messages"), list) or isinstance(request.get("text"), str)
+    ):
         raise RefusedError(say("A request must be a JSON object with a list of `messages`."))
     return request
 
@@ -158,6 +172,7 @@ def serve(spec: dict[str, Any], requests: TextIO, replies: TextIO) -> int:
                     "what": "No answer.",
                     "why": f"{type(error).__name__}: {error}",
                     "remedy": "",
+                    "unforeseen": True,
                 }
             )
     return 0

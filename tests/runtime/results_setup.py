@@ -70,13 +70,13 @@ class Trained:
         }
 
 
-def run_lab(python: Path, folder: Path, steps: list[dict[str, Any]]) -> list[Any]:
+def run_lab(python: Path, folder: Path, steps: list[dict[str, Any]], lab: Path = LAB) -> list[Any]:
     """Do the steps in one engine process and return a result for each."""
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / "out.jsonl"
     (folder / "lab.json").write_text(json.dumps({"out": str(out), "steps": steps}))
     done = subprocess.run(
-        [str(python), str(LAB), str(folder / "lab.json")],
+        [str(python), str(lab), str(folder / "lab.json")],
         capture_output=True,
         text=True,
         timeout=600,

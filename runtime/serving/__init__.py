@@ -1,0 +1,1 @@
+"""An OpenAI-compatible endpoint for the result of a run."""

@@ -1,0 +1,148 @@
+"""Stage export: a static graph that answers like the dynamic model, and is refused when it does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runtime.results_setup import CHATS, LEARNT, Trained, events_of, run_lab
+
+pytestmark = pytest.mark.engine
+
+LAB = Path(__file__).parent / "after_lab.py"
+PROMPTS = [[1, 20, 30, 40, 50, 60, 70, 80], [1, 20, 90], [5], [1, 100, 110, 120, 130]]
+ROWS = [{"row": number, "messages": chat} for number, chat in enumerate(CHATS, start=1)]
+
+
+@pytest.fixture(scope="module")
+def results(
+    trained: dict[str, Trained],
+    taught: Trained,
+    engine_python: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Any]:
+    """Every experiment's result, and the folder of each under `folder`."""
+    root = tmp_path_factory.mktemp("export")
+    qwen, mistral = trained["qwen2-untied"], trained["mistral-untied"]
+
+    def export(name: str, base: Path, model: Path, wrong: str = "") -> dict[str, Any]:
+        spec = {
+            "stage": "export",
+            "stage_folder": str(root / name),
+            "base": str(base),
+            "model": str(model),
+            "destination": str(root / name / "static"),
+            "tolerance": 1e-4,
+        }
+        return {"do": "export", "spec": spec, "wrong": wrong}
+
+    def predict(which: str, model: Path, base: Path = taught.base, **more: Any) -> dict[str, Any]:
+        spec = {"base": str(base), "model": str(model), "which": which}
+        return {"do": "predict", "spec": spec, "rows": ROWS, "tokens": 30, **more}
+
+    llama = trained["llama-tied"]
+    static = root / "llama" / "static"
+    long = [*ROWS, {"row": 4, "messages": [{"role": "user", "content": "a" * 600}]}]
+    steps: dict[str, dict[str, Any]] = {
+        "llama": export("llama", taught.base, taught.root / "taught"),
+        "qwen2": export("qwen2", qwen.base, qwen.hf),
+        "unscaled": export("unscaled", taught.base, taught.root / "taught", "unscaled"),
+        "sees padding": export("sees padding", taught.base, taught.root / "taught", "sees padding"),
+        "mistral": export("mistral", mistral.base, mistral.hf),
+        "adapter": export("adapter", llama.base, llama.adapter),
+        "twice": {"do": "static_twice", "folder": str(static), "prompts": PROMPTS},
+        "tuned rows": predict("tuned", taught.root / "taught", rows=long),
+        "static rows": predict("static", static),
+        "adapter rows": predict("adapter", llama.adapter, llama.base, tokens=8),
+        "base rows": predict("base", llama.base, llama.base, tokens=8),
+        "no numbers": {"do": "tolerance", "spec": {"stage_folder": str(root / "no numbers")}},
+    }
+    found = run_lab(engine_python, root / "lab", list(steps.values()), LAB)
+    return {"folder": root, **dict(zip(steps, found, strict=True))}
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2"])
+def test_a_static_graph_answers_like_the_dynamic_model(kind: str, results: dict[str, Any]) -> None:
+    outputs, figures = results[kind]["gave"]
+    proofs = {event["name"]: event for event in events_of(results["folder"] / kind, "proof")}
+    assert set(proofs) == {"export.logits", "export.tokens"}
+    assert all(proof["passed"] for proof in proofs.values())
+    assert proofs["export.tokens"]["measured"]["identical"] == 6
+    assert figures["max_logit_difference"] < 1e-5
+    files = {path.name for path in Path(outputs["static"]).iterdir()}
+    assert files >= {"step.json", "step.pdiparams", "static.json", "tokenizer.json", "answer.py", "README.md"}
+
+
+@pytest.mark.parametrize("wrong", ["unscaled", "sees padding"])
+def test_a_graph_that_answers_otherwise_is_not_handed_out(wrong: str, results: dict[str, Any]) -> None:
+    assert "does not answer like the model" in results[wrong]["refused"]
+    folder = results["folder"] / wrong
+    assert not all(event["passed"] for event in events_of(folder, "proof"))
+    assert not [path for path in folder.iterdir() if path.is_dir()]
+
+
+def test_scores_that_are_no_numbers_prove_nothing(results: dict[str, Any]) -> None:
+    assert "does not answer like the model" in results["no numbers"]["refused"]
+
+
+def test_what_cannot_become_a_graph_is_refused_in_words(results: dict[str, Any]) -> None:
+    assert "Models of type mistral cannot be exported" in results["mistral"]["refused"]
+    assert "Only a merged model" in results["adapter"]["refused"]
+
+
+def test_a_loaded_graph_can_be_used_again(results: dict[str, Any]) -> None:
+    """The predictor writes the next results over the last ones, unless they were copied."""
+    assert results["twice"]["same"]
+
+
+def test_every_way_of_loading_answers_a_batch(results: dict[str, Any]) -> None:
+    tuned, static = results["tuned rows"], results["static rows"]
+    answers = {reply["row"]: reply for reply in tuned if reply["kind"] == "answer"}
+    assert {row: reply["text"] for row, reply in answers.items()} == {1: LEARNT, 2: LEARNT, 3: LEARNT}
+    assert all(reply["ended"] for reply in answers.values())
+    assert {reply["row"]: reply for reply in static if reply["kind"] == "answer"} == answers
+    assert tuned[-1] == {"kind": "end", "reason": "done"}
+    texts = [
+        [reply["text"] for reply in results[f"{which} rows"] if reply["kind"] == "answer"]
+        for which in ("adapter", "base")
+    ]
+    assert texts[0] != texts[1]
+
+
+def test_a_row_that_does_not_fit_is_refused_alone(results: dict[str, Any]) -> None:
+    refused = [reply for reply in results["tuned rows"] if reply["kind"] == "refused"]
+    assert [reply["row"] for reply in refused] == [4]
+    assert "512 positions" in refused[0]["what"]
+
+
+@pytest.mark.slow
+def test_the_folder_answers_by_itself(results: dict[str, Any], engine_python: Path, tmp_path: Path) -> None:
+    """With Paddle, NumPy, tokenizers and jinja2 alone."""
+    answer = results["folder"] / "llama" / "static" / "answer.py"
+    question = CHATS[0][0]["content"]
+    done = subprocess.run(
+        [str(engine_python), str(answer), question, "30"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith(LEARNT)
+
+
+@pytest.mark.slow
+def test_the_naive_way_is_wrong_from_the_second_token(
+    trained: dict[str, Trained], engine_python: Path, tmp_path: Path
+) -> None:
+    """PaddleNLP's own `to_static` of the whole generation runs, and gives other tokens."""
+    step = {"do": "naive", "model": str(trained["llama-tied"].hf), "prompts": PROMPTS[:1], "tokens": 8}
+    found = run_lab(engine_python, tmp_path, [{**step, "folder": str(tmp_path)}], LAB)[0]
+    assert found["naive"][0][0] == found["dynamic"][0][0]
+    assert found["naive"][0][1:] != found["dynamic"][0][1:]
+
+
+def test_the_facts_of_a_graph_are_the_models(results: dict[str, Any]) -> None:
+    facts = json.loads((results["folder"] / "qwen2" / "static" / "static.json").read_text())
+    assert (facts["layers"], facts["heads"], facts["width"]) == (2, 2, 16)
+    assert 2 in facts["end_tokens"]
