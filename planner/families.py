@@ -53,6 +53,9 @@ class Family(Record):
     fused_rope: bool = False
     fused_norm: bool = False
     fused_loss: bool = Field(False, description="`use_fused_linear_cross_entropy` is read.")
+    auto_parallel: tuple[str, ...] = Field(
+        (), description="Stages for which llm/auto_parallel has a script that knows the family."
+    )
     recompute: tuple[str, ...] = Field((), description="Values of `recompute_granularity` that are known.")
     refined_recompute: bool = False
     reward: bool = Field(False, description="Reward models; never under pipeline parallelism.")

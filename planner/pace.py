@@ -59,6 +59,7 @@ PARTS_OF_SEARCH = (
     "recompute",
     "recompute_granularity",
     "offload_optim",
+    "enable_auto_parallel",
     "per_device_train_batch_size",
     "gradient_accumulation_steps",
     "omp_num_threads",

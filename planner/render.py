@@ -38,6 +38,8 @@ SCRIPT = {
     "embedding": "run_embedding",
     "quantization": "run_quantization",
     "export": "export_model",
+    "pretrain_auto": "run_pretrain_auto",
+    "sft_auto": "run_finetune_auto",
 }
 """PaddleNLP's script that reads each template's config."""
 
@@ -99,7 +101,8 @@ def comment(sentence: str) -> str:
 
 def family(plan: Plan) -> str:
     """Return the name of the template for the plan's stage."""
-    return FAMILY.get(plan.wishes.stage, plan.wishes.stage)
+    name = FAMILY.get(plan.wishes.stage, plan.wishes.stage)
+    return f"{name}_auto" if plan.value("enable_auto_parallel") else name
 
 
 def script(plan: Plan) -> str:
@@ -123,6 +126,7 @@ def values(plan: Plan) -> dict[str, Any]:
         "why": {name: decision.because for name, decision in plan.decisions.items()},
         "name": plan.name,
         "stage": plan.wishes.stage,
+        "model_type": plan.facts.model.model_type,
         "device": DEVICE.get(str(plan.value("engine_build")), "gpu"),
         "compute_type": quantised or plain,
     }
@@ -213,7 +217,8 @@ def launch_arguments(plan: Plan, log_dir: str) -> list[str]:
 def launch_command(plan: Plan, python: str, start: str, spec: str, log_dir: str) -> list[str]:
     """Return the training command as an argument list: `start` is the worker starter, `spec` its
     specification."""
-    return [python, *launch_arguments(plan, log_dir), start, worker(plan.wishes.stage, "train"), spec]
+    module = worker(plan.wishes.stage, "train", str(plan.value("engine")))
+    return [python, *launch_arguments(plan, log_dir), start, module, spec]
 
 
 def worker_environment(plan: Plan, *, alone: bool = False) -> dict[str, str]:

@@ -152,7 +152,10 @@ class ParallelSettings(Record):
     tensor_parallel_config: str = Field(description="Switches of tensor parallelism, separated by blanks.")
     pipeline_parallel_config: str = Field(description="Switches of the pipeline, separated by blanks.")
     sharding_parallel_config: str = Field(description="Switches of sharding, separated by blanks.")
-    enable_auto_parallel: bool = Field(description="Semi-automatic parallelism with a static graph.")
+    enable_auto_parallel: bool = Field(
+        description="Semi-automatic parallelism, by upstream's own scripts of llm/auto_parallel."
+    )
+    to_static: bool = Field(description="Whether auto-parallel trains a static graph.")
 
 
 class BatchSettings(Record):

@@ -38,6 +38,7 @@ FORMERS_ONLY = (
 NLP_ONLY = (
     "async_save",
     "enable_auto_parallel",
+    "to_static",
     "tensor_parallel_config",
     "pipeline_parallel_config",
     "sharding_parallel_config",
@@ -118,6 +119,11 @@ def _method(s: Situation, setting: str) -> str:
         return say("Not used: method {method} has no such setting.", method=method)
     if setting == "lora_plus_scale" and s.word("lora_variant") not in ("lora_plus", "rslora_plus"):
         return say("Not used: both matrices of an adapter learn at the same rate without LoRA+.")
+    if setting == "lora_dropout" and stage_compares(s):
+        return say(
+            "Not used: stage {stage} compares the model with itself, so dropout is switched off.",
+            stage=s.wishes.stage,
+        )
     if setting == "num_prefix_tokens" and method != "prefix_tuning":
         return say(
             "Not used: only prefix tuning has virtual tokens, and the method is {method}.", method=method
@@ -127,6 +133,12 @@ def _method(s: Situation, setting: str) -> str:
     if setting == "neftune_noise_alpha" and not s.flag("neftune"):
         return say("Not used: neftune is off.")
     return ""
+
+
+def stage_compares(s: Situation) -> bool:
+    """Return whether training compares what model and reference think of an answer, by our own worker
+    (runtime/workers/preference_trainer.py): dropout would add chance to both."""
+    return s.wishes.stage in PREFERENCE_STAGES and s.word("engine") == "paddlenlp"
 
 
 def _preference(s: Situation, setting: str) -> str:

@@ -32,6 +32,7 @@ SCRIPT_PATH = {
     "run_embedding": "run_embedding.py",
     "run_quantization": "run_quantization.py",
     "export_model": "predict/export_model.py",
+    "run_finetune_auto": "auto_parallel/run_finetune_auto.py",
 }
 """Script -> its place under PaddleNLP's llm folder (commit 4711e147)."""
 
@@ -42,6 +43,8 @@ DATA_FILES = {
     "reward": "`train.json` and `dev.json`, JSON lines with `src`, `tgt`, `response` and `sort`",
     "pretrain": "memory-mapped tokens, `.bin` and `.idx`, made by PaddleNLP's llm/tools/preprocess",
     "embedding": "`train.json` and `dev.json`, JSON lines with `query`, `pos_passage` and `neg_passage`",
+    "pretrain_auto": "memory-mapped tokens, `.bin` and `.idx`, made by PaddleNLP's llm/tools/preprocess",
+    "sft_auto": "`train.json` and `dev.json`, JSON lines with `src` and `tgt`",
     "quantization": "`train.json` and `dev.json`, JSON lines with `src` and `tgt`, to calibrate on",
     "export": "nothing",
 }
@@ -57,6 +60,15 @@ FORMERS_DATA = {
 }
 """Template -> what `paddleformers-cli` reads (paddleformers 1.2.0 datasets/reader/convertor.py:242-273,
 datasets/DPODataset.py:204-216)."""
+
+AUTO_SCRIPTS = {
+    "llama": "auto_parallel/llama/run_pretrain_auto.py",
+    "gpt": "auto_parallel/gpt-3/run_pretrain_auto.py",
+    "gpt2": "auto_parallel/gpt-3/run_pretrain_auto.py",
+    "qwen": "auto_parallel/qwen/run_pretrain_3D_auto.py",
+    "baichuan": "auto_parallel/llama/run_pretrain_auto.py",
+}
+"""Model type -> auto-parallel's pretraining script under llm; fine-tuning has one for all of its models."""
 
 MODEL, DATA, OUTPUT = "model", "data", "output"
 
@@ -102,10 +114,18 @@ def launch(plan: Plan, config: str) -> str:
         environment=worker_environment(plan),
         device=values(plan)["device"],
         devices=",".join(str(index) for index in range(local)),
-        script=SCRIPT_PATH.get(script(plan), script(plan)),
+        script=script_path(plan),
         launcher="" if alone else shlex.join(launch_arguments(plan, "log")),
         arguments=shlex.join(arguments),
     )
+
+
+def script_path(plan: Plan) -> str:
+    """Return where the plan's script lies under PaddleNLP's llm folder; the verb of PaddleFormers' CLI."""
+    name = script(plan)
+    if name == "run_pretrain_auto":
+        return AUTO_SCRIPTS[plan.facts.model.model_type]
+    return SCRIPT_PATH.get(name, name)
 
 
 def flags(config: str) -> list[str]:
@@ -122,6 +142,8 @@ def readme(plan: Plan) -> str:
         "kto": say("Preference learning (KTO)"),
         "reward": say("A reward model"),
         "pretrain": say("Continued pretraining"),
+        "pretrain_auto": say("Continued pretraining by auto-parallel"),
+        "sft_auto": say("A fine-tune by auto-parallel"),
         "embedding": say("An embedding fine-tune"),
         "quantization": say("The quantisation"),
         "export": say("The export"),
@@ -133,7 +155,7 @@ def readme(plan: Plan) -> str:
         title=titles[family(plan)],
         model=plan.facts.model.name,
         version=plan.steersman,
-        script=SCRIPT_PATH.get(script(plan), script(plan)),
+        script=script_path(plan),
         config=config_name(plan),
         data_files=data_files(plan),
         nodes=plan.facts.hardware.nodes,

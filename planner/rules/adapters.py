@@ -35,6 +35,7 @@ def own_worker(s: Situation) -> bool:
         and s.word("engine") == "paddlenlp"
         and found is not None
         and found.conversion_proven
+        and not s.known("enable_auto_parallel", False)
     )
 
 

@@ -235,6 +235,8 @@ def unified(s: Situation) -> Choice:
             say("PaddleFormers writes its own layout, flex_checkpoint, which other process counts load too."),
             (not_(True, say("Ignored beside the default save_checkpoint_format.")),),
         )
+    if s.flag("enable_auto_parallel"):
+        return Choice(False, say("Auto-parallel saves in a layout of its own."))
     if s.word("sharding") == "stage3":
         return Choice(
             False,

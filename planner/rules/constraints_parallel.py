@@ -6,6 +6,7 @@ from planner.families import Family, family
 from planner.language import say, template
 from planner.phrases import plural
 from planner.rules.constraint import Constraint
+from planner.rules.overlap import no_auto_parallel
 from planner.situation import Situation
 
 DEGREES = (
@@ -159,14 +160,42 @@ PROCESSES: tuple[Constraint, ...] = (
     Constraint(
         "parallel.auto-scripts",
         ("enable_auto_parallel",),
-        lambda s: s.flag("enable_auto_parallel"),
-        lambda s: say(
-            "enable_auto_parallel needs the scripts of upstream's llm/auto_parallel, which no recipe of "
-            "Steersman's starts."
-        ),
+        lambda s: s.flag("enable_auto_parallel") and bool(no_auto_parallel(s)),
+        no_auto_parallel,
         template("Set enable_auto_parallel=false."),
         "trainer/training_args.py:965; llm/auto_parallel",
         early=False,
+        severity="rejects",
+    ),
+    Constraint(
+        "parallel.auto-degrees",
+        ("enable_auto_parallel", "sharding", "context_parallel_degree", "expert_parallel_degree"),
+        lambda s: (
+            s.flag("enable_auto_parallel")
+            and (
+                s.word("sharding") in ("stage2", "stage3")
+                or over(s, "context_parallel_degree")
+                or over(s, "expert_parallel_degree")
+            )
+        ),
+        lambda s: say(
+            "Upstream's auto-parallel recipes shard by stage1 and split neither sequences nor experts; "
+            "here are sharding {stage}, {context} and {expert}.",
+            stage=s.word("sharding"),
+            context=s.whole("context_parallel_degree"),
+            expert=s.whole("expert_parallel_degree"),
+        ),
+        template("Set sharding=stage1, or enable_auto_parallel=false."),
+        "llm/auto_parallel/*/pretrain_argument.json",
+        severity="rejects",
+    ),
+    Constraint(
+        "parallel.static-alone",
+        ("to_static",),
+        lambda s: s.flag("to_static") and not s.flag("enable_auto_parallel"),
+        lambda s: say("Only auto-parallel trains a static graph, and enable_auto_parallel is off."),
+        template("Set enable_auto_parallel=true, or to_static=false."),
+        "trainer/training_args.py:1222",
         severity="rejects",
     ),
 )

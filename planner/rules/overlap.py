@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from planner.families import family
 from planner.language import say
 from planner.rules.rule import Choice, not_, rule
 from planner.situation import Situation
@@ -99,9 +100,10 @@ def sharding_config(s: Situation) -> Choice:
 @rule("parallel.auto", "enable_auto_parallel", "PaddleNLP 3.0.0b4 trainer/training_args.py:965,1222")
 def auto_parallel(s: Situation) -> Choice:
     """Off: it has scripts of its own, and none of them fine-tunes with adapters."""
-    why = say("It needs other scripts, whose checkpoints the proofs of a run cannot read.")
-    if not s.on_gpu:
-        why = say("It needs accelerators.")
+    why = no_auto_parallel(s) or say(
+        "Its config is rendered if you ask for it; upstream's own scripts run it, and a run of Steersman "
+        "does not prove it."
+    )
     return Choice(
         False,
         say("Degrees are chosen here by forecast; the engine's semi-automatic mode stays off."),
@@ -109,4 +111,33 @@ def auto_parallel(s: Situation) -> Choice:
     )
 
 
-SWITCHES = (tensor_output, tensor_config, pipeline_config, sharding_config, auto_parallel)
+def no_auto_parallel(s: Situation) -> str:
+    """Return why upstream has no auto-parallel script for this training; empty when it has."""
+    stage, kind = s.wishes.stage, s.model.model_type
+    if s.word("engine") != "paddlenlp":
+        return say("Its scripts belong to PaddleNLP, and the engine is {engine}.", engine=s.word("engine"))
+    if not s.on_gpu:
+        return say("It needs accelerators.")
+    found = family("paddlenlp", kind)
+    if found is None or stage not in found.auto_parallel:
+        return say(
+            "Upstream has no auto-parallel script for {kind} models in stage {stage}.", kind=kind, stage=stage
+        )
+    if s.known("method", "full") != "full":
+        return say(
+            "Its scripts are rendered for full training, and the method is {method}.", method=s.word("method")
+        )
+    return ""
+
+
+@rule("parallel.static", "to_static", "PaddleNLP 3.0.0b4 trainer/training_args.py:928,1222")
+def static_graph(s: Situation) -> Choice:
+    """Off: a dynamic graph says where it failed."""
+    return Choice(
+        False,
+        say("A dynamic graph: what fails in it names its line."),
+        (not_(True, say("Faster once it runs, and slower to begin; only auto-parallel trains it.")),),
+    )
+
+
+SWITCHES = (tensor_output, tensor_config, pipeline_config, sharding_config, auto_parallel, static_graph)

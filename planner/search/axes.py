@@ -208,7 +208,8 @@ def sharding_choices(s: Situation) -> tuple[tuple[int, int], ...]:
     upstream's docs call it temporarily unavailable).
     """
     stage, degree = s.pin("sharding"), s.pinned_whole("sharding_parallel_degree")
-    stages = (STAGES.index(str(stage)),) if stage is not None else (0, 1, 2)
+    free_stages = (0, 1) if s.pin("enable_auto_parallel") else (0, 1, 2)
+    stages = (STAGES.index(str(stage)),) if stage is not None else free_stages
     if degree is not None:
         fixed = stages if stage is not None or degree == 1 else (1, 2)
         return tuple((number, degree) for number in fixed)

@@ -35,7 +35,7 @@ def kinds(s: Situation) -> tuple[Kind, ...]:
         return tuple(Kind(str(method), name, index) for index, name in enumerate(formats(s, str(method))))
     if s.pin("num_prefix_tokens") is not None and not blocked(s, "prefix_tuning"):
         return (Kind("prefix_tuning", "none", 0),)
-    if s.wishes.stage in FULL_ONLY or blocked(s, "lora"):
+    if s.wishes.stage in FULL_ONLY or blocked(s, "lora") or s.pin("enable_auto_parallel"):
         return (Kind("full", "none", 0),)
     names = formats(s, "qlora") if can_quantise(s) else ()
     low = [Kind("qlora", name, index + 1) for index, name in enumerate(names)]

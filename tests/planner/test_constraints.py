@@ -106,7 +106,9 @@ CASES: dict[str, tuple[Scene, dict[str, Value]]] = {
     "parallel.cpu-splits": (CPU, {"tensor_parallel_degree": 2}),
     "parallel.cpu-sharding": (CPU, {"sharding": "stage2"}),
     "parallel.cpu-sequence": (CPU, {"sequence_parallel": True}),
-    "parallel.auto-scripts": (PRETRAIN, {"enable_auto_parallel": True}),
+    "parallel.auto-scripts": (A100, {"enable_auto_parallel": True}),
+    "parallel.auto-degrees": (PRETRAIN, {"enable_auto_parallel": True, "sharding": "stage3"}),
+    "parallel.static-alone": (PRETRAIN, {"to_static": True}),
     "parallel.tensor-family": (("gemma-3-1b-it", "8x A100-80G", "sft"), {"tensor_parallel_degree": 2}),
     "parallel.tensor-in-node": (
         ("qwen2.5-0.5b-instruct", "2 nodes x 1 A100", "sft"),

@@ -23,6 +23,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "parallel.pipeline_config": [({}, ""), (LLAMA, "")],
     "parallel.sharding_config": [({}, "")],
     "parallel.auto": [({}, False), (LLAMA, False)],
+    "parallel.static": [(LLAMA, False)],
     "optimisation.floor": [({}, 0.0)],
 }
 
