@@ -168,6 +168,15 @@ def assumptions(s: Situation) -> tuple[str, ...]:
         )
     if not s.data.lengths.counted:
         lines.append(say("Token lengths are estimated from characters."))
+    if s.wishes.stage == "kto":
+        lines.append(
+            say(
+                "KTO reads every row with another row's answer beside it, so rows count {tokens:.0f} tokens "
+                "on average instead of {plain:.0f}.",
+                tokens=s.data.lengths.mean,
+                plain=s.facts.data.lengths.mean,
+            )
+        )
     if s.data.typed:
         lines.append(say("The data was described, not scanned: rows and lengths are taken as given."))
     if s.model.source.kind != "local":

@@ -10,6 +10,20 @@ from planner.plan import Decision
 from planner.wishes import Value, Wishes
 
 
+def with_second_answers(data: DataFacts) -> DataFacts:
+    """Return the data's facts with another row's answer beside every answer, which KTO measures against.
+
+    The longest row stays as it is: beside it the worker puts an answer that fits, or the beginning of one.
+    """
+    lengths = data.lengths
+    more = lengths.answer_total / data.train_rows
+    longer = {name: min(round(getattr(lengths, name) + more), lengths.max) for name in ("p50", "p90", "p99")}
+    mean = round(lengths.mean + more, 1)
+    total = lengths.total + lengths.answer_total
+    lengths = lengths.model_copy(update={**longer, "mean": mean, "total": total})
+    return data.model_copy(update={"lengths": lengths})
+
+
 @dataclass
 class Situation:
     """Facts and wishes, plus the decisions of the rules that ran before. Rules read it and never change
@@ -28,8 +42,14 @@ class Situation:
 
     @property
     def data(self) -> DataFacts:
-        """The data's facts."""
-        return self.facts.data
+        """The data's facts, as long as training reads its rows: KTO reads each one with a second answer."""
+        if self.wishes.stage != "kto":
+            return self.facts.data
+        if "kto data" not in self.memo:
+            self.memo["kto data"] = with_second_answers(self.facts.data)
+        found = self.memo["kto data"]
+        assert isinstance(found, DataFacts)
+        return found
 
     @property
     def hardware(self) -> HardwareFacts:
