@@ -22,10 +22,15 @@ def next_steps(run: RunFolder, view: RunView) -> list[tuple[str, str]]:
     if model:
         if "merge.scores" not in view.stage("merge").proofs:  # a reward model gives scores and no answers
             steps.append((say("Talk to the result"), f"steersman chat {run.reference}"))
+            serving = f"steersman serve-model {run.reference}"
+            steps.append((say("Serve it to clients of OpenAI's API"), serving))
         steps.append((say("Take the model elsewhere"), f"cp -r {shlex.quote(model)} my-model"))
     if view.state != "finished":
         steps.append((say("Continue"), f"steersman resume {run.reference}"))
         steps.append((say("Read the log"), f"steersman logs {run.reference}"))
+    if model and view.state == "finished":
+        command = f"steersman upload {run.reference} --to huggingface --repo OWNER/NAME --dry-run"
+        steps.append((say("Write a model card, and upload it later"), command))
     if (run.root / "tracker").is_dir():
         steps.append((say("See the curves"), f"steersman watch {run.reference}"))
     if view.state == "finished":

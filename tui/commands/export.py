@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from planner.language import say
-
-if TYPE_CHECKING:
-    from runtime.events import AnyEvent
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,10 +23,11 @@ def command(run: str, again: bool) -> None:
       steersman predict my-run --static --data questions.jsonl --out answers.jsonl
     """
     from planner.errors import BadInput
-    from runtime.extra_stage import do_stage
+    from runtime.one_worker import run_worker
     from runtime.prediction.place import find_place, own_export
     from runtime.run.layout import find_run
     from runtime.stages.after import TOLERANCE
+    from tui.commands.data import ProgressLine
 
     found = find_run(run)
     place = find_place(found, "tuned")
@@ -42,34 +38,15 @@ def command(run: str, again: bool) -> None:
         except BadInput:
             pass
     folder = own_export(found)
-    done = do_stage(
-        "export",
-        folder.parent,
-        place.python,
-        place.environment,
-        {
-            "base": str(place.base),
-            "model": str(place.model),
-            "destination": str(folder),
-            "tolerance": TOLERANCE,
-        },
-        proofs=("export.logits", "export.tokens"),
-        on_event=tell,
-    )
-    click.echo(say("The static graph is at {path}", path=done.outputs["static"]))
-
-
-def tell(event: AnyEvent) -> None:
-    """Say what a worker says."""
-    from runtime.events import Log, Progress, Proof
-
-    if isinstance(event, Progress):
-        click.echo(
-            say("{done:g} of {total:g}: {what}", done=event.done, total=event.total, what=event.message),
-            err=True,
-        )
-    elif isinstance(event, Log):
-        click.echo(event.message, err=True)
-    elif isinstance(event, Proof):
-        mark = "✓" if event.passed else "✗"
-        click.echo(f"{mark} {event.sentence}", err=True)
+    folder.parent.mkdir(exist_ok=True)
+    spec = {
+        "base": str(place.base),
+        "model": str(place.model),
+        "destination": str(folder),
+        "tolerance": TOLERANCE,
+    }
+    with ProgressLine(found.name) as progress:
+        outcome = run_worker("export", spec, progress, place.python)
+    for proof in outcome.proofs:
+        click.echo(f"✓ {proof.sentence}", err=True)
+    click.echo(say("The static graph is at {path}", path=outcome.outputs["static"]))
