@@ -117,21 +117,19 @@ def load(path: Path, encoder: Encoder) -> Loaded:
 
 
 def collate(examples: list[Example]) -> dict[str, np.ndarray]:
-    """Return a batch: padded tokens and masks of queries and passages; `target`, the place of each query's
-    own passage; `passage_keys`; `good_keys`, one row per query, filled up with -1."""
+    """Return a batch: padded tokens and mask of all queries and then all passages, which run together;
+    `target`, the place of each query's own passage; `passage_keys`; `good_keys`, one row per query, filled
+    up with -1."""
     passages = [tokens for example in examples for tokens in example.passages]
     starts = np.cumsum([0, *(len(example.passages) for example in examples[:-1])])
     most = max(len(example.good) for example in examples)
     good = np.full([len(examples), most], -1, np.int64)
     for row, example in enumerate(examples):
         good[row, : len(example.good)] = example.good
-    query_ids, query_mask = padded([example.query for example in examples])
-    passage_ids, passage_mask = padded(passages)
+    ids, mask = padded([*(example.query for example in examples), *passages])
     return {
-        "query_ids": query_ids,
-        "query_mask": query_mask,
-        "passage_ids": passage_ids,
-        "passage_mask": passage_mask,
+        "input_ids": ids,
+        "attention_mask": mask,
         "target": starts.astype(np.int64),
         "passage_keys": np.array([key_of(tokens) for tokens in passages], np.int64),
         "good_keys": good,

@@ -24,8 +24,6 @@ from runtime.workers.embedding_loss import Facts
 from runtime.workers.embedding_vectors import LastHidden, embed, vectors
 from runtime.workers.sft_trainer import ExactTrainer
 
-SIDES = ("query", "passage")
-
 
 class Part(NamedTuple):
     """A micro-batch of the step, and the random state with which its vectors were computed."""
@@ -48,8 +46,7 @@ class EmbeddingTrainer(ExactTrainer):
     def training_step(self, model: Any, inputs: dict[str, Any], step_control: int = 0) -> paddle.Tensor:
         """Keep the micro-batch; with the last one of a step, compute the loss and all gradients."""
         inputs = self._prepare_inputs(inputs)
-        for side in SIDES:
-            self.progress.count({"attention_mask": inputs[f"{side}_mask"]})
+        self.progress.count(inputs)
         model.train()
         random = paddle.get_rng_state()
         with paddle.no_grad():
@@ -70,12 +67,12 @@ class EmbeddingTrainer(ExactTrainer):
         self.parts = []
         return loss
 
-    def encode(self, model: Any, inputs: dict[str, Any]) -> list[paddle.Tensor]:
-        """Return the vectors of queries and passages."""
+    def encode(self, model: Any, inputs: dict[str, Any]) -> tuple[paddle.Tensor, paddle.Tensor]:
+        """Return the vectors of queries and passages: of one run, as several processes allow only one."""
         with self.autocast_smart_context_manager():
-            return [
-                vectors(model, self.caught, inputs[f"{side}_ids"], inputs[f"{side}_mask"]) for side in SIDES
-            ]
+            found = vectors(model, self.caught, inputs["input_ids"], inputs["attention_mask"])
+        queries = len(inputs["target"])
+        return found[:queries], found[queries:]
 
     def gradients(self) -> tuple[paddle.Tensor, list[tuple[paddle.Tensor, paddle.Tensor]]]:
         """Return the step's loss and, for each own micro-batch, the gradients of its vectors.

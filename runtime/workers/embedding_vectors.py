@@ -21,7 +21,8 @@ BATCH_TOKENS = 4096
 class LastHidden:
     """Catches the hidden states before the output head, which then has almost nothing left to compute.
 
-    The whole model runs, wrapped as it may be for several processes; only the head is spared.
+    The whole model runs, wrapped as it may be for several processes; only the head is spared. Outside of
+    `vectors` the model says its logits as ever.
     """
 
     def __init__(self, causal: Any) -> None:
@@ -31,11 +32,14 @@ class LastHidden:
                 say("{kind} has no output head to take states from.", kind=type(causal).__name__)
             )
         self.hidden: paddle.Tensor | None = None
+        self.catching = False
         self.head = head
         head.register_forward_pre_hook(self.catch)
 
-    def catch(self, layer: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    def catch(self, layer: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Keep the states [rows, length, width], and hand one of them on."""
+        if not self.catching:
+            return None
         hidden, *rest = inputs
         self.hidden = hidden
         return (hidden[:1, :1].detach(), *rest)
@@ -43,7 +47,11 @@ class LastHidden:
 
 def vectors(model: Any, caught: LastHidden, ids: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
     """Return float32 [rows, width], each of length 1: the states of each row's last token."""
-    model(input_ids=ids, attention_mask=mask)
+    caught.catching = True
+    try:
+        model(input_ids=ids, attention_mask=mask)
+    finally:
+        caught.catching = False
     hidden, caught.hidden = caught.hidden, None
     assert hidden is not None
     return pooled(hidden, mask)

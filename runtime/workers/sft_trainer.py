@@ -16,7 +16,7 @@ from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState
 from paddlenlp.trainer.trainer_utils import EvalLoopOutput
 from paddlenlp.trl import SFTConfig, SFTTrainer
 
-from runtime.workers import checkpoints, tuning
+from runtime.workers import checkpoint_layout, checkpoints, tuning
 from runtime.workers.answer_logits import AnswerLogits
 from runtime.workers.emit import Emitter
 from runtime.workers.evaluation import EvalBatches, TokenMean
@@ -143,6 +143,7 @@ class ExactTrainer(SFTTrainer):  # type: ignore[misc]
         """Finish a checkpoint on the first rank."""
         paddle.save(self.args, str(staged / "training_args.bin"))
         self.state.save_to_json(str(staged / "trainer_state.json"))
+        checkpoint_layout.write(staged, self.args)
         checkpoints.publish(staged, final)
         staged.parent.rmdir()
         self.emitter.state("saved", say("step {step}", step=self.state.global_step))

@@ -98,7 +98,7 @@ def agree_on_checkpoint(output: Path, arguments: Arguments, emitter: Emitter) ->
     """Return the newest complete checkpoint, the same on every rank. The first rank removes broken ones."""
     import paddle
 
-    from runtime.workers import checkpoints
+    from runtime.workers import checkpoint_layout, checkpoints
 
     chosen: list[str | None] = [None]
     if emitter.rank == 0:
@@ -109,6 +109,7 @@ def agree_on_checkpoint(output: Path, arguments: Arguments, emitter: Emitter) ->
         chosen = [str(found.checkpoint) if found.checkpoint else None]
     if arguments.training.world_size > 1:
         paddle.distributed.broadcast_object_list(chosen, src=0)
+    checkpoint_layout.check(chosen[0], arguments.training)
     if chosen[0] and emitter.rank == 0:
         emitter.state("resumed", say("from {checkpoint}", checkpoint=Path(chosen[0]).name))
     return chosen[0]
