@@ -13,7 +13,7 @@ from typing import NamedTuple
 from planner.errors import BadInput
 from planner.language import say
 from runtime.data.chat_template import Parts, TemplateRefusedError, TemplateRewritesError, splits_upstream
-from runtime.data.conversation import Conversation
+from runtime.data.conversation import Conversation, Kind
 from runtime.data.duplicates import SeenRows, row_hash
 from runtime.data.findings import Finding, FindingLog, Note
 from runtime.data.fitting import Fitted, fit
@@ -50,6 +50,9 @@ class Sample(NamedTuple):
     lengths: Lengths
     value: int = 0
     """Seeded hash of its text, by which the split takes rows out."""
+    kind: Kind = "conversation"
+    good: bool | None = None
+    """Whether a judged answer was judged good."""
 
 
 class _Row(NamedTuple):
@@ -210,7 +213,8 @@ class RowPass:
                     uncut = fitted.conversation == row.conversation
                     kept = parts if uncut else self.counter.parts(fitted.conversation)
                     visible = shown(fitted.conversation, kept, fitted.lengths)
-                    self.samples.append(Sample(name, row.raw.row, *visible, row.value))
+                    kind, good = fitted.conversation.kind, fitted.conversation.label
+                    self.samples.append(Sample(name, row.raw.row, *visible, row.value, kind, good))
             self.has_system = self.has_system or bool(fitted.conversation.system)
             if self.sink is not None:
                 self.sink(role, row.value, fitted.conversation)

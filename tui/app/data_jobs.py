@@ -26,6 +26,8 @@ class Row:
 
     sample: Sample
     tokens: tuple[Token, ...]
+    rejected: int | None = None
+    """Index of the token with which the worse of two answers begins; None where there is one answer."""
 
 
 def read_first_rows(plan: Plan, reporter: Reporter) -> tuple[Row, ...]:
@@ -47,7 +49,12 @@ def read_first_rows(plan: Plan, reporter: Reporter) -> tuple[Row, ...]:
         rows=FIRST_ROWS,
     )
     limit = number(plan, "max_length")
-    return tuple(Row(sample, masked_row(counter, sample.parts, limit)) for sample in samples)
+    found = []
+    for sample in samples:
+        tokens = masked_row(counter, sample.parts, limit)
+        better = masked_row(counter, sample.parts[:-1], limit) if sample.kind == "preference" else ()
+        found.append(Row(sample, tokens, len(better) or None))
+    return tuple(found)
 
 
 def read_everything(plan: Plan, reporter: Reporter) -> Scan:

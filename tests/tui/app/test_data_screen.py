@@ -204,3 +204,43 @@ async def test_it_speaks_chinese_and_keeps_the_row(tiny_hf_model: Path, tmp_path
             assert {strip.cell_length for strip in strips} == {160}
         finally:
             use_everywhere("en")
+
+
+def judged(kind: str, folder: Path) -> Path:
+    """Write pairs, judged answers or plain texts."""
+    rows: list[Any] = []
+    for n in range(40):
+        pair = {"prompt": f"What is {n}+{n}?", "chosen": f"It is {2 * n}.", "rejected": f"No idea {n}."}
+        label = {"prompt": pair["prompt"], "completion": pair["chosen"], "label": bool(n % 2)}
+        rows.append({"pairs": pair, "labels": label, "texts": {"text": f"Two times {n} is {2 * n}."}}[kind])
+    file = folder / f"{kind}.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+async def test_chosen_and_rejected_answers_stand_under_their_names(
+    tiny_hf_model: Path, tmp_path: Path
+) -> None:
+    data = scan(str(judged("pairs", tmp_path)), tiny_hf_model).facts
+    async with looking(planned(data, tiny_hf_model), (100, 40)) as (_, screen):
+        view = screen.query_one(TokenView)
+        shown = text_of(view)
+        assert "two answers" in shown and "to be avoided" in shown
+        lines = [line.strip() for line in shown.splitlines()]
+        chosen, rejected = lines.index("▲ chosen"), lines.index("▼ rejected")
+        assert chosen < rejected
+        assert lines[chosen + 1].startswith("»It is ") and lines[rejected + 1].startswith("»No idea ")
+        assert "«" in "".join(lines[chosen:rejected]), "the better answer ends before the worse one begins"
+
+
+@pytest.mark.parametrize(("kind", "words"), [("labels", "▼ judged bad"), ("texts", "plain text")])
+async def test_judged_answers_and_plain_texts_say_what_they_are(
+    kind: str, words: str, tiny_hf_model: Path, tmp_path: Path
+) -> None:
+    data = scan(str(judged(kind, tmp_path)), tiny_hf_model).facts
+    async with looking(planned(data, tiny_hf_model), (100, 40)) as (pilot, screen):
+        view = screen.query_one(TokenView)
+        assert words in text_of(view)
+        if kind == "labels":
+            await pilot.press("n")
+            assert "▲ judged good" in text_of(view)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.style import Style
@@ -14,6 +15,9 @@ from planner.language import say, template
 from planner.phrases import plural
 from tui.app.data_jobs import Row
 from tui.app.widgets.ink import ink
+
+if TYPE_CHECKING:
+    from runtime.data.row_pass import Sample
 
 BEGIN, END, LINE_END, CUT = "»", "«", "↵", "✂"
 """Marks that say without colour what is trained, where lines end, and from where on nothing is seen."""
@@ -28,7 +32,7 @@ class TokenView(Widget, can_focus=True):
 
     HELP = template(
         "A row as the model sees it. What stands between » and « is trained on: the model learns to write "
-        "it. The rest is only read. n and p go from row to row."
+        "it, or to avoid it where it was rejected. The rest is only read. n and p go from row to row."
     )
 
     def __init__(self) -> None:
@@ -56,7 +60,7 @@ class TokenView(Widget, can_focus=True):
         taught = sum(token.tokens for token in tokens if token.trained)
         words = [
             say("{file} row {row}", file=sample.file, row=f"{sample.row:,}"),
-            plural(len(sample.parts), "turn"),
+            kind_of(sample),
             say("{taught:,} of {seen:,} tokens trained ({share:.0%})", taught=taught, seen=seen,
                 share=taught / max(1, seen)),
         ]  # fmt: skip
@@ -75,6 +79,8 @@ class TokenView(Widget, can_focus=True):
             (f"{LINE_END} {say('line end')}", ink(self, "foreground-disabled")),
         )
         assert self.row is not None
+        if self.row.rejected is not None or self.row.sample.good is False:
+            legend.append(f"   {BEGIN}{say('to be avoided')}{END}", self._taught(EVEN, "error"))
         if any(token.cut for token in self.row.tokens):
             legend.append(f"   {CUT} {say('cut off')}", ink(self, "text-error"))
         return legend
@@ -93,9 +99,13 @@ class TokenView(Widget, can_focus=True):
         assert self.row is not None
         taught, cut = False, False
         mark = ink(self, "text-success", bold=True)
+        heads = headings(self.row)
         for index, token in enumerate(self.row.tokens):
-            if taught and not token.trained:
+            if taught and (not token.trained or index in heads):
                 yield END, mark
+                taught = False
+            if index in heads:
+                yield f"\n{heads[index]}\n", ink(self, "foreground", bold=True)
             if token.cut and not cut:
                 yield CUT, ink(self, "text-error", bold=True)
             if token.trained and not taught:
@@ -112,13 +122,38 @@ class TokenView(Widget, can_focus=True):
             return ink(self, "foreground-disabled") + Style(strike=True)
         style = ink(self, "foreground-muted")
         if token.trained:
-            style = self._taught(ODD if self.borders and index % 2 else EVEN)
+            avoided = self.row.sample.good is False or index >= (self.row.rejected or len(self.row.tokens))
+            strength = ODD if self.borders and index % 2 else EVEN
+            style = self._taught(strength, "error" if avoided else "success")
         if token.special:
             style += ink(self, "text-accent", bold=True)
         return style
 
-    def _taught(self, strength: float) -> Style:
-        return ink(self, "foreground", underline=True) + tint(self, "success", strength)
+    def _taught(self, strength: float, meaning: str = "success") -> Style:
+        return ink(self, "foreground", underline=True) + tint(self, meaning, strength)
+
+
+def kind_of(sample: Sample) -> str:
+    """Return what a row is, in a few words."""
+    if sample.kind == "text":
+        return say("plain text")
+    if sample.kind == "preference":
+        return say("two answers")
+    if sample.kind == "labelled":
+        return say("judged good") if sample.good else say("judged bad")
+    return plural(len(sample.parts), "turn")
+
+
+def headings(row: Row) -> dict[int, str]:
+    """Return index of a token -> what stands above it: which answer begins there."""
+    sample = row.sample
+    first = next((index for index, token in enumerate(row.tokens) if token.trained), None)
+    if first is None or sample.kind not in ("preference", "labelled"):
+        return {}
+    if sample.kind == "labelled":
+        return {first: say("▲ judged good") if sample.good else say("▼ judged bad")}
+    found = {first: say("▲ chosen")}
+    return found if row.rejected is None else found | {row.rejected: say("▼ rejected")}
 
 
 def visible(text: str) -> str:
