@@ -8,6 +8,7 @@ other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,35 +123,51 @@ def load(path: Path, tokenizer: PretrainedTokenizer, data: DataConfig, stage: st
 class Collator:
     """Joins packs into a batch of equally long sequences."""
 
-    def __init__(self, length: int | None, pad: int) -> None:
+    def __init__(self, length: int | None, pad: int, flash_mask: bool = False) -> None:
         self.length = length
         self.pad = pad
+        self.flash_mask = flash_mask
 
     def __call__(self, batch: list[list[dict[str, Any]]]) -> dict[str, np.ndarray]:
-        """Return [packs, length] tokens, positions, labels and owners, the mask [packs, 1, length, length]
-        of what sees what, and per pair [pack, begin of first answer, of second, end, good].
+        """Return [packs, length] tokens, positions, labels and owners, what sees what, and per pair [pack,
+        begin of first answer, of second, end, good].
 
         The owner of a position is 1 + 2n in the first answer of pair n, 2 + 2n in its second one, else 0.
-        Labels alone cannot tell: token 0 is a word in many vocabularies, and "!" in Qwen's.
+        Labels alone cannot tell: token 0 is a word in many vocabularies, and "!" in Qwen's. What sees what
+        is a mask [packs, 1, length, length], or for FlashMask [packs, 1, length]: the first row that no
+        longer sees a position; then `attention_mask` [packs, length] only tells tokens from padding.
         """
-        longest = max(sum(len(row["input_ids"]) for row in pack) for pack in batch)
-        length = self.length or longest
+        length = self.length or max(sum(len(row["input_ids"]) for row in pack) for pack in batch)
         names = ("input_ids", "position_ids", "labels")
         found = {name: np.zeros((len(batch), length), np.int64) for name in (*names, "owners")}
         found["input_ids"][:] = self.pad
-        mask = np.zeros((len(batch), 1, length, length), bool)
+        limits = np.zeros((len(batch), 1, length), np.int32)
+        tokens = np.zeros((len(batch), length), np.int64)
         marks: list[tuple[int, ...]] = []
         for number, pack in enumerate(batch):
             start = 0
             for row in pack:
                 end = start + len(row["input_ids"])
+                first, second = start + row["marks"][0], start + row["marks"][1]
                 for name in names:
                     found[name][number, start:end] = row[name]
-                begin, middle, last, good = row["marks"]
-                mask[number, 0, start:end, start:end] = np.tri(end - start, dtype=bool)
-                mask[number, 0, start + middle : end, start + begin : start + middle] = False
-                found["owners"][number, start + begin : start + middle] = 1 + 2 * len(marks)
-                found["owners"][number, start + middle : start + last] = 2 + 2 * len(marks)
-                marks.append((number, start + begin, start + middle, start + last, good))
+                found["owners"][number, first:second] = 1 + 2 * len(marks)
+                found["owners"][number, second:end] = 2 + 2 * len(marks)
+                limits[number, 0, start:end] = end
+                limits[number, 0, first:second] = second
+                marks.append((number, first, second, end, row["marks"][3]))
                 start = end
-        return found | {"attention_mask": mask, "marks": np.asarray(marks, np.int64)}
+            tokens[number, :start] = 1
+            limits[number, 0, start:] = start
+        found["marks"] = np.asarray(marks, np.int64)
+        if self.flash_mask:
+            return found | {"attention_mask": tokens, "attn_mask_startend_row_indices": limits}
+        rows = np.arange(length)
+        return found | {"attention_mask": (rows[:, None] >= rows) & (rows[:, None] < limits[:, :, None, :])}
+
+
+def inputs_of(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a model reads of a batch."""
+    mask = "attn_mask_startend_row_indices"
+    names = ("input_ids", "position_ids", mask if mask in batch else "attention_mask")
+    return {name: batch[name] for name in names}

@@ -17,6 +17,7 @@ from paddlenlp.trl import DPOCriterion
 from runtime.workers.answer_logits import AnswerLogits
 from runtime.workers.conversation import IGNORED
 from runtime.workers.preference_arguments import Objective
+from runtime.workers.preference_dataset import inputs_of
 
 AVERAGED = ("ipo", "or", "simpo")
 """Losses of the mean log-probability of an answer's tokens (dpo_criterion.py:forward); others take the
@@ -67,7 +68,7 @@ def log_probabilities(
             batch["owners"] > 0, batch["labels"], paddle.full_like(batch["labels"], IGNORED)
         )
     try:
-        output = model(**{name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")})
+        output = model(**inputs_of(batch))
     finally:
         if hooks is not None:
             hooks.labels = hooks.positions = None
@@ -88,7 +89,7 @@ def answer_tokens(batch: dict[str, paddle.Tensor]) -> tuple[paddle.Tensor, paddl
 
 def scores_at_ends(model: Any, batch: dict[str, paddle.Tensor]) -> paddle.Tensor:
     """Return [pairs, 2]: a reward model's score at the last token of both answers."""
-    output = model(**{name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")})
+    output = model(**inputs_of(batch))
     scores = (output[0] if isinstance(output, tuple) else output.logits).squeeze(-1).astype("float32")
     marks = batch["marks"]
     ends = [paddle.stack([marks[:, 0], marks[:, column] - 1], axis=-1) for column in (2, 3)]

@@ -83,6 +83,6 @@ def build_trainer(
     """Return the trainer of preferences; see `sft_setup.build_trainer`."""
     kind: Any = partial(PreferenceTrainer, objective=arguments.training.objective, reference=model.reference)
     fixed = arguments.data.max_length if paddle.device.get_device() != "cpu" else None
-    collate = preference_dataset.Collator(fixed, tokenizer.pad_token_id)
+    collate = preference_dataset.Collator(fixed, tokenizer.pad_token_id, arguments.model.flash_mask)
     base = sft_setup.Model(model.layer, model.answer_logits)
     return sft_setup.build_trainer(arguments, base, tokenizer, *rest, kind=kind, collate=collate, **named)

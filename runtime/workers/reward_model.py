@@ -56,6 +56,7 @@ def scores(
     attention_mask: paddle.Tensor | None = None,
     past_key_values: Any = None,
     return_dict: bool = True,
+    **masks: paddle.Tensor,
 ) -> CausalLMOutputWithPast:
     """Return the score of every position as `logits` [texts, length, 1]."""
     blocks = getattr(self, self.base_model_prefix)
@@ -65,6 +66,7 @@ def scores(
         attention_mask=attention_mask,
         past_key_values=past_key_values,
         return_dict=True,
+        **masks,
     )[0]
     return CausalLMOutputWithPast(logits=self.score(hidden))
 

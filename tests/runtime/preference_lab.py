@@ -161,11 +161,15 @@ def do_upstream_rows(config: str) -> dict[str, Any]:
     found = []
     for row, pair in zip(rows[:8], preference_rows.pairs(rows[:8], tokenizer, 256, 128), strict=True):
         ours = preference_dataset.sequence(pair, scores=False)
-        theirs = preprocess_preference_data(dict(row), tokenizer, names, SimpleNamespace(flash_mask=False))
+        theirs, flashed = (
+            preprocess_preference_data(dict(row), tokenizer, names, SimpleNamespace(flash_mask=flash))
+            for flash in (False, True)
+        )
         labels = [
             a + b for a, b in zip(theirs["response_0_labels"], theirs["response_1_labels"], strict=True)
         ]
         mask = preference_dataset.Collator(None, 0)([[ours]])["attention_mask"][0, 0]
+        limits = preference_dataset.Collator(None, 0, True)([[ours]])["attn_mask_startend_row_indices"][0, 0]
         system = (row.get("context") or {}).get("system", "")
         found.append(
             {
@@ -177,6 +181,7 @@ def do_upstream_rows(config: str) -> dict[str, Any]:
                     ours["position_ids"] == theirs["position_ids"],
                     ours["labels"] == labels,
                     list(ours["marks"][:3]) == list(theirs["response_indexs"][:3]),
+                    limits.tolist() == flashed["attn_mask_startend_row_indices"],
                     mask.shape == theirs["attention_mask"].shape
                     and bool((mask == theirs["attention_mask"]).all()),
                 ],
