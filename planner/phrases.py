@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from planner.language import current, say
+from planner.language import current, say, template
 
 if TYPE_CHECKING:
     from planner.facts import CpuFacts, DeviceFacts, HardwareFacts
@@ -23,26 +24,44 @@ def size(number: float) -> str:
     return f"{number / GIB:.1f} GiB" if number < 100 * GIB else f"{number / GIB:.0f} GiB"
 
 
+class Unit(NamedTuple):
+    """A unit of time."""
+
+    text: str
+    """A template."""
+    seconds: int
+    digits: int
+    """Behind the point."""
+    up_to: float
+    """Seconds up to which it is used."""
+
+
+UNITS_OF_TIME = (
+    Unit(template("{number} s"), 1, 0, 180),
+    Unit(template("{number} min"), 60, 0, 90 * 60),
+    Unit(template("{number} h"), 3600, 1, 48 * 3600),
+    Unit(template("{number} days"), 86400, 1, math.inf),
+)
+
+
 def duration(seconds: float) -> str:
     """Return seconds as `140 s`, `6 min`, `2.5 h` or `3.1 days`, in the current language."""
-    if seconds < 180:
-        return say("{number} s", number=f"{seconds:.0f}")
-    if seconds < 90 * 60:
-        return say("{number} min", number=f"{seconds / 60:.0f}")
-    if seconds < 48 * 3600:
-        return say("{number} h", number=f"{seconds / 3600:.1f}")
-    return say("{number} days", number=f"{seconds / 86400:.1f}")
+    unit = unit_of(seconds)
+    return say(unit.text, number=f"{seconds / unit.seconds:.{unit.digits}f}")
+
+
+def unit_of(seconds: float) -> Unit:
+    """Return the unit in which a time is read best."""
+    return next(unit for unit in UNITS_OF_TIME if seconds < unit.up_to)
 
 
 def span(low: float, high: float) -> str:
-    """Return a range of seconds as `5 to 8 min`; one figure when both read the same."""
-    first, last = duration(low), duration(high)
-    if first == last:
-        return first
-    number, _, unit = first.partition(" ")
-    if last.partition(" ")[2] == unit:
-        first = number
-    return say("{low} to {high}", low=first, high=last)
+    """Return a range of seconds as `5 to 8 min`, both ends in the unit of the longer; one figure when both
+    read the same."""
+    unit, last = unit_of(high), duration(high)
+    first = f"{low / unit.seconds:.{unit.digits if low >= unit.seconds else 1}f}"
+    same = last == say(unit.text, number=first)
+    return last if same else say("{low} to {high}", low=first, high=last)
 
 
 def count(number: float) -> str:

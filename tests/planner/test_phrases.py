@@ -37,7 +37,10 @@ def test_seconds(seconds: float, words: str) -> None:
     ("low", "high", "words"),
     [
         (300, 480, "5 to 8 min"),
-        (120, 480, "120 s to 8 min"),
+        (144, 181, "2 to 3 min"),
+        (40, 300, "0.7 to 5 min"),
+        (170, 184, "3 min"),
+        (80 * 60, 7200, "1.3 to 2.0 h"),
         (300, 301, "5 min"),
         (5400, 9000, "1.5 to 2.5 h"),
     ],
