@@ -93,7 +93,11 @@ class Conversation:
 
     def _show(self, reply: dict[str, Any]) -> dict[str, Any]:
         """Print one reply; return it if it is the last."""
-        if reply["kind"] == "loading":
+        if reply["kind"] == "unloaded":
+            model = say(NAMES[reply["which"]])
+            told = say("There is no room for both models, so {model} makes way.", model=model)
+            click.secho(told, dim=True, err=True)
+        elif reply["kind"] == "loading":
             click.secho(say("Loading {model}...", model=say(NAMES[reply["which"]])), dim=True, err=True)
         elif reply["kind"] == "piece":
             click.echo(reply["text"], nl=False)

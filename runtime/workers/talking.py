@@ -2,13 +2,14 @@
 
 A request is one line: `{"messages": [...], "which": "tuned" | "base", "max_new_tokens", "temperature",
 "top_p", "seed"}`, with `text` instead of `messages` to go on from a bare text. Its replies are lines, told
-apart by `kind`: `loading` and `ready` around the first use of a model, `piece` for each bit of text, and one
-`end` (with `reason`: ended, length or interrupted) or `error`. SIGINT ends the answer that is being given and
-nothing else.
+apart by `kind`: `loading` and `ready` around the first use of a model, `unloaded` (with bytes `needed` and
+`free`) when the other one had to make way, `piece` for each bit of text, and one `end` (with `reason`: ended,
+length or interrupted) or `error`. SIGINT ends the answer that is being given and nothing else.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import time
@@ -18,16 +19,22 @@ from types import FrameType
 from typing import Any, TextIO
 
 import numpy as np
+import paddle
 
 from runtime.workers.decoding import next_logits, sample
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import decode_answer, encode_prompt, end_tokens, load_tokenizer
+from runtime.workers.proof_precision import memory_available_bytes
 from runtime.workers.refusal import RefusedError
 from runtime.workers.result_load import load_result
 from runtime.workers.speech import say
 
 UNFINISHED = "\ufffd"
 """What a cut-off character decodes to; such a tail waits for the token that completes it."""
+
+LOADING = 2.0
+"""What loading takes at its peak, as a factor on the weights: the file's tensors stand beside the parameters
+that they fill (paddlenlp 3.0.0b4, transformers/model_utils.py, `_load_pretrained_model`)."""
 
 
 class Interruption:
@@ -43,7 +50,11 @@ class Interruption:
 
 
 class Models:
-    """The two models, each loaded when it is first asked for, and their tokenizer."""
+    """The two models, each loaded when it is first asked for, and their tokenizer.
+
+    Where there is no room for both, the one makes way for the other. `free_bytes` of the specification says
+    how much room there is; without it, what is free is looked up.
+    """
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
@@ -51,6 +62,22 @@ class Models:
         self.tokenizer = load_tokenizer(spec["base"])
         self.ends = end_tokens(self.tokenizer, spec["base"], spec["model"])
         self.loaded: dict[str, Any] = {}
+
+    def make_way(self, which: str) -> dict[str, Any] | None:
+        """Let go of the other model if both do not fit; return the reply that says so."""
+        others = [name for name in self.loaded if name != which]
+        if which in self.loaded or not others:
+            return None
+        needed = int(LOADING * weights_bytes(self.loaded[others[0]]))
+        free = int(self.spec.get("free_bytes", -1))
+        free = memory_available_bytes() if free < 0 else free
+        if needed <= free:
+            return None
+        del self.loaded[others[0]]
+        gc.collect()
+        if paddle.device.get_device().startswith("gpu"):
+            paddle.device.cuda.empty_cache()
+        return {"kind": "unloaded", "which": others[0], "needed": needed, "free": free}
 
     def get(self, which: str) -> Any:
         """Return the `base` or the `tuned` model."""
@@ -62,6 +89,11 @@ class Models:
             else:
                 self.loaded[which] = load_result(self.spec["model"], self.spec["base"], self.dtype)
         return self.loaded[which]
+
+
+def weights_bytes(model: Any) -> int:
+    """Return the size of a model's weights in memory."""
+    return sum(int(np.prod(one.shape)) * int(one.element_size()) for one in model.parameters())
 
 
 def new_text(tokenizer: Any, tokens: list[int], said: str) -> str:
@@ -85,6 +117,9 @@ def answer(models: Models, request: dict[str, Any], interruption: Interruption) 
     which = request.get("which", "tuned")
     if which not in models.loaded:
         started = time.monotonic()
+        unloaded = models.make_way(which)
+        if unloaded is not None:
+            yield unloaded
         yield {"kind": "loading", "which": which}
         models.get(which)
         yield {"kind": "ready", "which": which, "seconds": round(time.monotonic() - started, 3)}

@@ -21,6 +21,7 @@ from planner.planfile import dumps
 from runtime.chat import ChatPlace, ChatWorker, find_models
 from runtime.engines.locks import lock_hash
 from runtime.events import State
+from runtime.line_worker import LineWorker
 from runtime.paths import write_atomically
 from runtime.run.journal import Journal
 from runtime.run.layout import RunFolder, create_run
@@ -92,6 +93,23 @@ def test_the_worker_streams_answers_of_both_models(place: ChatPlace) -> None:
         ]
         assert drawn[0] == drawn[1] != drawn[2]
     assert worker.process.returncode == 0
+
+
+def test_a_model_makes_way_where_both_do_not_fit(place: ChatPlace) -> None:
+    spec = {"base": str(place.base), "model": str(place.model), "free_bytes": 0}
+    with LineWorker("chat", place.folder, place.python, place.environment, spec) as worker:
+        asked = {"messages": CHATS[0], "max_new_tokens": 40}
+        told = []
+        for which in ("tuned", "base", "base", "tuned"):
+            *replies, end = worker.request({**asked, "which": which})
+            told.append([(one["kind"], one["which"]) for one in replies if one["kind"] != "piece"])
+        assert told == [
+            [("loading", "tuned"), ("ready", "tuned")],
+            [("unloaded", "tuned"), ("loading", "base"), ("ready", "base")],
+            [],
+            [("unloaded", "base"), ("loading", "tuned"), ("ready", "tuned")],
+        ]
+        assert end["text"] == LEARNT
 
 
 def test_an_interrupt_ends_the_answer_and_not_the_worker(place: ChatPlace) -> None:

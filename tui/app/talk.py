@@ -50,6 +50,16 @@ class ModelLoading(Message):
 
 
 @dataclass
+class ModelMadeWay(Message):
+    """A model was let go of, because there is no room for both."""
+
+    which: Which
+    needed_bytes: int
+    """What loading the other one takes."""
+    free_bytes: int
+
+
+@dataclass
 class AnswerGrew(Message):
     """A model said more."""
 
@@ -88,6 +98,8 @@ class Talk:
         self._start = start
         self._place: ChatPlace | None = None
         self._worker: ChatWorker | None = None
+        self._alone: Which | None = None
+        """The model in memory, once it was seen that there is no room for both."""
         self._stopped = threading.Event()
         self._closed = False
 
@@ -117,7 +129,7 @@ class Talk:
         """
         self._stopped.clear()
         place = self.open()
-        for which in partners:
+        for which in self.in_turn(partners):
             if self._stopped.is_set():
                 return
             messages = [*self.said[which], {"role": "user", "content": text}]
@@ -130,6 +142,10 @@ class Talk:
                 AnswerEnded(which, end["reason"], end["tokens"], float(end["tokens_per_second"]))
             )
 
+    def in_turn(self, partners: Sequence[Which]) -> list[Which]:
+        """Return who answers in which order: where models are loaded in turn, the one in memory is first."""
+        return sorted(partners, key=lambda which: which != self._alone) if self._alone else list(partners)
+
     def _listen(
         self, which: Which, messages: list[Said], settings: Mapping[str, Any], asker: Asker
     ) -> dict[str, Any]:
@@ -140,6 +156,9 @@ class Talk:
             for reply in self._replies(messages, which, settings):
                 if reply["kind"] == "loading":
                     asker.post_message(ModelLoading(which))
+                elif reply["kind"] == "unloaded":
+                    self._alone = which
+                    asker.post_message(ModelMadeWay(reply["which"], reply["needed"], reply["free"]))
                 elif reply["kind"] == "piece":
                     heard.take(reply["text"])
                 elif reply["kind"] == "end":
@@ -184,7 +203,7 @@ class Talk:
 
     def end_worker(self) -> None:
         """End the worker; the next question starts another."""
-        worker, self._worker = self._worker, None
+        worker, self._worker, self._alone = self._worker, None, None
         if self in _talking:
             _talking.remove(self)
         if worker is not None and worker.process.poll() is None:

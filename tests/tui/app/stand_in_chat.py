@@ -1,7 +1,7 @@
 """Stands in for an engine's interpreter that runs worker `chat`: the protocol of `runtime.workers.talking`.
 
 It says what it was asked, word by word, then its settings. Asked `slow` it speaks until it is stopped, `die`
-ends it.
+ends it, and asked about something narrow it has no room for two models.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ def answer(request: dict[str, Any], loaded: set[str]) -> None:
     stopped = False
     which, asked = request["which"], request["messages"][-1]["content"]
     if which not in loaded:
+        if "narrow" in asked and loaded:
+            reply(kind="unloaded", which=loaded.pop(), needed=28 << 30, free=5 << 30)
         reply(kind="loading", which=which)
         loaded.add(which)
         reply(kind="ready", which=which, seconds=0.1)

@@ -103,6 +103,24 @@ def pid(run: RunFolder) -> int:
 
 
 @pytest.mark.asyncio
+async def test_where_one_model_has_room_they_take_turns_and_it_is_said(home: Path) -> None:
+    run = finished_run(home)
+    async with SteersmanApp().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await opened(pilot, run)
+        await ask(pilot, screen, "a narrow way")
+        await until(pilot, lambda: "no room for both" in screen_text(pilot))
+        assert "28.0 GiB" in screen_text(pilot)
+        assert "one model at a time" in screen_text(pilot)
+        await ask(pilot, screen, "narrow again")
+    assert [(one["which"], one["messages"][-1]["content"]) for one in records(run)] == [
+        ("base", "a narrow way"),
+        ("tuned", "a narrow way"),
+        ("tuned", "narrow again"),  # the one in memory answers first
+        ("base", "narrow again"),
+    ]
+
+
+@pytest.mark.asyncio
 async def test_both_models_answer_the_same_question_side_by_side(home: Path) -> None:
     run = finished_run(home)
     async with SteersmanApp().run_test(size=SIZE) as pilot:

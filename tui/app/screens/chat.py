@@ -13,18 +13,22 @@ from textual.widgets import Input, Static
 
 from planner.errors import BadInput
 from planner.language import say, template
+from planner.phrases import size
 from runtime.chat import Which
 from runtime.run.layout import RunFolder
 from tui.app.application import the_app
 from tui.app.keys import Key, KeyFooter
 from tui.app.messages import Cancelled, LanguageChanged, Refused, Worked
-from tui.app.talk import BOTH, AnswerBegan, AnswerEnded, AnswerGrew, ModelLoading, Talk
+from tui.app.talk import BOTH, AnswerBegan, AnswerEnded, AnswerGrew, ModelLoading, ModelMadeWay, Talk
 from tui.app.widgets.answer_pane import NAMES, AnswerPane, Turn
 from tui.app.widgets.refusal_block import RefusalBlock
 from tui.app.widgets.sampling_form import Field, SamplingForm, described, first_texts, sampling
 
 ASKING = "chat.ask"
 """The job that asks; the other starts the worker."""
+
+NOTICE_SECONDS = 12
+"""Time to read a sentence of two lines."""
 
 CIRCLE: tuple[tuple[Which, ...], ...] = (BOTH, ("tuned",), ("base",))
 """Who answers: what ctrl+t goes through."""
@@ -94,6 +98,8 @@ class ChatScreen(Screen[None]):
         self.ready = False
         self.heard = False
         """Whether the worker has said anything yet: until then its libraries are being imported."""
+        self.one_at_a_time = False
+        """Whether there is no room for both models, so that they are loaded in turn."""
         self.refused: Refused | None = None
         self._typed = ""
 
@@ -143,7 +149,8 @@ class ChatScreen(Screen[None]):
         except BadInput as error:
             how = error.what
         state = "" if self.ready or self.refused else f" · {say('starting')}"
-        return f"{say('Chat')} · {self.folder.name}{state}\n{who} · {how}"
+        turns = f" · {say('one model at a time')}" if self.one_at_a_time else ""
+        return f"{say('Chat')} · {self.folder.name}{state}\n{who} · {how}{turns}"
 
     def placeholder(self) -> str:
         """Return what the empty question line says."""
@@ -252,6 +259,20 @@ class ChatScreen(Screen[None]):
         """Show who is being loaded."""
         self.heard = True
         self._change(event.which, "loading")
+
+    @on(ModelMadeWay)
+    def make_way(self, event: ModelMadeWay) -> None:
+        """Say once why each question takes longer."""
+        if not self.one_at_a_time:
+            self.one_at_a_time = True
+            told = say(
+                "There is no room for both models: the second takes about {needed}, and {free} are free. "
+                "They are loaded in turn, so every question takes longer.",
+                needed=size(event.needed_bytes),
+                free=size(event.free_bytes),
+            )
+            self.notify(told, timeout=NOTICE_SECONDS, markup=False)
+            self.show()
 
     @on(AnswerGrew)
     def grow(self, event: AnswerGrew) -> None:
