@@ -36,7 +36,7 @@ def host_memory_available_bytes() -> int:
 def memory_available_bytes() -> int:
     """Return the free memory of the device that computes."""
     if paddle.device.get_device().startswith("gpu"):
-        free, _ = paddle.device.cuda.mem_get_info()
+        free, _ = paddle.cuda.mem_get_info()
         return int(free)
     return host_memory_available_bytes()
 
