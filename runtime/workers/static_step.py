@@ -1,8 +1,8 @@
 """One step of a language model as a static graph: tokens and cache in, scores and a longer cache out.
 
-PaddleNLP's `model.to_static` puts the whole loop of generation into the graph, and its tokens are wrong
-from the second one on. A single step has no loop: the caller runs it once for the prompt and once per new
-token.
+PaddleNLP's `model.to_static` puts the whole loop of generation into the graph: its nucleus sampling cannot
+be traced, nor can qwen2, and wrong tokens from the second one on were seen. A single step has no loop: the
+caller runs it once for the prompt and once per new token.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ register_workers()
 
 import paddle  # noqa: E402
 
-from runtime.workers import predicting, static_export, static_proof, static_runner, static_step  # noqa: E402
+from runtime.workers import predicting, quantising, static_export, static_proof, static_runner, static_step  # noqa: E402
 from runtime.workers.decoding import greedy, left_padded, next_logits  # noqa: E402
 from runtime.workers.emit import Emitter  # noqa: E402
 from runtime.workers.hf_load import load_hf_model  # noqa: E402
@@ -68,12 +68,15 @@ def do_naive(model: str, prompts: list[list[int]], tokens: int, folder: str) -> 
     causal = load_hf_model(model)
     dynamic = [answer.tokens for answer in greedy(causal, prompts, set(), tokens)]
     causal = load_hf_model(model)
-    causal.to_static(f"{folder}/naive", {"use_top_p": False})
+    try:
+        causal.to_static(f"{folder}/naive", {"use_top_p": False})
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
     loaded = paddle.jit.load(f"{folder}/naive")
     ids, mask, positions = map(paddle.to_tensor, left_padded(prompts))
     most, top_k = paddle.to_tensor([tokens], dtype="int64"), paddle.to_tensor([1], dtype="int64")
     found = loaded(ids, mask, positions, most, top_k)
-    return {"dynamic": dynamic, "naive": found[0].numpy().tolist()}
+    return {"error": "", "dynamic": dynamic, "naive": found[0].numpy().tolist()}
 
 
 def do_static_twice(folder: str, prompts: list[list[int]]) -> dict[str, Any]:
@@ -98,6 +101,11 @@ def do_predict(spec: dict[str, Any], rows: list[dict[str, Any]], tokens: int) ->
 
     predictor = predicting.Predictor(spec)
     return list(predictor.batch({"rows": rows, "max_new_tokens": tokens}, Nothing()))  # type: ignore[arg-type]
+
+
+def do_quantise(spec: dict[str, Any]) -> dict[str, Any]:
+    """Measure a model before and after rounding."""
+    return refusal(quantising.work, spec, stage_in(spec["stage_folder"], "quantise"))
 
 
 def do_tolerance(spec: dict[str, Any]) -> dict[str, Any]:
