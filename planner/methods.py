@@ -16,7 +16,7 @@ from planner.language import say
 from planner.plan import Plan
 from planner.schema import Record
 from planner.situation import Situation
-from planner.stage_workers import WORKERS
+from planner.stage_workers import ENGINE_WORKERS
 from planner.unused import PREFERENCE_STAGES, TRAINING_STAGES, unused
 
 __all__ = [
@@ -123,14 +123,13 @@ def runnable(plan: Plan) -> str:
     found = family(engine, plan.facts.model.model_type)
     method, variant = str(plan.value("method")), str(plan.value("lora_variant"))
     reason = ""
-    if stage not in WORKERS:
+    if stage not in ENGINE_WORKERS[engine]:
         reason = say(
-            "it trains stages {stages}, and this plan is for stage {stage}",
-            stages=", ".join(WORKERS),
+            "it trains stages {stages} with {engine}, and this plan is for stage {stage}",
+            stages=", ".join(ENGINE_WORKERS[engine]),
+            engine=engine,
             stage=stage,
         )
-    elif engine != "paddlenlp":
-        reason = say("it drives the engine paddlenlp, and this plan needs {engine}", engine=engine)
     elif not methods()[method].runs:
         reason = say("it does not train with method {method} yet", method=method)
     elif stage in PREFERENCE_STAGES and int(str(plan.value("pipeline_parallel_degree"))) > 1:

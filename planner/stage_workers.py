@@ -34,6 +34,16 @@ WORKERS: dict[str, dict[str, str]] = {
 """Stage of the plan -> stage of the run -> worker, where that is not named after the stage of the run."""
 
 
-def worker(plan_stage: str, stage: str) -> str:
-    """Return the worker module for a stage of the run of such a plan."""
-    return WORKERS.get(plan_stage, {}).get(stage, stage)
+PADDLEFORMERS = {stage: f"paddleformers.{stage}" for stage in ("convert", "preflight", "train", "merge")}
+"""Answering, scoring and chat are the same code in both engines."""
+
+ENGINE_WORKERS: dict[str, dict[str, dict[str, str]]] = {
+    "paddlenlp": WORKERS,
+    "paddleformers": {"sft": PADDLEFORMERS},
+}
+"""Engine -> stage of the plan -> stage of the run -> worker."""
+
+
+def worker(plan_stage: str, stage: str, engine: str = "paddlenlp") -> str:
+    """Return the worker module for a stage of the run of such a plan in an engine."""
+    return ENGINE_WORKERS[engine].get(plan_stage, {}).get(stage, stage)

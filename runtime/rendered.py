@@ -40,7 +40,7 @@ def render_folder(plan: Plan, folder: Path, *, configs_only: bool, progress: Pro
     With `configs_only` neither model nor data is fetched or prepared; the README says where to put them.
     """
     write_configs(plan, folder)
-    if runnable(plan):
+    if by_toolkit(plan):
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     shutil.copytree(
         PROJECT / "runtime" / "workers",
@@ -54,10 +54,15 @@ def render_folder(plan: Plan, folder: Path, *, configs_only: bool, progress: Pro
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
+def by_toolkit(plan: Plan) -> bool:
+    """Return whether the folder is run by the toolkit's own scripts or command line, not by our workers."""
+    return bool(runnable(plan)) or plan.value("engine") == "paddleformers"
+
+
 def config_texts(plan: Plan) -> dict[str, str]:
     """Return file name -> text of everything that is written besides model, data and worker, in the order of
     use."""
-    if runnable(plan):
+    if by_toolkit(plan):
         return files(plan)
     arguments = [
         *launch_arguments(plan, "log"),

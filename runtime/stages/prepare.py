@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from planner.errors import Interrupted, SteersmanError
 from planner.language import join, say, speaking
 from runtime.data.findings import ACTIONS, KINDS
+from runtime.data.formers_rows import write
 from runtime.data.prepare import FINDINGS, REPORT, TRAIN, Prepared, prepare
 from runtime.run.speech import language_of_stage
 from runtime.workers.emit import Emitter, stop_requested, write_result
@@ -79,6 +80,9 @@ def _prepare(spec: dict[str, Any]) -> int:
         remedy = say("Free some space and resume the run.") if error.errno == errno.ENOSPC else ""
         emitter.error(say("The data could not be prepared: {reason}.", reason=reason), remedy=remedy)
         return 4
+    if spec.get("layout"):
+        for path in write(prepared.folder, spec["layout"]):
+            emitter.artifact(path.name, path)
     announce(emitter, prepared)
     write_result(
         spec["stage_folder"],

@@ -12,9 +12,9 @@ from planner.language import say
 from planner.plan import Plan
 from planner.planfile import loads
 from planner.render import launch_command, train_config, train_extras, worker_environment
-from planner.stage_workers import worker
 from runtime.data.bundled import resolve_data
 from runtime.engines.check import check
+from runtime.engines.interface import Engine, engine
 from runtime.engines.registry import link_of
 from runtime.paths import PROJECT, models_folder
 from runtime.run.layout import RunFolder
@@ -65,14 +65,14 @@ class PlanTable:
 
     def check(self) -> None:
         """Refuse to start with an engine that is absent or does not work here; quick once proven."""
-        engine, build = self._engine()
-        report = check(engine, build)
+        name, build = self._engine()
+        report = check(name, build)
         if not report.ok:
             problem = next(iter(report.problems()), None)
             if problem is None:
                 raise BadInput(
-                    say("The engine {engine} ({build}) does not work here.", engine=engine, build=build),
-                    remedy=say("Run: steersman engines check {engine}", engine=engine),
+                    say("The engine {engine} ({build}) does not work here.", engine=name, build=build),
+                    remedy=say("Run: steersman engines check {engine}", engine=name),
                 )
             raise BadInput(problem.sentence, remedy=problem.remedy)
 
@@ -87,6 +87,11 @@ class PlanTable:
     def forecast_seconds(self, stage: str) -> float:
         """Return the forecast of a stage's wall time."""
         return float(self.plan.forecast.stage_seconds.get(stage, 0.0))
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the plan."""
+        return engine(str(self.plan.value("engine")))
 
     def _engine(self) -> tuple[str, str]:
         return str(self.plan.value("engine")), str(self.plan.value("engine_build"))
@@ -129,12 +134,20 @@ class PlanTable:
         folder = self.run.stage(stage)
         return StageTask(
             stage=stage,
-            command=(self.python(), str(START), worker(self.plan.wishes.stage, stage), str(folder.spec)),
+            command=(
+                self.python(),
+                str(START),
+                self.engine.worker(self.plan.wishes.stage, stage),
+                str(folder.spec),
+            ),
             spec={"stage": stage, "stage_folder": str(folder.root), **spec},
             files=files or {},
             inputs=inputs,
             places=self.places(done),
-            environment=worker_environment(self.plan, alone=stage != "preflight"),
+            environment={
+                **self.engine.environment,
+                **worker_environment(self.plan, alone=stage != "preflight"),
+            },
             inside_engine=True,
             proofs=proofs,
             seconds=self.forecast_seconds(stage),
@@ -170,7 +183,7 @@ def acquire(table: PlanTable, done: Done) -> StageTask:
 
 
 def convert(table: PlanTable, done: Done) -> StageTask:
-    """Turn the Hugging Face folder into PaddleNLP's format, in the cache, named after its contents."""
+    """Turn the Hugging Face folder into the engine's format, in the cache, named after its contents."""
     inputs = done.digests("acquire")
     content = inputs.get("acquire.model", "<digest>")[:12]
     name = PurePath(table.plan.facts.model.name).name
@@ -180,7 +193,7 @@ def convert(table: PlanTable, done: Done) -> StageTask:
         inputs,
         proofs=("convert.logits",),
         source_folder=done.path("acquire", "model"),
-        destination=str(models_folder() / "paddlenlp" / f"{name}-{content}"),
+        destination=str(models_folder() / table.engine.name / f"{name}-{content}"),
         tolerance=TOLERANCE,
     )
 
@@ -201,6 +214,7 @@ def prepare(table: PlanTable, done: Done) -> StageTask:
         dev_fraction=data.dev_rows / (data.train_rows + data.dev_rows),
         destination=str(table.run.stage("prepare").root / "data"),
         fingerprint=data.fingerprint,
+        **({"layout": plan.value("dataset_type")} if table.engine.toolkit_rows else {}),
     )
 
 
@@ -211,8 +225,8 @@ def preflight(table: PlanTable, done: Done) -> StageTask:
         "preflight",
         done,
         done.digests("convert", "prepare"),
-        files={"config.json": config(table, done, str(folder / "output"))},
-        config=str(folder / "config.json"),
+        files={table.engine.config: config(table, done, str(folder / "output"))},
+        config=str(folder / table.engine.config),
         processes=table.plan.value("num_processes"),
         train=extras(table, tracker="none"),
     )
@@ -230,14 +244,14 @@ def train(table: PlanTable, done: Done) -> StageTask:
         spec={
             "stage": "train",
             "stage_folder": str(folder.root),
-            "config": str(folder.root / "config.json"),
+            "config": str(folder.root / table.engine.config),
             "processes": plan.value("num_processes"),
             "extras": extras(table, tracker=tracker),
         },
-        files={"config.json": config(table, done, str(folder.root / "output"))},
+        files={table.engine.config: config(table, done, str(folder.root / "output"))},
         inputs=done.digests("convert", "prepare"),
         places=table.places(done),
-        environment=worker_environment(plan),
+        environment={**table.engine.environment, **worker_environment(plan)},
         secrets=("SWANLAB_API_KEY",) if tracker == "swanlab-cloud" else (),
         inside_engine=True,
         seconds=table.forecast_seconds("train"),
@@ -304,7 +318,10 @@ def config(table: PlanTable, done: Done, output_dir: str) -> str:
 def extras(table: PlanTable, tracker: str) -> dict[str, Any]:
     """Return what the worker needs beyond the toolkit's config."""
     folder = str(table.run.root / "tracker")
-    return {**train_extras(table.plan), "tracker": tracker, "tracker_folder": folder}
+    given = {**train_extras(table.plan), "tracker": tracker, "tracker_folder": folder}
+    if table.engine.toolkit_rows:
+        given["src_length"] = table.plan.value("src_length")
+    return given
 
 
 TASKS: dict[str, Callable[[PlanTable, Done], StageTask]] = {

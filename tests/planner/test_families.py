@@ -61,7 +61,8 @@ def test_only_what_our_runtime_converts_is_proven() -> None:
         for name, row in families(engine).items()
         if row.conversion_proven
     }
-    assert proven == {("paddlenlp", name) for name in ("llama", "qwen2", "mistral")}
+    ours = {("paddlenlp", name) for name in ("llama", "qwen2", "mistral")}
+    assert proven == {*ours, ("paddleformers", "llama")}
     loaded = family("paddlenlp", "baichuan")
     assert loaded is not None and not loaded.conversion_proven
 

@@ -54,7 +54,9 @@ class Loaded(NamedTuple):
 
 
 def as_turns(row: dict[str, Any], where: str) -> dict[str, Any]:
-    """Return a row of `messages` as questions and answers, the system prompt apart."""
+    """Return a row of `messages` or `erniekit` as questions and answers, the system prompt apart."""
+    if "src" in row:
+        return {**row, "context": {"system": row.get("system", "")}}
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
         raise RefusedError(say("{where} has no `messages`.", where=where))

@@ -15,19 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from runtime.workers.hf_load import UnloadableModelError, tensor_names
+from runtime.workers.paddleformers.processor import make_ready, on_processor
 from runtime.workers.speech import say
 
 UNFUSED = {"fuse_rms_norm": False}
 """What config.json must say where Paddle has no kernel for fused norm layers (nn/norm.py of 1.2.0)."""
 
 READ = ("config.json", "generation_config.json", "model.safetensors.index.json")
-
-
-def on_processor() -> bool:
-    """Return whether this engine computes on a processor."""
-    import paddle
-
-    return not paddle.is_compiled_with_cuda() and not paddle.device.get_all_custom_device_type()
 
 
 def adapted_config(folder: Path) -> dict[str, Any]:
@@ -81,6 +75,7 @@ def load_with(config: Any, view: Path, source: Path) -> Any:
     """Return the causal language model of `view`, built as `config` says."""
     from paddleformers.transformers import AutoModelForCausalLM
 
+    make_ready()
     names = tensor_names(source)
     if not names:
         raise UnloadableModelError(say("{folder} holds no safetensors weights.", folder=source))

@@ -11,7 +11,7 @@ from runtime.workers.emit import Emitter
 from runtime.workers.paddleformers import arguments as config
 from runtime.workers.paddleformers import dataset, model, tokenizer
 from runtime.workers.paddleformers.arguments import Arguments
-from runtime.workers.paddleformers.loading import on_processor
+from runtime.workers.paddleformers.processor import on_processor
 from runtime.workers.paddleformers.trainer import FlexTrainer
 from runtime.workers.progress import Progress
 from runtime.workers.speech import say

@@ -70,10 +70,6 @@ class FlexTrainer(Trainer):  # type: ignore[misc]
 
     def train(self, resume_from_checkpoint: str | None = None, **named: Any) -> Any:
         """Train; a checkpoint's random state is restored wherever in an epoch it was taken."""
-        if paddle.device.get_device() == "cpu":
-            # Upstream waits for the device before every accumulated step (trainer.py:2463), which Paddle
-            # refuses on a processor, where there is nothing to wait for.
-            paddle.device.synchronize = lambda device=None: None
         if resume_from_checkpoint is not None:
             self.add_callback(RestoreRandomState(self, resume_from_checkpoint))
         return super().train(resume_from_checkpoint=resume_from_checkpoint, **named)
