@@ -1,6 +1,7 @@
 # Needs GNU make and a Python from 3.10 to 3.13; everything else is fetched. `make help` lists the targets.
 #
 #   PYTHON=python3.12     which Python to build on (default: the first that works)
+#   ENGINE=paddleformers  with `demo`: train with the second engine
 #   STEERSMAN_HOME=DIR    where engines, models and runs are kept (default: the platform's data folder)
 #   UPGRADE=1             with `lock`: take the newest versions
 #   PROCESSES=N           with `test`: test files that run at once (default: 2)
@@ -46,7 +47,7 @@ engine: env
 	@$(STEERSMAN) engines install paddlenlp --build cpu
 
 demo: env
-	@$(STEERSMAN) demo
+	@$(STEERSMAN) demo $(if $(ENGINE),--engine $(ENGINE))
 
 test: engine
 	@$(STEERSMAN) engines install paddleformers --build cpu
@@ -88,7 +89,7 @@ lock: env
 	@$(PY) -m runtime.engines.locks $(if $(UPGRADE),--upgrade)
 
 clean:
-	@rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf demo demo-paddleformers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean

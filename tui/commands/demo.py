@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from planner.language import say
+from tui.wish_options import ENGINES
 
 MODEL = "smollm2-135m-instruct"
 DATA = "steersman-demo"
@@ -18,12 +19,17 @@ DATA = "steersman-demo"
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("demo"),
+    help="Where the plan and the run go.  [default: demo, or demo-ENGINE for another engine]",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=ENGINES[0],
     show_default=True,
-    help="Where the plan and the run go.",
+    help="Toolkit that trains; it is installed first if it is not there.",
 )
 @click.pass_context
-def command(ctx: click.Context, folder: Path) -> None:
+def command(ctx: click.Context, folder: Path | None, engine: str) -> None:
     """Plan and run a real fine-tune of a small model on this machine: about ten minutes on two cores.
 
     Each step is printed as the command that does it. What is there already is used; interrupt it at any
@@ -33,15 +39,18 @@ def command(ctx: click.Context, folder: Path) -> None:
     Examples:
       steersman demo
       steersman demo --folder /tmp/demo
+      steersman demo --engine paddleformers
     """
+    folder = folder or Path("demo" if engine == ENGINES[0] else f"demo-{engine}")
     plan, run = folder / "plan.yaml", folder / "run"
-    code = _do("engines", "install", "paddlenlp")
+    code = _do("engines", "install", engine)
     if code == 0 and plan.exists():
         told = say("{file} is there already; it is used as it is. Remove it to plan again.", file=plan)
         click.echo(told, err=True)
     elif code == 0:
         folder.mkdir(parents=True, exist_ok=True)
-        code = _do("plan", "--model", MODEL, "--data", DATA, "-o", str(plan))
+        wanted = () if engine == ENGINES[0] else ("--engine", engine)
+        code = _do("plan", "--model", MODEL, "--data", DATA, *wanted, "-o", str(plan))
     if code == 0:
         code = _do("run", str(plan), "--run", str(run))
     ctx.exit(code)
