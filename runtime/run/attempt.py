@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from planner.language import say
-from runtime.events import AnyEvent, Log, Progress, Proof, State
-from runtime.run import environment, processes
+from planner.language import join, say
+from runtime.events import AnyEvent, Log, Metric, Progress, Proof, State
+from runtime.run import environment, processes, stopping
+from runtime.run.disk_watch import DiskWatch
 from runtime.run.event_files import EventFiles
 from runtime.run.layout import RunFolder
+from runtime.run.loss_watch import Judgement, LossWatch
 from runtime.run.stage_process import StageProcess
 from runtime.run.stopping import Stopper
 from runtime.run.task import StageTask
-from runtime.run.watchdog import Watchdog
+from runtime.run.watchdog import LOOK_SECONDS, StoppedRanks, Watchdog
 
 POLL_SECONDS = 0.1
 PROGRESS_SECONDS = 1.0
@@ -29,6 +31,7 @@ class Attempt:
         self, run: RunFolder, task: StageTask, record: Callable[..., None], requested: Callable[[], int]
     ) -> None:
         self.task = task
+        self._run = run
         self.folder = run.stage(task.stage)
         self.events: list[AnyEvent] = []
         """Errors, states and proofs so far."""
@@ -40,6 +43,14 @@ class Attempt:
         self._next_look_at_launch_folder = 0.0
         self._process = StageProcess(task, self.folder)
         self._watchdog = Watchdog(task.silence_seconds, self._describe)
+        self._losses = LossWatch()
+        self._disk = DiskWatch(self.folder.root, task.reserve_bytes)
+        look = min(LOOK_SECONDS, task.silence_seconds / 4)
+        self._stopped_ranks = StoppedRanks(self._process.members, look)
+        self.judgement: Judgement | None = None
+        """Why the stage was ended: its loss cannot become anything any more."""
+        self.pause_reason = ""
+        """Why the run pauses by itself."""
         self._stopper = Stopper(task, self._process, self._announce_stop)
 
     @property
@@ -75,9 +86,9 @@ class Attempt:
         while (exit_code := self._process.poll()) is None:
             self._copy_events()
             self._stopper.update(self._requested())
-            warning = self._watchdog.check()
-            if warning:
+            for warning in filter(None, (self._watchdog.check(), self._stopped_ranks.check())):
                 self._log(warning)
+            self._mind_the_disk()
             self._keep_secrets_off_disk()
             time.sleep(POLL_SECONDS)
         self._end_stragglers()
@@ -99,7 +110,7 @@ class Attempt:
         """Copy new events into the journal: all of them, but progress at most once a second."""
         new = self._files.read()
         if new:
-            self._watchdog.note_event()
+            self._watchdog.note_event(new)
         kept: list[AnyEvent] = []
         for event in new:
             if isinstance(event, Progress):
@@ -112,8 +123,32 @@ class Attempt:
             kept.append(self._held_progress)
             self._held_progress, self._last_progress = None, time.monotonic()
         if kept:
-            self.events += [event for event in kept if event.kind in ("error", "state", "proof")]
             self._record(*kept)
+            for event in kept:
+                if isinstance(event, Metric):
+                    self._judge(event)
+            self.events += [event for event in kept if event.kind in ("error", "state", "proof")]
+
+    def _judge(self, metric: Metric) -> None:
+        """Say what is wrong with a loss; end a training that can only waste time."""
+        found = self._losses.take(metric)
+        if found is None or self.judgement is not None:
+            return
+        if not found.fatal:
+            self._log(join((found.what, found.why, found.remedy)))
+            return
+        self.judgement = found
+        self._process.kill()  # a graceful stop would save the spoilt weights
+
+    def _mind_the_disk(self) -> None:
+        """Pause before the disk is full; a checkpoint still fits then."""
+        if self.pause_reason or self.stopped:
+            return
+        reason = self._disk.check()
+        if reason:
+            self.pause_reason = reason
+            self._log(say("Pausing: {reason}.", reason=reason))
+            stopping.pause(self._run)
 
     def _end_stragglers(self) -> None:
         """End processes that outlive the one that was started, such as trainers of a killed launcher."""

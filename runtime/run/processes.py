@@ -22,6 +22,8 @@ from planner.language import say
 from runtime.paths import write_atomically
 
 MARK = "STEERSMAN_STAGE_FOLDER"
+RANK = "PADDLE_TRAINER_ID"
+"""Set by Paddle's launcher for each trainer."""
 CREATION_TOLERANCE_SECONDS = 0.05
 
 
@@ -109,6 +111,25 @@ def wait_for_end(processes: list[psutil.Process], seconds: float) -> list[psutil
     return []
 
 
+def is_stopped(process: psutil.Process) -> bool:
+    """Return whether a process is frozen by a signal or a debugger."""
+    try:
+        return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.Error:
+        return False
+
+
+def name_of(process: psutil.Process) -> str:
+    """Return what a process is called: its rank in the training where it has one, and its pid."""
+    try:
+        rank = process.environ().get(RANK, "")
+        if rank:
+            return say("rank {rank} (pid {pid})", rank=rank, pid=process.pid)
+        return say("{name} (pid {pid})", name=process.name(), pid=process.pid)
+    except (psutil.Error, OSError):
+        return say("pid {pid}", pid=process.pid)
+
+
 def describe(processes: Iterable[psutil.Process], over_seconds: float = 0.5) -> str:
     """Return what each process is doing, in words: its state and how much CPU it used over a short while."""
     watched = list(processes)
@@ -120,9 +141,8 @@ def describe(processes: Iterable[psutil.Process], over_seconds: float = 0.5) -> 
             share = 100 * (_cpu_seconds(process) - before[process.pid]) / over_seconds
             parts.append(
                 say(
-                    "{name} (pid {pid}) is {state}, {share:.0f} % CPU",
-                    name=process.name(),
-                    pid=process.pid,
+                    "{name} is {state}, {share:.0f} % CPU",
+                    name=name_of(process),
                     state=process.status(),
                     share=share,
                 )

@@ -175,11 +175,20 @@ class Supervisor:
                 self.log(stage, ended, "warning")
             self._commit(task, attempt.proofs, seconds)
             return
+        if attempt.judgement is not None:
+            found, log_path = attempt.judgement, str(self.run.stage(stage).log)
+            error = StageFailed(found.what, why=found.why, remedy=found.remedy)
+            self._record_failure(stage, error, seconds, log_path)
+            raise error
         if attempt.stopped or (exit_code == 0 and attempt.says_stopped):
             reason = attempt.stop_reason()
             self.record(
                 State(t=time.time(), stage=stage, state="stopped", reason=reason, seconds=round(seconds, 3))
             )
+            if attempt.pause_reason:
+                raise StopRequestedError(
+                    say("during {stage}: {reason}", stage=stage, reason=attempt.pause_reason)
+                )
             raise StopRequestedError(say("during {stage}, on request: {reason}", stage=stage, reason=reason))
         raise self._failed(task, attempt, exit_code, seconds)
 

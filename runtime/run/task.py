@@ -77,6 +77,8 @@ class StageTask:
     """How long a graceful stop may take before the process is terminated."""
     disk_bytes: int = 0
     """Space that it needs in the run folder."""
+    reserve_bytes: int = 0
+    """Free space, beside two checkpoints, below which it is paused while it runs; 0: never."""
 
 
 @dataclass(frozen=True)

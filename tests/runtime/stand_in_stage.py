@@ -34,7 +34,8 @@ def main() -> int:
         if "room" in spec and step >= int(spec.get("short_from", 0)) and spec["size"] > spec["room"]:
             raise RuntimeError(spec["out_of_memory"])
         emitter.progress(step + 1, spec["steps"], "steps")
-        emitter.metric(step + 1, loss=float("nan") if spec.get("nan") else 1.0 / (step + 1))
+        losses = [float(value) for value in spec.get("losses", [])]
+        emitter.metric(step + 1, loss=losses[step] if step < len(losses) else 1.0 / (step + 1))
         time.sleep(spec.get("step_seconds", 0.05))
         if spec.get("save_steps"):
             (folder / "checkpoint").write_text(str(step + 1))
@@ -48,6 +49,10 @@ def main() -> int:
             emitter.state("saved", f"checkpoint of step {step + 1}")
             emitter.state("stopped", f"saved a checkpoint at step {step + 1}")
             return 0
+    for number in range(int(spec.get("chatter", 0))):
+        emitter.progress(1, 2, "parts")
+        emitter.log(f"still at it, {number}")
+        time.sleep(0.05)
     for line in spec.get("prints", []):
         print(line, flush=True)
     if spec.get("wait_for"):

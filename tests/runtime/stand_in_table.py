@@ -62,6 +62,7 @@ class StandInTable:
                 "silence_seconds",
                 "stop_seconds",
                 "disk_bytes",
+                "reserve_bytes",
                 "environment",
                 "secrets",
                 "inside_engine",
