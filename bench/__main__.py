@@ -9,6 +9,8 @@ BENCHMARKS = {
     "help_time": "Time from `steersman --help` to text (aim: under 0.3 s)",
     "data_preparation": "Rows per second and peak memory of data preparation on a generated 1 GB file",
     "training_speed": "Demo training tokens per second against plain PaddleNLP defaults (aim: at least 3x)",
+    "engine_speed": "Tokens per second of both engines at the same work on this machine",
+    "merge_memory": "Peak memory of merging shard by shard (aim: 1.5 x the largest shard plus the adapter)",
     "supervision_overhead": "Wall time under Steersman against the bare launch command (aim: under 2 %)",
 }
 

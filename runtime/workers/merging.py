@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-from runtime.workers import beside, witness
+from runtime.workers import beside, merge_streaming, witness
 from runtime.workers.adapter import attach, fold
 from runtime.workers.decoding import causal_model
 from runtime.workers.hf_folder import original_tensors, put_in_place, rounded, weights, write_hf_folder
@@ -131,6 +131,8 @@ def write_merged(
 
 def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
     """Merge, write, prove, rename."""
+    if merge_streaming.wanted(spec):
+        return merge_streaming.work(spec, stage)
     started = time.monotonic()
     dtype = spec.get("dtype", "float32")
     destination = Path(spec["destination"])

@@ -128,7 +128,13 @@ def wide(array: Array) -> Array:
 
 
 def pushed(change: Change, inputs: slice, outputs: slice) -> Array:
-    """Return the change [inputs, outputs] as what the layer makes of rows of the identity."""
+    """Return the change [inputs, outputs] as what the layer makes of rows of the identity.
+
+    Rows of the identity times A are rows of A, which need not be multiplied.
+    """
+    if isinstance(change, LowRank):
+        product: Array = wide(change.a[inputs]) @ wide(change.b[:, outputs]) * change.scaling
+        return product
     numbers = np.arange(change.shape[0])[inputs]
     parts = []
     for start in range(0, len(numbers), ROWS):
