@@ -162,6 +162,26 @@ async def test_paths_are_completed(folder: Path) -> None:
         assert "./chats.jsonl" in person.screen.offers("./ch")
 
 
+async def test_completions_say_what_they_are(folder: Path) -> None:
+    async with conversing(folder) as person:
+        completion = person.screen.query_one(AutoComplete)
+
+        async def shown(*keys: str) -> str:
+            person.screen.query_one(Prompt).value = ""
+            await person.pilot.press(*keys)
+            await until(person.pilot, lambda: completion.display)
+            return "\n".join(str(option.prompt) for option in completion.option_list.options)
+
+        assert "a model: llama" in await shown("full_stop", "slash", "t", "i")
+        models = await shown("m", "i", "x", "t")
+        assert "46.7B · mixtral" in models, "a model far down the catalogue is found, too"
+        assert "save the plan" in await shown("slash", "s", "a", "v")
+        await person.type("./tiny")
+        assert "60 rows" in await shown("c", "h", "a", "t")
+        await person.pilot.press("tab")
+        assert person.screen.query_one(Prompt).value == "chats.jsonl", "only the line is taken"
+
+
 @pytest.mark.parametrize("text", ["quality", "2x 4090", "lora_rank=32", "goal speed", "hardware 8x A100"])
 async def test_what_if_understands(text: str) -> None:
     assert not changed(text).is_empty

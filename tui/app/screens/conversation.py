@@ -33,6 +33,7 @@ from tui.app.pursuit import Pursuit
 from tui.app.transcript import Entry
 from tui.app.widgets.busy_line import BusyLine
 from tui.app.widgets.completing import offers
+from tui.app.widgets.completion_words import words_for
 from tui.app.widgets.plan_summary import PlanSummary, one_line
 from tui.app.widgets.prompt import Completion, Prompt
 
@@ -77,7 +78,7 @@ class ConversationScreen(Screen[None]):
             with VerticalScroll(id="side", can_focus=False):
                 yield PlanSummary(self.dialogue)
         yield KeyFooter()
-        yield Completion("#prompt", self.offers)
+        yield Completion("#prompt", self.offers, self.words)
 
     def on_mount(self) -> None:
         """Begin to find what can be found."""
@@ -116,6 +117,10 @@ class ConversationScreen(Screen[None]):
         """Return what a line could be completed to."""
         asked = self.dialogue.asked()
         return offers(the_app(self), text, asked.completes if asked else "")
+
+    def words(self, line: str) -> str:
+        """Return what a completion is."""
+        return words_for(the_app(self), line, self.drawn.completes if self.drawn else "")
 
     def draw(self) -> None:
         """Bring the screen in step with the dialogue."""

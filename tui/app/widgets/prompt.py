@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
+from rich.cells import cell_len, set_cell_size
 from textual import events
 from textual.binding import BindingType
+from textual.content import Content
 from textual.geometry import Offset
 from textual.message import Message
 from textual.widgets import Input
@@ -18,8 +20,15 @@ from tui.app.keys import Key
 
 Candidates = Callable[[str], Sequence[str]]
 """Text so far -> whole lines that it could become."""
+Words = Callable[[str], str]
+"""A whole line -> what it is, in a few words."""
 
-MOST_CANDIDATES = 40
+MOST_SHOWN = 40
+"""Completions in the list; the best come first."""
+MOST_CELLS = 32
+"""Cells after which a longer line no longer moves the column of words."""
+LEAST_WORDS = 12
+"""Cells below which words are left out."""
 
 
 class Prompt(Input):
@@ -63,18 +72,51 @@ class Prompt(Input):
         self.post_message(self.Moved(step))
 
 
+class Described(DropdownItem):
+    """A completion with what it is, in a column of its own."""
+
+    def __init__(self, item: DropdownItem, words: str, cells: int, room: int) -> None:
+        super().__init__(item.main, id=item.id)
+        gap = " " * (max(cells - item.main.cell_length, 0) + 2)
+        left = room - max(cells, item.main.cell_length) - 2
+        if words and left >= LEAST_WORDS:
+            shown = words if cell_len(words) <= left else set_cell_size(words, left - 1).rstrip() + "…"
+            self.set_prompt(Content.assemble(item.main, gap, (shown, "$faint")))
+
+    def set_prompt(self, prompt: Content) -> None:
+        """Show this; what is taken stays the line alone."""
+        self._set_prompt(prompt)
+
+
 class Completion(AutoComplete):
     """Offers completions above the prompt. Tab takes one; Enter answers with what was typed."""
 
-    def __init__(self, target: Prompt | str, offers: Candidates) -> None:
+    def __init__(self, target: Prompt | str, offers: Candidates, words: Words) -> None:
         super().__init__(target, prevent_default_enter=False, prevent_default_tab=True)
         self.offers = offers
+        self.words = words
         self.moved = False
         """Whether the person moved among the completions, so that Enter means the one at hand."""
 
     def get_candidates(self, target_state: TargetState) -> list[DropdownItem]:
         """Return what the text so far could become."""
-        return [DropdownItem(text) for text in self.offers(target_state.text)][:MOST_CANDIDATES]
+        return [DropdownItem(text) for text in self.offers(target_state.text)]
+
+    def get_matches(
+        self, target_state: TargetState, candidates: list[DropdownItem], search_string: str
+    ) -> list[DropdownItem]:
+        """Return what fits to the text so far, with what it is."""
+        found = super().get_matches(target_state, candidates, search_string)[:MOST_SHOWN]
+        cells = min(max((item.main.cell_length for item in found), default=0), MOST_CELLS)
+        room = self.screen.size.width - 4
+        return [Described(item, self.words(item.value), cells, room) for item in found]
+
+    def should_show_dropdown(self, search_string: str) -> bool:
+        """Show nothing where all is typed already."""
+        options = [cast(DropdownItem, option) for option in self.option_list.options]
+        if len(options) == 1 and options[0].value == search_string:
+            return False
+        return super().should_show_dropdown(search_string)
 
     def _listen_to_messages(self, event: events.Event) -> None:
         if isinstance(event, events.Key):
