@@ -1,13 +1,15 @@
-"""Data sets of a hub: `hf:owner/name`, `ms:owner/name`, with a folder of it (`hf:owner/name:folder`) and a
-revision (`@main`) where there are several. Fetched once, file by file, by the hub's own client, and pinned to
-a commit; or only the first rows, streamed.
+"""Data sets of a hub: `hf:owner/name`, `ms:owner/name`, `aistudio:owner/name`, with a folder of it
+(`hf:owner/name:folder`) and a revision (`@main`) where there are several. Fetched once, file by file, by the
+hub's own client, and pinned to a commit; or only the first rows, streamed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -22,11 +24,17 @@ from runtime.data.sources import DEV_NAMES, SUFFIXES, TEXT_SUFFIX, TRAIN_NAMES
 from runtime.data.tables import stream_address
 from runtime.paths import home
 
-PREFIXES = {"hf": "huggingface", "huggingface": "huggingface", "ms": "modelscope", "modelscope": "modelscope"}
-"""What may stand before the colon. (AI Studio's client fetches models only.)"""
+PREFIXES = {
+    "hf": "huggingface",
+    "huggingface": "huggingface",
+    "ms": "modelscope",
+    "modelscope": "modelscope",
+    "aistudio": "aistudio",
+}
+"""What may stand before the colon."""
 
 NAME = re.compile(
-    r"(?:(?P<hub>hf|huggingface|ms|modelscope):)?(?P<id>[\w.-]+/[\w.-]+)(?::(?P<part>[\w./-]+))?(?:@(?P<revision>[\w./-]+))?"
+    r"(?:(?P<hub>hf|huggingface|ms|modelscope|aistudio):)?(?P<id>[\w.-]+/[\w.-]+)(?::(?P<part>[\w./-]+))?(?:@(?P<revision>[\w./-]+))?"
 )
 TIMEOUT_SECONDS = 15.0
 Progress = Callable[[float, float, str, str], None]
@@ -197,9 +205,44 @@ def modelscope_download(wanted: HubData, commit: str, name: str, folder: Path) -
     return Path(api.download_file(wanted.id, "dataset", name, revision=commit, local_dir=folder))
 
 
+def aistudio_files(wanted: HubData) -> tuple[str, dict[str, int]]:
+    """Return the commit and the files with their sizes.
+
+    The tree gives the size of a large file's pointer, so the sizes of data files are asked for one by one.
+    """
+    from aistudio_sdk.file_download import get_git_info
+    from aistudio_sdk.snapshot_download import get_model_files
+
+    with contextlib.redirect_stdout(sys.stderr):  # the client prints
+        entries, detail = get_model_files(wanted.id, wanted.revision or "master")
+        commit = str(detail.get("Revision") or wanted.revision or "master")
+        sizes = {entry["path"]: int(entry.get("size") or 0) for entry in entries if entry["type"] == "blob"}
+        for name in sizes:
+            if PurePosixPath(name).suffix.lower() in (*SUFFIXES, TEXT_SUFFIX):
+                info = get_git_info(wanted.id, name, commit, None)
+                sizes[name] = int(info.get("size") or sizes[name])
+    return commit, sizes
+
+
+def aistudio_download(wanted: HubData, commit: str, name: str, folder: Path) -> Path:
+    """Fetch one file and return where it lies."""
+    from aistudio_sdk.config import TEMPORARY_FOLDER_NAME
+    from aistudio_sdk.file_download import file_download
+
+    with contextlib.redirect_stdout(sys.stderr):
+        file_download(wanted.id, name, revision=commit, local_dir=str(folder), repo_type="dataset")
+    path, left = folder / name, folder / TEMPORARY_FOLDER_NAME / name
+    if not path.is_file() and left.is_file():
+        left.replace(path)  # the client forgets a file that was fetched in more than one go
+    if not path.is_file():
+        raise ConnectionError(say("AI Studio did not deliver {file}", file=name))
+    return path
+
+
 CLIENTS = {
     "huggingface": (hugging_face_files, hugging_face_download),
     "modelscope": (modelscope_files, modelscope_download),
+    "aistudio": (aistudio_files, aistudio_download),
 }
 """Hub -> what lists the files of a data set, and what fetches one."""
 
@@ -237,7 +280,7 @@ def in_words(wanted: HubData, error: Exception) -> BadInput:
             ),
             remedy=say("Set {variable} to your token.", variable=HUBS[wanted.hub].token_variable),
         )
-    if status == 404 or "NotFound" in name:
+    if status == 404 or "NotFound" in name or name == "NotExistError":
         return BadInput(
             say("{hub} has no data set {id} (or no such revision).", hub=wanted.title, id=wanted.id)
         )

@@ -77,7 +77,7 @@ def ask(server: HubServer, home: Path, code: str, *arguments: str) -> subprocess
     )
 
 
-@pytest.mark.parametrize("name", [MODEL, f"ms:{MODEL}"])
+@pytest.mark.parametrize("name", [MODEL, f"ms:{MODEL}", f"aistudio:{MODEL}"])
 def test_a_set_is_fetched_once_and_pinned(name: str, hub: HubServer, tmp_path: Path) -> None:
     home = tmp_path / "home"
     ended = ask(hub, home, READ, name)
@@ -98,6 +98,7 @@ def test_a_set_is_fetched_once_and_pinned(name: str, hub: HubServer, tmp_path: P
     ("name", "status", "said"),
     [
         ("hf:someone/nothing", 0, "Hugging Face has no data set someone/nothing"),
+        ("aistudio:someone/nothing", 0, "AI Studio has no data set someone/nothing"),
         (f"hf:{MODEL}", 403, "only to people who are allowed to have it. Set HF_TOKEN"),
     ],
 )
@@ -130,6 +131,7 @@ def test_nobody_answers(tmp_path: Path) -> None:
 def test_names() -> None:
     assert read_name("hf:a/b:c/d@v1") == HubData("huggingface", "a/b", "c/d", "v1")
     assert read_name("ms:a/b") == HubData("modelscope", "a/b", None, None)
+    assert read_name("aistudio:a/b@v2") == HubData("aistudio", "a/b", None, "v2")
     for other in ("a/b.jsonl", "/etc/hosts", "./data", "steersman-demo", "a/b/c", "tests/nothing"):
         assert read_name(other) is None
 
