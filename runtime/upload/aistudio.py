@@ -14,7 +14,9 @@ from typing import Any
 from aistudio_sdk.config import STUDIO_MODEL_API_URL_PREFIX_DEFAULT
 from aistudio_sdk.constant.err_code import ErrorEnum
 from aistudio_sdk.hub import create_repo, upload_folder
+from aistudio_sdk.snapshot_download import get_model_files
 
+from planner.errors import BadInput
 from planner.language import say
 
 
@@ -24,14 +26,19 @@ def has_token() -> bool:
 
 
 def upload(folder: Path, repository: str, private: bool, message: str) -> str:
-    """Make the repository if it is not there, upload the folder, return its address."""
+    """Make the repository if it is not there, upload the folder, return its address.
+
+    The client only prints which files it left out, so the hub is asked afterwards what it has.
+    """
     with contextlib.redirect_stdout(sys.stderr):
         made: dict[str, Any] = create_repo(repo_id=repository, private=private)
         code = made.get("error_code")
         if code and code != ErrorEnum.REPO_ALREADY_EXIST.code:
             raise ConnectionError(str(made.get("error_msg")))
         upload_folder(repo_id=repository, folder_path=str(folder), commit_message=message)
+        entries, _ = get_model_files(repository, "master")
+    there = {str(entry["path"]) for entry in entries}
+    if missing := sorted(path.name for path in folder.iterdir() if path.name not in there):
+        raise BadInput(say("AI Studio did not take {file}.", file=missing[0]))
     prefix = os.environ.get("STUDIO_MODEL_API_URL_PREFIX", STUDIO_MODEL_API_URL_PREFIX_DEFAULT)
-    if not repository.count("/") == 1:
-        raise ConnectionError(say("A repository is named OWNER/NAME."))
     return f"{prefix}/modelsdetail/{repository}"

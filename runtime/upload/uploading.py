@@ -87,6 +87,8 @@ def upload(parcel: Parcel, to: str, repository: str, *, private: bool) -> str:
         (folder / CARD).write_text(parcel.card, encoding="utf-8")
         try:
             return str(client.upload(folder, repository, private, say("Upload by Steersman")))
+        except BadInput:
+            raise
         except Exception as error:
             raise in_words(error, hub, repository) from error
 

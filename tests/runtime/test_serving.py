@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from runtime.serving.asked import ApiError, chat_question, text_question
+from runtime.serving.model import Limits, ServedModel
 from runtime.serving.stopping import StopFilter
 from tests.runtime.finished_run import engine_home, finished_run
 from tests.runtime.results_setup import CHATS, LEARNT, Trained
@@ -156,12 +157,22 @@ def test_strangers_and_unknown_addresses_are_refused(served: Served) -> None:
     assert status == 404 and json.loads(text)["error"]["code"] == "not_found"
 
 
-@pytest.mark.engine
-def test_one_is_answered_one_waits_and_the_rest_are_sent_away(served: Served) -> None:
-    body = {"model": "tiny", "messages": CHATS[0], "temperature": 0, "max_tokens": 40}
-    answers = served.ask(*[("/chat/completions", body)] * 5)
-    statuses = sorted(status for status, _ in answers)
-    assert statuses == [200, 200, 429, 429, 429]
+def test_one_is_answered_one_waits_and_the_rest_are_sent_away() -> None:
+    model = ServedModel(None, "tuned", Limits(waiting=1, queue_seconds=0.05))  # type: ignore[arg-type]
+
+    async def turn() -> int:
+        try:
+            async with model.my_turn():
+                return 200
+        except ApiError as error:
+            return error.status
+
+    async def crowd() -> list[int]:
+        async with model.my_turn():
+            too_long, too_many = await asyncio.gather(turn(), turn())
+        return [too_long, too_many, await turn()]
+
+    assert asyncio.run(crowd()) == [503, 429, 200]
 
 
 @pytest.mark.parametrize(

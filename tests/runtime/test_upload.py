@@ -70,7 +70,12 @@ def upload(hub: Any, run: RunFolder, *arguments: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.parametrize(
-    ("to", "token"), [("huggingface", "Bearer hf_write"), ("modelscope", "Bearer ms-write")]
+    ("to", "token"),
+    [
+        ("huggingface", "Bearer hf_write"),
+        ("modelscope", "Bearer ms-write"),
+        ("aistudio", "token as-write"),
+    ],
 )
 def test_everything_arrives_as_it_is(to: str, token: str, run: RunFolder) -> None:
     with taking() as hub:
@@ -79,7 +84,8 @@ def test_everything_arrives_as_it_is(to: str, token: str, run: RunFolder) -> Non
         assert done.stdout.strip().endswith("me/tiny")
         arrived = hub.files["me/tiny"]
         assert token in hub.tokens
-        assert hub.created[0].get("private") or hub.created[0].get("Visibility") == 1
+        asked = hub.created[0]
+        assert asked.get("private") or asked.get("visibility") == "private" or asked.get("Visibility") == 1
     folder = run.root.parent / "model"
     sent = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert {name: arrived[name] for name in sent} == sent
@@ -112,6 +118,15 @@ def test_a_hub_that_refuses_is_one_sentence(run: RunFolder) -> None:
         done = upload(hub, run, "--to", "huggingface", "--repo", "me/tiny")
     assert done.returncode == 2
     assert "does not let you write to me/tiny" in done.stderr and "hf_write" not in done.stderr
+
+
+def test_a_file_that_a_hub_leaves_out_is_missed(run: RunFolder) -> None:
+    """AI Studio's client only prints it."""
+    with taking() as hub:
+        hub.forbidden = [".safetensors"]
+        done = upload(hub, run, "--to", "aistudio", "--repo", "me/tiny")
+    assert done.returncode == 2
+    assert "did not take model.safetensors" in done.stderr
 
 
 def test_a_repository_has_an_owner(run: RunFolder) -> None:

@@ -33,6 +33,8 @@ class UploadHub(ThreadingHTTPServer):
         self.messages: list[str] = []
         self.asked: list[str] = []
         self.status = 0
+        self.forbidden: list[str] = []
+        """Suffixes that AI Studio takes no files of."""
 
     @property
     def url(self) -> str:
@@ -75,6 +77,7 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, values: Any, status: int = 200) -> None:
         data = json.dumps(values).encode()
         self.send_response(status)
+        self.send_header("Content-Md5", "checked")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -127,7 +130,10 @@ class Handler(BaseHTTPRequestHandler):
             {
                 "oid": each["oid"],
                 "size": each["size"],
-                "actions": {"upload": {"href": f"{self.server.url}/blob/{each['oid']}", "header": {}}},
+                "actions": {
+                    "upload": {"href": f"{self.server.url}/blob/{each['oid']}", "header": {}},
+                    "verify": {"href": f"{self.server.url}/verify", "header": {}},
+                },
             }
             for each in json.loads(data)["objects"]
         ]
@@ -161,6 +167,39 @@ class Handler(BaseHTTPRequestHandler):
             self.keep(repository, action["path"], found)
         self.reply({"Code": 200, "Success": True, "Data": {"oid": COMMIT}})
 
+    def verified(self, data: bytes) -> None:
+        self.reply({"message": "ok"})
+
+    def as_create(self, data: bytes) -> None:
+        asked = json.loads(data)
+        self.server.created.append({**asked, "private": asked["repoType"] == 0})
+        self.reply({"errorCode": 0, "result": asked})
+
+    def as_suffixes(self, data: bytes) -> None:
+        self.reply({"errorCode": 0, "result": self.server.forbidden})
+
+    def as_preupload(self, data: bytes, repository: str) -> None:
+        names = [file["path"] for file in json.loads(data)["files"]]
+        self.reply({"files": [{"path": name, "lfs": large(name) == "lfs"} for name in names]})
+
+    def as_commit(self, data: bytes, repository: str) -> None:
+        asked = json.loads(data)
+        self.server.messages.append(asked["message"])
+        for file in asked["files"]:
+            found = base64.b64decode(file["content"])
+            if file["lfsPointer"]:
+                oid = found.split(b"sha256:")[1].split()[0].decode()
+                found = self.server.blobs[oid]
+            self.keep(repository, file["path"], found)
+        self.reply({"commit": COMMIT}, 201)
+
+    def as_tree(self, data: bytes, repository: str) -> None:
+        tree = [{"path": name, "type": "blob"} for name in self.server.files.get(repository, {})]
+        address = f"{self.server.url}/api/v1/repos/{repository}/git/trees/{COMMIT}"
+        self.reply(
+            {"sha": COMMIT, "url": address, "tree": tree, "truncated": False, "total_count": len(tree)}
+        )
+
 
 def large(name: str) -> str:
     """Return how a file travels."""
@@ -175,6 +214,13 @@ ROUTES = (
     (rf"POST /{MODEL}\.git/info/lfs/objects/batch", Handler.lfs_batch),
     (r"PUT /blob/(\w+)", Handler.blob),
     (r"POST /api/validate-yaml", Handler.yaml),
+    (r"POST /verify", Handler.verified),
+    (r"POST /modelcenter/v2/models/sdk/add", Handler.as_create),
+    (r"GET /modelcenter/v2/models/getSuffixBlackList", Handler.as_suffixes),
+    (r"POST /modelcenter/v2/models/checkYaml", Handler.yaml),
+    (rf"POST /api/v1/repos/{MODEL}/preupload/master", Handler.as_preupload),
+    (rf"POST /api/v1/repos/{MODEL}/contents", Handler.as_commit),
+    (rf"GET /api/v1/repos/{MODEL}/git/trees/master", Handler.as_tree),
     (r"POST /api/v1/models", Handler.ms_create),
     (rf"POST /api/v1/repos/models/{MODEL}/info/lfs/objects/batch", Handler.ms_validate),
     (rf"POST /api/v1/repos/models/{MODEL}/commit/master", Handler.ms_commit),
