@@ -121,6 +121,7 @@ def test_from_the_first_question_to_a_finished_training(tmux: Tmux, home: Path, 
     tmux.wait_for("Which model do you want to fine-tune")
     tmux.type("./tiny")
     tmux.wait_for("What should it learn from")
+    tmux.wait_for(r"Model +\S*/tiny \(\d+K weights")  # another model would be trained for minutes
     tmux.type("chats.jsonl")
     tmux.wait_for(r"✓ Data")
     tmux.wait_until(lambda: "Which data" not in tmux.screen and "Memory" in tmux.screen, "no plan")

@@ -176,6 +176,7 @@ async def test_completions_say_what_they_are(folder: Path) -> None:
         models = await shown("m", "i", "x", "t")
         assert "46.7B · mixtral" in models, "a model far down the catalogue is found, too"
         assert "save the plan" in await shown("slash", "s", "a", "v")
+        person.screen.query_one(Prompt).value = ""
         await person.type("./tiny")
         assert "60 rows" in await shown("c", "h", "a", "t")
         await person.pilot.press("tab")

@@ -66,8 +66,8 @@ class ChoiceList(OptionList):
     def on_key(self, event: events.Key) -> None:
         """Take the choice of a letter; hand other characters on.
 
-        They are handed on at once: a pasted line arrives faster than a message would, and its Enter must find it
-        in the prompt. What arrives here after the first of them belongs to the line, too.
+        They are handed on at once: a pasted line arrives faster than a message would, and its Enter must find
+        it in the prompt. What arrives here after the first of them belongs to the line, too.
         """
         if not event.is_printable or event.character is None:
             return
