@@ -16,14 +16,15 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import capabilities
+from bench import capabilities, preferences
 from planner import hardware_text
 from planner.facts import Facts
 from planner.planfile import dumps
 from planner.render import train_config
 from planner.solve import make_plan
-from planner.wishes import Value, Wishes
+from planner.wishes import Stage, Value, Wishes
 from runtime.acquire.resolve import resolve_model
+from runtime.data.bundled import FOLDER
 from runtime.data.scan import scan
 from runtime.paths import PROJECT, engines_folder
 from runtime.probe import probe_hardware
@@ -43,6 +44,7 @@ class Row(NamedTuple):
     title: str
     pins: dict[str, Value]
     other: dict[str, Value] | None = None
+    stage: Stage = "sft"
 
 
 ROWS = {
@@ -64,20 +66,49 @@ ROWS = {
     "greedy": Row("Greedy zero padding", {"zero_padding": True, "greedy_zero_padding": True}),
     "loose": Row("One row per sequence", {"zero_padding": False}),
     "best": Row("Best checkpoint", {"load_best_model_at_end": True}),
+    "pretrain": Row("Continued pretraining", {"method": "full"}, stage="pretrain"),
+    "pretrain_lora": Row("Continued pretraining, LoRA", {"method": "lora"}, stage="pretrain"),
+    "embedding": Row("Embedding model", {"method": "full"}, stage="embedding"),
+    "embedding_lora": Row(
+        "Embedding model, LoRA", {"method": "lora"}, {"learning_rate": 1e-3}, stage="embedding"
+    ),
+    "sharding": Row(
+        "Two processes, sharding stage 1",
+        {"num_processes": 2, "sharding": "stage1", "sharding_parallel_degree": 2},
+    ),
 }
 FORMATS = ("nf4", "fp4", "weight_only_int8", "weight_only_int4")
 
 
-def facts(model: Path, hardware: str, root: Path) -> Facts:
-    """Return the facts of a model, the bundled data and this machine, or a described one."""
-    data = scan("steersman-demo", model, max_length=512, src_length=256, seed=42, dev_fraction=0.1)
+def data_for(stage: str, root: Path) -> str:
+    """Return the bundled data, for stages that learn from other rows written as such: each question and its
+    answer as a text, or the answer as the passage that the question is to find."""
+    if stage == "sft":
+        return "steersman-demo"
+    path = root / f"{stage}.jsonl"
+    rows = []
+    for line in (FOLDER / "steersman-demo" / "train.jsonl").read_text(encoding="utf-8").splitlines():
+        question, answer = (message["content"] for message in json.loads(line)["messages"][:2])
+        text = {"text": f"{question} {answer}"}
+        rows.append(text if stage == "pretrain" else {"query": question, "pos_passage": [answer]})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def facts(model: Path, hardware: str, root: Path, stage: str = "sft") -> Facts:
+    """Return the facts of a model, the data of a stage and this machine, or a described one."""
+    source = data_for(stage, root)
+    data = scan(source, model, max_length=512, src_length=256, seed=42, dev_fraction=0.1)
     machine = hardware_text.parse(hardware) if hardware else probe_hardware(root)
     return Facts(model=resolve_model(str(model)), data=data.facts, hardware=machine)
 
 
-def run_of(name: str, model: Path, pins: dict[str, Value], root: Path) -> tuple[RunFolder, float, str]:
+def run_of(
+    name: str, model: Path, pins: dict[str, Value], root: Path, stage: Stage = "sft"
+) -> tuple[RunFolder, float, str]:
     """Run a plan to its end; return the run, its seconds and why it failed, if it did."""
-    run = create_run(root / name, dumps(make_plan(facts(model, "", root), Wishes(pins=pins))))
+    plan = make_plan(facts(model, "", root, stage), Wishes(stage=stage, pins=pins))
+    run = create_run(root / name, dumps(plan))
     started = time.monotonic()
     code = start_supervisor(run).wait(1200)
     return run, time.monotonic() - started, "" if code == 0 else read_status(run).reason
@@ -86,17 +117,28 @@ def run_of(name: str, model: Path, pins: dict[str, Value], root: Path) -> tuple[
 def line_of(row: Row, run: RunFolder, seconds: float, failure: str) -> str:
     """Return a table line: time and proof figures, or what went wrong."""
     asked = ", ".join(f"`{name}={json.dumps(value).strip(chr(34))}`" for name, value in row.pins.items())
+    asked = asked if row.stage == "sft" else f"`--stage {row.stage}`, {asked}"
     if failure:
         return f"| {row.title} | {asked} | {seconds:.0f} | failed: {failure} | | | |"
     report = json.loads((run.stage("report").root / "report.json").read_text(encoding="utf-8"))
     proofs: dict[str, Any] = {proof["name"]: proof["measured"] for proof in report["proofs"]}
-    tokens, answers = proofs["merge.tokens"], proofs["generate.answers"]
+    tokens = proofs["merge.tokens"]
     return (
         f"| {row.title} | {asked} | {seconds:.0f} | {report['figures']['merge']['effect_on_logits']:.2f} "
         f"| {proofs['merge.reload']['max_difference']:.0e} | {proofs['merge.logits']['max_difference']:.0e}, "
         f"{tokens['identical']} of {sum(tokens[name] for name in ('identical', 'tossups', 'differing'))} "
-        f"| {answers['prompts'] - answers['empty']} of {answers['prompts']} |"
+        f"| {outcome(row.stage, report['figures']['generate'], proofs)} |"
     )
+
+
+def outcome(stage: str, figures: dict[str, Any], proofs: dict[str, Any]) -> str:
+    """Return what the stage that answers found, in the words of the last column."""
+    if stage == "pretrain":
+        return f"perplexity {figures['base_perplexity']:.1f} before, {figures['tuned_perplexity']:.1f} after"
+    if stage == "embedding":
+        return f"found {figures['base_recall']:.0%} before, {figures['tuned_recall']:.0%} after"
+    answers = proofs["generate.answers"]
+    return f"{answers['prompts'] - answers['empty']} of {answers['prompts']}"
 
 
 def gpu_line(format_name: str, model: Path, root: Path) -> str:
@@ -138,7 +180,9 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["STEERSMAN_HOME"] = str(home)
         lines, gpu = table(names, root)
     known = capabilities.table_of(path.read_text(encoding="utf-8")) if path.exists() else ""
-    path.write_text(capabilities.with_table(page(lines, gpu), known), encoding="utf-8")
+    learned = preferences.block_of(path.read_text(encoding="utf-8")) if path.exists() else ""
+    made = preferences.with_block(page(lines, gpu), learned)
+    path.write_text(capabilities.with_table(made, known), encoding="utf-8")
     print(f"wrote {path}")
 
 
@@ -152,7 +196,8 @@ def table(names: list[str], root: Path) -> tuple[list[str], list[str]]:
     lines = []
     for name in names:
         row = ROWS[name]
-        lines.append(line_of(row, *run_of(name, taught, {**SHORT, **(row.other or {}), **row.pins}, root)))
+        pins = {**SHORT, **(row.other or {}), **row.pins}
+        lines.append(line_of(row, *run_of(name, taught, pins, root, row.stage)))
         print(lines[-1], flush=True)
     gpu = [gpu_line(name, taught, root) for name in FORMATS]
     print("\n".join(gpu), flush=True)
