@@ -96,7 +96,9 @@ def parse(path: str | Path, extras: dict[str, Any], processes: int | None = None
     if len(data.input_dir.split()) != 1:
         raise RefusedError(
             say("{path}: `input_dir` must be one folder of prepared texts.", path=path),
-            remedy=say("Prepare the texts together: `steersman data mix` weighs several sources."),
+            remedy=say(
+                "Prepare the texts together, as a mixture: {example}.", example="a.jsonl*0.7 + b.jsonl*0.3"
+            ),
         )
     adapt(model, extras)
     rows = DataConfig(
