@@ -24,6 +24,7 @@ from tui.app.sheets import Sheets
 from tui.app.shield import shield
 from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
 from tui.app.work import Work
+from tui.line_breaks import break_between_characters
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -93,6 +94,7 @@ class SteersmanApp(App[int]):
         self.failures = 0
         self._leaving_since = 0.0
         shield(MessagePump)
+        break_between_characters()
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = LOOKS["dark"].theme

@@ -269,6 +269,9 @@ def stdout() -> Any:
     well."""
     from rich.console import Console
 
+    from tui.line_breaks import break_between_characters
+
+    break_between_characters()
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=100)
 

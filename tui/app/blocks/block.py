@@ -54,7 +54,7 @@ class Block(Static):
         glyph = GLYPHS[self.entry.kind]
         if isinstance(text, str):
             head = f"{glyph} " if glyph else ""
-            named = f"{title}. " if title else ""
+            named = f"{say('{title}.', title=title)} " if title else ""
             return Content.assemble((head, "bold"), (named, "bold"), text)
         return Group(Text(f"{glyph} {title}", style="bold"), text) if title else text
 
