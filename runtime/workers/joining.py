@@ -154,8 +154,9 @@ def prove_cuts(model: Any, settings: Path, ranks: Ranks, folder: Path, stage: St
 def prove_names(model: Any, folder: Path, stage: Stage) -> None:
     """Emit `join.names`: the files hold exactly the weights that the model's class has, in name and shape."""
     import paddle
+    from paddlenlp.transformers.model_utils import no_init_weights
 
-    with paddle.LazyGuard():
+    with no_init_weights(_enable=True), paddle.LazyGuard():  # only names and shapes: no memory for weights
         skeleton = model(plain_config(folder, model))
     wanted = {name: tuple(value.shape) for name, value in skeleton.state_dict().items()}
     found = {name: entry.shape for name, entry in folder_entries(folder).items()}

@@ -130,8 +130,12 @@ def wide(array: Array) -> Array:
 def pushed(change: Change, inputs: slice, outputs: slice) -> Array:
     """Return the change [inputs, outputs] as what the layer makes of rows of the identity.
 
-    Rows of the identity times A are rows of A, which need not be multiplied.
+    Rows of the identity times A are rows of A, which need not be multiplied. A change that holds its `whole`
+    anyway gives a part of it.
     """
+    if whole := getattr(change, "whole", None):
+        part: Array = whole()[inputs, outputs]
+        return part
     if isinstance(change, LowRank):
         product: Array = wide(change.a[inputs]) @ wide(change.b[:, outputs]) * change.scaling
         return product
