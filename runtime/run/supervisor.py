@@ -88,6 +88,7 @@ class Supervisor:
         self._end_all_leftovers()
         if not self.accept:
             offer.withdraw(self.run)
+        self._note_versions()
         while True:
             try:
                 return self._do_all(started)
@@ -203,6 +204,13 @@ class Supervisor:
             raise
         self.record(event)
         self.done[task.stage] = commit.committed(event, self.run)
+        self._note_versions()
+
+    def _note_versions(self) -> None:
+        """Let the table write down what the run is made with, where it knows how to."""
+        note = getattr(self.table, "note_versions", None)
+        if note is not None:
+            note(self.done)
 
     def _failed(self, task: StageTask, attempt: Attempt, exit_code: int, seconds: float) -> StageFailed:
         """Explain and record a failure, and return it."""

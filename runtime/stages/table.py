@@ -12,6 +12,7 @@ from planner.language import say
 from planner.plan import Plan
 from planner.planfile import loads
 from planner.render import launch_command, train_config, train_extras, worker_environment
+from runtime import replay_versions
 from runtime.data.bundled import resolve_data
 from runtime.engines.check import check
 from runtime.engines.interface import Engine, engine
@@ -28,6 +29,8 @@ START = PROJECT / "runtime" / "workers" / "start.py"
 TOLERANCE = 1e-4
 """Largest difference of logits that conversion and merging may make, in float32."""
 HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "MODELSCOPE_API_TOKEN", "AISTUDIO_ACCESS_TOKEN")
+RESERVE_BYTES = 256 << 20
+"""Disk that training leaves free beside two checkpoints: room for logs, and to breathe."""
 IMPORT_SECONDS = 60.0
 """An engine's first import from a cold disk."""
 
@@ -62,6 +65,10 @@ class PlanTable:
     def ease(self, memory: str) -> Easing | None:
         """Return the next smaller plan after `memory` (device, host, evaluation) ran out."""
         return ease(self.plan, memory)
+
+    def note_versions(self, done: Mapping[str, Committed]) -> None:
+        """Write down what the run is made with, for `steersman replay`."""
+        replay_versions.write(self.run, self.plan, done)
 
     def check(self) -> None:
         """Refuse to start with an engine that is absent or does not work here; quick once proven."""
@@ -258,6 +265,7 @@ def train(table: PlanTable, done: Done) -> StageTask:
         silence_seconds=IMPORT_SECONDS + max(240.0, 20 * step),
         stop_seconds=max(600.0, 10 * step),
         disk_bytes=plan.forecast.disk_bytes // 2,
+        reserve_bytes=RESERVE_BYTES,
     )
 
 
