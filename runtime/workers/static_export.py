@@ -18,7 +18,7 @@ from runtime.workers.refusal import RefusedError
 from runtime.workers.result_load import is_adapter
 from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
-from runtime.workers.static_proof import prove, walk
+from runtime.workers.static_proof import noise, prove, walk, walk_along
 
 STEPS = 4
 
@@ -91,6 +91,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     static_step.check_traceable(model)
     prompts = proof_prompts(tokenizer)
     dynamic = walk(model, prompts, stage)
+    shape_noise = noise(model, prompts, dynamic)
     try:
         stage.emitter.progress(1, STEPS, "steps", say("tracing one step"))
         write_folder(model, spec, end_tokens(tokenizer, spec["base"], spec["model"]), partial)
@@ -98,8 +99,8 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
         gc.collect()
         stage.check_stop()
         stage.emitter.progress(2, STEPS, "steps", say("asking the static graph"))
-        static = walk(static_runner.StaticModel(partial), prompts, stage, dynamic.answers)
-        difference = prove(dynamic, static, float(spec["tolerance"]), stage)
+        static = walk_along(static_runner.StaticModel(partial), prompts, dynamic, stage)
+        difference = prove(dynamic, static, float(spec["tolerance"]), shape_noise, stage)
         put_in_place(partial, destination)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

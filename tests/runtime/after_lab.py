@@ -111,7 +111,7 @@ def do_quantise(spec: dict[str, Any]) -> dict[str, Any]:
 def do_tolerance(spec: dict[str, Any]) -> dict[str, Any]:
     """Return whether the proof accepts scores that are not numbers."""
     walk = static_proof.Walk([], [paddle.full([1, 3], float("nan")).numpy()])
-    return refusal(static_proof.prove, walk, walk, 1e-4, stage_in(spec["stage_folder"]))
+    return refusal(static_proof.prove, walk, walk, 1e-4, 0.0, stage_in(spec["stage_folder"]))
 
 
 def main() -> None:
