@@ -20,7 +20,10 @@ def next_steps(run: RunFolder, view: RunView) -> list[tuple[str, str]]:
     steps = []
     model = output_path(run, view, "merge", "model")
     if model:
-        if "merge.scores" not in view.stage("merge").proofs:  # a reward model gives scores and no answers
+        if not (
+            "merge.scores" in view.stage("merge").proofs  # a reward model gives scores and no answers
+            or "generate.embeddings" in view.stage("generate").proofs  # an embedding model gives vectors
+        ):
             steps.append((say("Talk to the result"), f"steersman chat {run.reference}"))
             serving = f"steersman serve-model {run.reference}"
             steps.append((say("Serve it to clients of OpenAI's API"), serving))
