@@ -37,12 +37,16 @@ class LastHidden:
         head.register_forward_pre_hook(self.catch)
 
     def catch(self, layer: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        """Keep the states [rows, length, width], and hand one of them on."""
+        """Keep the states [rows, length, width], and hand one of them on.
+
+        It stays part of the graph: with several processes Paddle looks from the logits for the weights that
+        take part.
+        """
         if not self.catching:
             return None
         hidden, *rest = inputs
         self.hidden = hidden
-        return (hidden[:1, :1].detach(), *rest)
+        return (hidden[:1, :1], *rest)
 
 
 def vectors(model: Any, caught: LastHidden, ids: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
