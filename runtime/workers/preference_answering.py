@@ -24,18 +24,21 @@ Weights = list[tuple[float, float]]
 def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
     """Answer, then weigh; return the samples and all figures."""
     outputs, figures = answering.work(spec, stage)
+    return outputs, figures | weighed(spec, stage)
+
+
+def weighed(spec: dict[str, Any], stage: Stage) -> dict[str, float]:
+    """Weigh the held-out rows by the base model and by what is handed out; return the figures."""
     tokenizer = load_tokenizer(spec["base"])
     held = held_out(spec, tokenizer)
     if not held:
         stage.emitter.log(say("No row was held out, so preferences on unseen rows are not known."), "warning")
-        return outputs, figures
+        return {}
     base = weigh(held, likelihoods(load_paddle_model(spec["base"])), False, stage)
     gc.collect()
     tuned = weigh(held, likelihoods(load_result(spec["model"], spec["base"])), False, stage)
     moved = [(after[0] - before[0], after[1] - before[1]) for before, after in zip(base, tuned, strict=True)]
-    return outputs, figures | (
-        say_judged(held, moved, stage) if spec["plan_stage"] == "kto" else say_pairs(moved, stage)
-    )
+    return say_judged(held, moved, stage) if spec["plan_stage"] == "kto" else say_pairs(moved, stage)
 
 
 def say_pairs(moved: Weights, stage: Stage) -> dict[str, float]:

@@ -34,6 +34,7 @@ from paddlenlp.trl.dpo_trainer import disable_dropout_in_model
 from paddlenlp.trl.trl_data import preprocess_preference_data
 
 from runtime.workers import (
+    merging,
     preference_answering,
     preference_dataset,
     preference_losses,
@@ -56,8 +57,10 @@ from runtime.workers.stop import StopRequest
 WORK = {
     "merge": reward_merging.work,
     "score": reward_scoring.work,
-    "answer": preference_answering.work,
+    "fold": merging.work,
+    "weigh": lambda spec, stage: ({}, preference_answering.weighed(spec, stage)),
 }
+"""Work of stages; `weigh` is what the stage that answers does besides."""
 
 
 def do_train(spec: dict[str, Any]) -> dict[str, Any]:
