@@ -36,10 +36,16 @@ WORKERS: dict[str, dict[str, str]] = {
 
 PADDLEFORMERS = {stage: f"paddleformers.{stage}" for stage in ("convert", "preflight", "train", "merge")}
 """Answering, scoring and chat are the same code in both engines."""
+FORMERS_PAIRS = PADDLEFORMERS | {"generate": "preference_generate"}
 
 ENGINE_WORKERS: dict[str, dict[str, dict[str, str]]] = {
     "paddlenlp": WORKERS,
-    "paddleformers": {"sft": PADDLEFORMERS},
+    "paddleformers": {
+        "sft": PADDLEFORMERS,
+        "dpo": FORMERS_PAIRS,
+        "orpo": FORMERS_PAIRS,
+        "simpo": FORMERS_PAIRS,
+    },
 }
 """Engine -> stage of the plan -> stage of the run -> worker."""
 

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from paddle.io import Dataset
-from paddlenlp.datasets.zero_padding_dataset import generate_greedy_packs
-from paddlenlp.transformers import PretrainedTokenizer
-from paddlenlp.trl import DataConfig
 
+from runtime.workers.json_lines import read_rows
 from runtime.workers.preference_rows import Pair, judgements, pairs
 from runtime.workers.refusal import RefusedError
-from runtime.workers.sft_dataset import Loaded, read_rows
 from runtime.workers.speech import say
+
+if TYPE_CHECKING:
+    from paddlenlp.transformers import PretrainedTokenizer
+    from paddlenlp.trl import DataConfig
+
+    from runtime.workers.sft_dataset import Loaded
 
 GREEDY_ROWS = 500
 """Rows that are packed together, as upstream's (datasets/zero_padding_dataset.py)."""
@@ -71,6 +74,8 @@ def packed(rows: list[dict[str, Any]], max_length: int, greedy: bool) -> list[li
     """Return the rows in packs of at most `max_length` tokens, by upstream's two ways of packing."""
     packs: list[list[dict[str, Any]]] = []
     if greedy:
+        from paddlenlp.datasets.zero_padding_dataset import generate_greedy_packs
+
         for start in range(0, len(rows), GREEDY_ROWS):
             packs += [
                 pack for pack in generate_greedy_packs(rows[start : start + GREEDY_ROWS], max_length) if pack
@@ -116,6 +121,8 @@ def load(path: Path, tokenizer: PretrainedTokenizer, data: DataConfig, stage: st
             else say("It is empty."),
             say("Raise max_length, or shorten the prompts.") if silent else "",
         )
+    from runtime.workers.sft_dataset import Loaded  # here: the other engine weighs pairs, too
+
     packs = PairPacks(packed(rows, data.max_length, data.greedy_zero_padding))
     return Loaded(packs, len(rows), tokens, answers, cut, silent)
 

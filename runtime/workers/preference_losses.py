@@ -8,16 +8,19 @@ zero (arXiv:2402.01306, equation 8; paddlenlp 3.0.0b4 transformers/kto_criterion
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import paddle
 from paddle.nn import functional
-from paddlenlp.trl import DPOCriterion
 
 from runtime.workers.answer_logits import AnswerLogits
 from runtime.workers.conversation import IGNORED
-from runtime.workers.preference_arguments import Objective
 from runtime.workers.preference_dataset import inputs_of
+
+if TYPE_CHECKING:
+    from paddlenlp.trl import DPOCriterion
+
+    from runtime.workers.preference_arguments import Objective
 
 AVERAGED = ("ipo", "or", "simpo")
 """Losses of the mean log-probability of an answer's tokens (dpo_criterion.py:forward); others take the

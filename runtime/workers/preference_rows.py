@@ -8,13 +8,14 @@ of answers that do not fit is what a good or bad one is measured against (arXiv:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
-
-from paddlenlp.transformers import PretrainedTokenizer
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.workers.conversation import as_list, encode_turns
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
+
+if TYPE_CHECKING:
+    from paddlenlp.transformers import PretrainedTokenizer
 
 Tokens = list[int]
 Turns = list[tuple[Tokens, Tokens]]

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import paddle
-from paddlenlp.transformers import PretrainedTokenizer
 
+from runtime.workers.json_lines import read_rows
 from runtime.workers.preference_dataset import Collator, sequence
 from runtime.workers.preference_losses import log_probabilities, scores_at_ends
 from runtime.workers.preference_rows import Pair, judgements, pairs
-from runtime.workers.sft_dataset import read_rows
 from runtime.workers.stage_run import Stage
+
+if TYPE_CHECKING:
+    from paddlenlp.transformers import PretrainedTokenizer
 
 MOST_ROWS = 64
 """Held-out rows that are weighed: enough to tell chance from learning, few enough for any model."""

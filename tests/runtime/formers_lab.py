@@ -184,6 +184,15 @@ def generate(model: str, prompts: list[list[int]], tokens: int) -> dict[str, Any
     return {"theirs": theirs, "ours": [answer.tokens for answer in greedy(layer, prompts, set(), tokens)]}
 
 
+def chat(base: str, model: str, messages: list[dict[str, str]]) -> dict[str, Any]:
+    """Ask the tuned model once, as `steersman chat` does; return the kinds of its replies."""
+    from runtime.workers.talking import Interruption, Models, answer
+
+    models = Models({"base": base, "model": model})
+    request = {"messages": messages, "which": "tuned", "max_new_tokens": 4}
+    return {"kinds": [reply["kind"] for reply in answer(models, request, Interruption())]}
+
+
 def main() -> int:
     register_workers()
     lab = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ from runtime.workers.paddleformers.arguments import Arguments
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
 
-Row = dict[str, list[int]]
+Row = dict[str, Any]
 """`input_ids` and `labels` of one conversation; `labels[i]` should follow `input_ids[i]`."""
 
 
@@ -76,9 +76,10 @@ def as_turns(row: dict[str, Any], where: str) -> dict[str, Any]:
     return {"src": texts[::2], "tgt": texts[1::2], "context": {"system": system}}
 
 
-def load(path: Path, tokenizer: Any, arguments: Arguments, source_length: int) -> Loaded:
+def load(path: Path, tokenizer: Any, arguments: Arguments) -> Loaded:
     """Tokenize a split. Rows without any position that carries loss are counted, and not trained on."""
     most = int(arguments.data.max_seq_len)
+    source_length = int(arguments.extras.get("src_length", most))
     rows: list[Row] = []
     cut = silent = 0
     for number, row in enumerate(read_rows(path), start=1):

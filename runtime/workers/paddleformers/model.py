@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +24,8 @@ class Model(NamedTuple):
 
     layer: Any
     answer_logits: AnswerLogits | None
+    reference: Any = None
+    """The model as it was, where preferences are learned by all weights and compared with it."""
 
 
 def weight_dtype(training: Any) -> str:
@@ -39,19 +40,33 @@ def weight_dtype(training: Any) -> str:
     return "bfloat16" if training.bf16 else "float16"
 
 
-def begin(
-    arguments: Arguments, extras: dict[str, Any], configure: Callable[[Any], None] = lambda config: None
-) -> Model:
-    """Load the base model and add what is trained beside it: equal on every rank and start, by the seed.
+def begin(arguments: Arguments, extras: dict[str, Any]) -> Model:
+    """Load the base model and add what is trained beside it: equal on every rank and start, by the seed."""
+    source = arguments.model
+    set_seed(seed=arguments.training.seed)
+    base = load_base(arguments)
+    prefers = arguments.stage == "DPO"
+    hooks = None if prefers else answer_positions.install(base, arguments.training)
+    if source.neftune:
+        neftune.install(base, source.neftune_noise_alpha)
+    if source.lora:
+        return Model(with_adapters(base, arguments, weight_dtype(arguments.training), extras), hooks)
+    free = arguments.training.reference_free or arguments.training.loss_type in ("or", "orpo", "simpo")
+    if not prefers or free:
+        return Model(base, hooks)
+    reference = load_base(arguments)
+    reference.eval()
+    for weight in reference.parameters():
+        weight.stop_gradient = True
+    return Model(base, hooks, reference)
 
-    `configure` may change the model's config before the model is built.
-    """
+
+def load_base(arguments: Arguments) -> Any:
+    """Return the base model, built as the config says."""
     source, training = arguments.model, arguments.training
-    dtype = weight_dtype(training)
-    set_seed(seed=training.seed)
     folder = Path(source.model_name_or_path)
     with linked_view(folder) as view:
-        config = load_config(view, dtype, source._attn_implementation)
+        config = load_config(view, weight_dtype(training), source._attn_implementation)
         if training.weight_quantize_algo is not None:
             config.quantization_config = QuantizationConfig.from_dict(
                 {"weight_quantize_algo": training.weight_quantize_algo, "ignore_modules": [".*out_linear.*"]}
@@ -62,12 +77,7 @@ def begin(
                 setattr(config, name, getattr(training, name))
         config.seq_length = config.max_sequence_length = arguments.data.max_seq_len
         config.is_lora = source.lora
-        configure(config)
-        base = load_with(config, view, folder)
-    hooks = answer_positions.install(base, training)
-    if source.neftune:
-        neftune.install(base, source.neftune_noise_alpha)
-    return Model(with_adapters(base, arguments, dtype, extras) if source.lora else base, hooks)
+        return load_with(config, view, folder)
 
 
 def with_adapters(base: Any, arguments: Arguments, dtype: str, extras: dict[str, Any]) -> Any:

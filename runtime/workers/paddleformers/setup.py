@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from runtime.workers.best import Patience
 from runtime.workers.emit import Emitter
 from runtime.workers.paddleformers import arguments as config
-from runtime.workers.paddleformers import dataset, model, tokenizer
+from runtime.workers.paddleformers import dataset, model, preference, tokenizer
 from runtime.workers.paddleformers.arguments import Arguments
+from runtime.workers.paddleformers.preference_trainer import PreferenceTrainer, objective
 from runtime.workers.paddleformers.processor import on_processor
 from runtime.workers.paddleformers.trainer import FlexTrainer
 from runtime.workers.progress import Progress
@@ -36,11 +37,11 @@ def load_tokenizer(arguments: Arguments) -> Any:
 def load_splits(arguments: Arguments, tokenizer: Any, emitter: Emitter) -> Splits:
     """Tokenize the training and, when the config evaluates, the dev rows; say what was cut or left out."""
     data = arguments.data
-    source_length = int(arguments.extras.get("src_length", data.max_seq_len))
+    load = preference.load if arguments.stage == "DPO" else dataset.load
     dev_file = Path(str(data.eval_dataset_path))
-    train = dataset.load(Path(str(data.train_dataset_path)), tokenizer, arguments, source_length)
+    train = load(Path(str(data.train_dataset_path)), tokenizer, arguments)
     evaluates = arguments.training.do_eval and dev_file.is_file() and dev_file.stat().st_size > 0
-    dev = dataset.load(dev_file, tokenizer, arguments, source_length) if evaluates else None
+    dev = load(dev_file, tokenizer, arguments) if evaluates else None
     if emitter.rank == 0:
         report(say("training"), train, arguments, emitter)
         if dev is not None:
@@ -100,7 +101,6 @@ def build_trainer(
     emitter: Emitter,
     callbacks: list[Any],
     patience: int = 0,
-    kind: type[FlexTrainer] = FlexTrainer,
 ) -> FlexTrainer:
     """Return the trainer; only trainable parameters reach the optimizer.
 
@@ -114,8 +114,13 @@ def build_trainer(
     training.remove_unused_columns = False
     if training.decay_steps is None:
         training.decay_steps = steps_of(arguments, len(splits.train.dataset))
-    fixed = arguments.data.packing and not on_processor()
+    fixed = int(arguments.data.max_seq_len) if arguments.data.packing and not on_processor() else 0
+    prefers = arguments.stage == "DPO"
+    kind = PreferenceTrainer if prefers else FlexTrainer
+    collator = preference.Collator if prefers else dataset.Collator
+    more = {"objective": objective(arguments), "reference": model.reference} if prefers else {}
     trainer = kind(
+        **more,
         emitter=emitter,
         progress=progress,
         answer_logits=model.answer_logits,
@@ -125,11 +130,7 @@ def build_trainer(
         train_dataset=splits.train.dataset,
         eval_dataset=splits.dev.dataset if splits.dev else None,
         tokenizer=tokenizer,
-        data_collator=dataset.Collator(
-            tokenizer.pad_token_id,
-            arguments.model._attn_implementation,
-            int(arguments.data.max_seq_len) if fixed else 0,
-        ),
+        data_collator=collator(tokenizer.pad_token_id, arguments.model._attn_implementation, fixed),
         callbacks=[*callbacks, Patience(progress, emitter, patience)],
     )
     trainer.set_optimizer_grouped_parameters(
