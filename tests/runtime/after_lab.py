@@ -108,6 +108,21 @@ def do_quantise(spec: dict[str, Any]) -> dict[str, Any]:
     return refusal(quantising.work, spec, stage_in(spec["stage_folder"], "quantise"))
 
 
+def do_kernel(method: str) -> dict[str, float]:
+    """Return how far our rounding is from Paddle's own kernels, beside how far rounding is from the weight."""
+    from paddle.nn.quant import weight_dequantize, weight_quantize
+
+    from runtime.workers.quantised_linear import rounded_weight
+
+    paddle.seed(1)
+    weight = paddle.randn([128, 256]).astype("float16")
+    stored, scale = weight_quantize(weight, algo=method)
+    theirs = weight_dequantize(stored, scale, algo=method, out_dtype="float16").astype("float32")
+    ours = rounded_weight(weight.astype("float32"), quantising.BITS[method])
+    plain = weight.astype("float32")
+    return {"apart": float((ours - theirs).abs().max()), "lost": float((ours - plain).abs().max())}
+
+
 def do_tolerance(spec: dict[str, Any]) -> dict[str, Any]:
     """Return whether the proof accepts scores that are not numbers."""
     walk = static_proof.Walk([], [paddle.full([1, 3], float("nan")).numpy()])
