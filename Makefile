@@ -67,6 +67,7 @@ check: env
 	@$(PY) -m pytest -q -m 'not engine and not model and not slow and not gpu'
 
 parity: engine
+	@$(PY) -m tests.parity.conversions
 	@$(PY) -m tests.parity.transformers_parity $(MODEL)
 
 bench: engine

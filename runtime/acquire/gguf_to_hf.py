@@ -31,9 +31,15 @@ Array = NDArray[np.float32]
 SHARD_BYTES = 2 * 1024**3
 """Weights are written in files of at most about this size, so that one file at a time is held in memory."""
 
-ARCHITECTURES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
+ARCHITECTURES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "gemma": "GemmaForCausalLM"}
 PERMUTED = {"llama"}
 """Architectures whose query and key rows are interleaved (`permute` in llama.cpp's convert_hf_to_gguf.py)."""
+
+NORMS_FROM_ZERO = {"gemma"}
+"""Architectures whose norms multiply by 1 + weight; llama.cpp's converter stores the sum."""
+
+GEMMA_ACTIVATION = "gelu_pytorch_tanh"
+"""Not stored in the file; the one of every published gemma (transformers, GemmaConfig)."""
 
 BLOCK_NAMES = {
     "attn_norm": "input_layernorm",
@@ -75,7 +81,7 @@ def hf_name(name: str) -> str:
     if match is None or match[2] not in BLOCK_NAMES:
         raise BadInput(
             say(
-                "The GGUF file has a tensor {name} that a plain llama or qwen2 model does not have.",
+                "The GGUF file has a tensor {name} that a plain model does not have.",
                 name=repr(name),
             )
         )
@@ -144,6 +150,8 @@ def hf_config(fields: Mapping[str, Any], tensors: list[gguf.ReaderTensor]) -> di
         "torch_dtype": "float32",
         **{name: value for name, value in special_ids(fields).items() if name != "unk_token_id"},
     }
+    if architecture == "gemma":
+        config["hidden_act"] = config["hidden_activation"] = GEMMA_ACTIVATION
     if architecture == "qwen2":
         del config["attention_bias"]  # Always there in this architecture, and no field of its config.
     if scaling := _rope_scaling(config, fields, tensors):
@@ -184,15 +192,32 @@ def _rope_scaling(
     )
 
 
+def decoded_numbers(tensor: gguf.ReaderTensor) -> Array:
+    """Return a tensor's numbers as float32; BadInput for a quantisation that the library cannot decode."""
+    try:
+        return dequantize(tensor.data, tensor.tensor_type).astype(np.float32, copy=False)
+    except NotImplementedError:
+        raise BadInput(
+            say(
+                "The GGUF file stores {name} as {kind}, which cannot be decoded.",
+                name=repr(tensor.name),
+                kind=tensor.tensor_type.name,
+            ),
+            remedy=say("Take another quantisation of the model, such as Q8_0, or its Hugging Face folder."),
+        ) from None
+
+
 def decoded(tensors: list[gguf.ReaderTensor], config: Mapping[str, Any]) -> Iterator[tuple[str, Array]]:
     """Yield Hugging Face name and float32 weight ([out, in]) of every tensor, one at a time."""
-    permuted = config["model_type"] in PERMUTED
+    permuted, from_zero = config["model_type"] in PERMUTED, config["model_type"] in NORMS_FROM_ZERO
     heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
     for tensor in tensors:
         if tensor.name in DERIVED:
             continue
         shape = tuple(int(size) for size in reversed(tensor.shape))
-        weight = dequantize(tensor.data, tensor.tensor_type).astype(np.float32, copy=False).reshape(shape)
+        weight = decoded_numbers(tensor).reshape(shape)
+        if from_zero and tensor.name.endswith("norm.weight"):
+            weight = weight - 1
         part = tensor.name.split(".")[2] if tensor.name.startswith("blk.") else ""
         if permuted and part in heads:
             weight = unpermute(weight, heads[part])

@@ -16,6 +16,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from planner.errors import BadInput
 from planner.language import say
+from runtime.acquire.gguf_sentencepiece import build_sentencepiece
 
 CONTROL, USER_DEFINED = 3, 4
 """Values of `tokenizer.ggml.token_type` (gguf.TokenType) of tokens that are never split."""
@@ -53,9 +54,12 @@ SPLITTERS: dict[str, Callable[[], pre_tokenizers.PreTokenizer]] = {
 def build_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
     """Return the tokenizer that `fields` (GGUF key -> value) describe.
 
-    Raises BadInput for a tokenizer that is not byte-level BPE, or whose splitting rule is not known.
+    Raises BadInput for a tokenizer that is neither byte-level BPE with a known splitting rule nor
+    SentencePiece's BPE.
     """
     kind, rule = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre", "gpt-2")
+    if kind == "llama":
+        return build_sentencepiece(fields)
     if kind != "gpt2" or rule not in SPLITTERS:
         raise BadInput(
             say(
@@ -63,7 +67,10 @@ def build_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
                 kind=repr(kind),
                 rule=repr(rule),
             ),
-            why=say("Known are byte-level BPE tokenizers with {rules}.", rules=", ".join(SPLITTERS)),
+            why=say(
+                "Known are SentencePiece tokenizers, and byte-level BPE with {rules}.",
+                rules=", ".join(SPLITTERS),
+            ),
             remedy=say("Use the model's Hugging Face folder instead of its GGUF file."),
         )
     tokens: list[str] = fields["tokenizer.ggml.tokens"]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
-from runtime.workers.tensor_files import entries_of, float_array
+from runtime.workers.tensor_files import entries_of, float_array, folder_entries
 from runtime.workers.weight_change import Change, Kronecker, LowRank, Mora, mixed, vera
 from runtime.workers.weights_pickle import read_arrays
 
@@ -138,3 +138,15 @@ def change_of(
 def hf_module(layer: str) -> str:
     """Return Hugging Face's name of a layer: `llama.layers.0...` becomes `model.layers.0...`."""
     return "model." + layer.partition(".")[2]
+
+
+def changes_by_tensor(adapter: Path, base: Path) -> dict[str, Change]:
+    """Return tensor of the Hugging Face folder `base` -> what the adapter adds to it."""
+    entries = folder_entries(base)
+    read = read_adapter(adapter)
+    shapes = {
+        layer: (entry.shape[1], entry.shape[0])
+        for layer in read.layers
+        if (entry := entries.get(f"{hf_module(layer)}.weight")) is not None and len(entry.shape) == 2
+    }
+    return {f"{hf_module(layer)}.weight": change for layer, change in changes(read, shapes).items()}

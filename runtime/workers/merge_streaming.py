@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from runtime.workers import numpy_llama, witness
-from runtime.workers.adapter_files import CONFIGS, changes, hf_module, read_adapter
+from runtime.workers.adapter_files import CONFIGS, changes_by_tensor
 from runtime.workers.hf_folder import COMPANIONS, put_in_place, sync
 from runtime.workers.hf_load import config_for_paddlenlp
 from runtime.workers.proof_precision import host_memory_available_bytes
@@ -45,18 +45,6 @@ def wanted(spec: dict[str, Any]) -> bool:
         return bool(spec["streaming"])
     needed = weights_bytes(folder_entries(Path(spec["hf_folder"]))) * MODEL_COPIES
     return needed > host_memory_available_bytes()
-
-
-def changes_by_tensor(adapter: Path, base: Path) -> dict[str, Change]:
-    """Return tensor of the Hugging Face folder `base` -> what the adapter adds to it."""
-    entries = folder_entries(base)
-    read = read_adapter(adapter)
-    shapes = {
-        layer: (entry.shape[1], entry.shape[0])
-        for layer in read.layers
-        if (entry := entries.get(f"{hf_module(layer)}.weight")) is not None and len(entry.shape) == 2
-    }
-    return {f"{hf_module(layer)}.weight": change for layer, change in changes(read, shapes).items()}
 
 
 def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:

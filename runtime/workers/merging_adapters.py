@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from runtime.workers import numpy_llama
+from runtime.workers.adapter_files import changes_by_tensor
 from runtime.workers.adapter_mixture import Mixture, Recipe, by_library
 from runtime.workers.hf_folder import put_in_place
 from runtime.workers.hf_load import config_for_paddlenlp
-from runtime.workers.merge_streaming import changes_by_tensor, merge_folder
+from runtime.workers.merge_streaming import merge_folder
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
