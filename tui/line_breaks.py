@@ -1,9 +1,9 @@
 """Lines may break between Chinese characters: Rich and Textual break at spaces only.
 
-There a Chinese sentence is one word that is too long, so the line before it stays short, and a comma may begin
-the next one. The rules are those of W3C, Requirements for Chinese Text Layout, section "Prohibition rules for
-line start and line end": no closing mark begins a line, no opening mark ends one. Words of other scripts are
-broken as ever.
+There a Chinese sentence is one word that is too long, so the line before it stays short, and a comma may
+begin the next one. The rules are those of W3C, Requirements for Chinese Text Layout, section "Prohibition
+rules for line start and line end": no closing mark begins a line, no opening mark ends one. Words of other
+scripts are broken as ever.
 """
 
 from __future__ import annotations

@@ -92,26 +92,4 @@ def start(made: Plan, file: Path | None, folder: Path, reporter: Reporter) -> Ru
     """
     from tui.app.starting import start as started
 
-    written = save(made, file, folder)
-    engine(made, reporter)
-    return started(made, written, reporter)
-
-
-def engine(made: Plan, reporter: Reporter) -> None:
-    """Install and prove the plan's engine, unless it is there."""
-    from planner.errors import BadInput
-    from runtime.engines.check import check
-    from runtime.engines.install import install
-    from runtime.engines.registry import state
-
-    name, build = str(made.value("engine")), str(made.value("engine_build"))
-    if state(name, build).state == "installed":
-        return
-    reporter.say(say("Installing {engine} ({build}), once", engine=name, build=build))
-    install(name, build, reporter.say)
-    reporter.say(say("Checking the engine"))
-    if not check(name, build).ok:
-        raise BadInput(
-            say("{engine} ({build}) is installed, but does not work here.", engine=name, build=build),
-            remedy=say("`steersman doctor` says what to fix."),
-        )
+    return started(made, save(made, file, folder), reporter)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from planner.language import say
 from planner.plan import Plan
 from runtime.run.layout import RunFolder
+from tui.app.engine import ensure
 
 if TYPE_CHECKING:
     from tui.app.work import Reporter
 
 
 def start(plan: Plan, file: Path | None, reporter: Reporter | None = None, *, yes: bool = False) -> RunFolder:
-    """Start the supervisor of the plan's run, detached, and return the run's folder. Takes seconds.
+    """Start the supervisor of the plan's run, detached, and return the run's folder. Takes seconds, or
+    minutes where the engine is installed first, which needs a `reporter` to tell how far it is.
 
     A run of the same plan that exists is continued. `file` is where the plan is saved, if it is; `yes` starts
     it even if its forecast says that it does not fit. Raises what `steersman run` raises.
@@ -35,6 +37,8 @@ def start(plan: Plan, file: Path | None, reporter: Reporter | None = None, *, ye
     table = table_module().build(RunFolder(root), text)
     check_runnable(table)
     check_fit(table, yes=yes)
+    if reporter is not None and hasattr(table, "plan"):
+        ensure(plan, reporter)
     tell(say("Checking the engine"))
     table.check()
     tell(say("Starting the run"))
