@@ -72,7 +72,7 @@ def evaluation(s: Situation) -> Choice:
     """By steps, when there is something to evaluate on and time for it."""
     if s.wishes.stage in WITHOUT_TRAINING:
         return Choice("no", say("Nothing is trained."))
-    if s.wishes.stage == "embedding":
+    if s.wishes.stage == "embedding" and not own_worker(s):
         return Choice(
             "no",
             say("The script of stage embedding switches evaluation off."),

@@ -163,7 +163,9 @@ CHECKPOINTS: tuple[Constraint, ...] = (
     Constraint(
         "checkpoints.eval-stage",
         ("evaluation_strategy",),
-        lambda s: s.wishes.stage == "embedding" and s.word("evaluation_strategy") != "no",
+        lambda s: (
+            s.wishes.stage == "embedding" and s.word("evaluation_strategy") != "no" and not own_worker(s)
+        ),
         lambda s: say("The script of stage embedding switches evaluation off."),
         template("Set evaluation_strategy=no."),
         "llm/run_embedding.py",

@@ -254,6 +254,12 @@ def greedy(s: Situation) -> Choice:
 def src_length(s: Situation) -> Choice:
     """Leave room for the answer even when a prompt is too long."""
     length = s.whole("max_length")
+    if s.wishes.stage == "embedding":
+        return Choice(
+            length,
+            say("A query may be as long as a passage: {length:,} tokens.", length=length),
+            (not_(length // 2, say("Longer queries would be cut.")),),
+        )
     if s.data.lengths.max <= length:
         return Choice(
             length - 8,

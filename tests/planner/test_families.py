@@ -25,7 +25,8 @@ COLUMNS = ("sft", "lora", "lora_pipeline", "prefix_tuning", "preference", "prefe
         ("llama", "kto", ("paddlenlp",)),
         ("llama", "reward", ("paddlenlp",)),
         ("qwen2", "embedding", ("paddlenlp",)),
-        ("llama", "embedding", ()),
+        ("llama", "embedding", ("paddlenlp",)),  # by our own worker
+        ("gpt2", "embedding", ()),
         ("qwen3", "sft", ("paddleformers",)),
         ("qwen3", "kto", ()),
         ("qwen3_moe", "dpo", ("paddleformers",)),
