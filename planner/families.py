@@ -10,9 +10,10 @@ from pydantic import Field
 from planner.catalogue import read
 from planner.schema import Record
 
-OWN = (("embedding", "paddlenlp"),)
+OWN = (("embedding", "paddlenlp"), ("reward", "paddlenlp"))
 """(stage, engine) in which Steersman's own worker trains every architecture that it converts, though the
-engine's script knows fewer (llm/run_embedding.py:87: qwen2 and XLM-RoBERTa)."""
+engine's script knows fewer (llm/run_embedding.py:87: qwen2 and XLM-RoBERTa; rewards by process,
+llm/alignment/rm/flashmask/run_reward.py:147: llama and mistral)."""
 
 ENGINES = ("paddlenlp", "paddleformers")
 """Engines in order of preference: PaddleNLP's conversion and training are proven by our own tests."""
