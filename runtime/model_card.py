@@ -6,6 +6,7 @@ the data: a person's own file of test prompts, or the bundled ones.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import yaml
@@ -16,6 +17,7 @@ from planner.model_catalogue import find_model
 from planner.phrases import count, duration, machine, parameters, size
 from planner.plan import Plan
 from runtime.data.bundled import bundled_names
+from runtime.quantisation import before_and_after
 from runtime.run.layout import RunFolder
 from runtime.run.view import RunView
 from runtime.stages.measured import losses, question, samples
@@ -59,7 +61,7 @@ def card(run: RunFolder, plan: Plan, view: RunView, repository: str) -> str:
         section(say("Base model"), base_model(plan)),
         section(say("Data"), data(plan)),
         section(say("Training"), training(plan)),
-        section(say("Figures"), figures(view)),
+        section(say("Figures"), "\n".join(filter(None, (figures(view), few_bits(run))))),
         section(say("Answers before and after"), quoted(run, plan, view)),
         section(say("How to load it"), loading(repository)),
         section(say("Proofs"), proofs(view)),
@@ -169,6 +171,12 @@ def figures(view: RunView) -> str:
                 )
             )
     return "\n".join(f"- {line}" for line in found)
+
+
+def few_bits(run: RunFolder) -> str:
+    """Return what `steersman quantise` has measured, as a list."""
+    files = sorted((run.root / "quantise").glob("accuracy-*.json"))
+    return "\n".join(f"- {before_and_after(json.loads(path.read_text(encoding='utf-8')))}" for path in files)
 
 
 def quotable(plan: Plan) -> bool:

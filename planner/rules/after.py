@@ -92,6 +92,8 @@ def _untraceable(s: Situation) -> str:
     """
     if not own_worker(s):
         return ""
+    if s.word("engine") != "paddlenlp":
+        return say("Static graphs are made with PaddleNLP only, so the model stays a Hugging Face folder.")
     if s.model.model_type not in TRACEABLE:
         return say(
             "Static graphs were proven for {known} models only, so the model stays a Hugging Face folder.",

@@ -1,9 +1,9 @@
 """What few bits do to a linear layer, computed in floats: its weights (and inputs) rounded as a kernel would.
 
-Weights: one scale for each output, its largest weight over the largest number of the format (absmax, as in
-arXiv:2208.07339, section 2). Inputs of A8W8: one scale for each layer, its largest input on calibration rows.
-Smoothing moves range from inputs into weights, channel by channel, before either is rounded (SmoothQuant,
-arXiv:2211.10438, equation 4 with alpha 0.5).
+Weights: one scale for each output, its largest weight over the largest number of the format, which are the
+scales of `weight_quantize` in Paddle 3.3.1 (measured). Inputs of A8W8: one scale for each layer, its largest
+input on calibration rows. Smoothing moves range from inputs into weights, channel by channel, before either
+is rounded (SmoothQuant, arXiv:2211.10438, equation 4 with alpha 0.5).
 """
 
 from __future__ import annotations

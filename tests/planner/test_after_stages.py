@@ -39,6 +39,7 @@ def test_other_plans_do_not_export() -> None:
     [
         ({"pins": {"method": "prefix_tuning"}}, "needs a merged model"),
         ({"pins": {"method": "reft"}}, "needs a merged model"),
+        ({"pins": {"engine": "paddleformers"}}, "PaddleNLP only"),
     ],
 )
 def test_where_it_cannot_be_proven_the_plan_says_why(wishes: dict[str, object], words: str) -> None:

