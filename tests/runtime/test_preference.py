@@ -71,6 +71,30 @@ def handed_out(runs: PreferenceRuns, model: Trained) -> list[dict[str, Any]]:
     ]
 
 
+FAMILIES = ("qwen2-tied", "mistral-untied")
+"""Other models that get a reward head: with biases and a shared output layer, and with other blocks."""
+
+
+def of_family(runs: PreferenceRuns, kind: str, model: Trained) -> list[dict[str, Any]]:
+    """Train and write a reward model of another family."""
+    changes = {**SHORT, **CASES["reward"], "model_name_or_path": str(model.base), "max_steps": 2}
+    spec = runs.spec(f"reward {kind}", **changes)
+    folder = runs.root / f"{kind} merged"
+    merge = {
+        "stage": "merge",
+        "stage_folder": str(folder),
+        "base": str(model.base),
+        "hf_folder": str(model.hf),
+        "trained_model": str(runs.output(f"reward {kind}") / "model"),
+        "destination": str(folder / "model"),
+        "tolerance": 1e-4,
+    }
+    return [
+        {"do": "train", "name": f"reward {kind}", "spec": spec},
+        {"do": "work", "name": f"{kind} merged", "which": "merge", "spec": merge},
+    ]
+
+
 @pytest.fixture(scope="module")
 def runs(trained: dict[str, Trained], tmp_path_factory: pytest.TempPathFactory) -> PreferenceRuns:
     return PreferenceRuns(tmp_path_factory.mktemp("preference"), trained["llama-untied"].base)
@@ -88,12 +112,17 @@ def lab(
     for name in CASES:
         experiments += training(runs, name)
     experiments += handed_out(runs, trained["llama-untied"])
+    for kind in FAMILIES:
+        experiments += of_family(runs, kind, trained[kind])
     dpo, kto = str(runs.config("upstream", **SHORT)), str(runs.config("upstream kto", stage="kto", **SHORT))
     full = str(runs.config("upstream full", lora=False, **SHORT))
     checks = {"upstream_losses": full, "alone": full, "token_zero": full, "dropout": dpo, "kto": kto}
     checks |= {"upstream_trainers": dpo, "upstream_rows": dpo, "strangers": kto}
     for what, config in checks.items():
         experiments.append({"do": what, "name": what, "config": config})
+    experiments.append(
+        {"do": "headless", "name": "headless", "folder": str(runs.root / "reward merged" / "model")}
+    )
     for name, changes in (
         ("unknown loss", {"loss_type": "sigmoud"}),
         ("free kto pair", {"loss_type": "kto_pair", "reference_free": True}),
@@ -220,6 +249,23 @@ def test_a_reward_model_reloads_exactly_and_scores_held_out_pairs(
     )
     samples = json.loads((runs.root / "scored" / "samples.json").read_text())
     assert len(samples) == 6
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_other_families_get_a_reward_head_that_reloads_exactly(
+    kind: str, runs: PreferenceRuns, lab: dict[str, Any]
+) -> None:
+    assert "gave" in lab[f"{kind} merged"], lab[f"{kind} merged"]
+    proofs = {proof["name"]: proof for proof in events_of(runs.root / f"{kind} merged", "proof")}
+    assert proofs["merge.scores"]["measured"]["max_difference"] < 1e-9
+    assert proofs["merge.reload"]["passed"]
+
+
+def test_a_folder_without_its_head_is_refused_and_paddlenlp_alone_would_not_notice(
+    lab: dict[str, Any],
+) -> None:
+    assert lab["headless"]["naive"] == "LlamaForCausalLM", "loaded without a word"
+    assert "not whole" in lab["headless"]["sentence"]
 
 
 @pytest.mark.parametrize(
