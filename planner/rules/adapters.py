@@ -10,7 +10,7 @@ from planner.plan import Alternative
 from planner.rules.rule import Choice, not_, rule
 from planner.setup import adapter_parameters
 from planner.situation import Situation
-from planner.stage_workers import WORKERS
+from planner.stage_workers import ENGINE_WORKERS
 
 HIGH_RANK = 128
 """Rank from which rank-stabilised scaling is chosen. Upstream's alpha of twice the rank scales by 2 whatever
@@ -31,8 +31,7 @@ def own_worker(s: Situation) -> bool:
     and targets, and have no argument for them."""
     found = family(s.word("engine"), s.model.model_type)
     return (
-        s.wishes.stage in WORKERS
-        and s.word("engine") == "paddlenlp"
+        s.wishes.stage in ENGINE_WORKERS[s.word("engine")]
         and found is not None
         and found.conversion_proven
         and not s.known("enable_auto_parallel", False)

@@ -15,6 +15,7 @@ from planner.rules.constraints_parallel import PARALLEL
 from planner.rules.constraints_pipeline import PIPELINE, SHARDING
 from planner.rules.constraints_sequence import SEQUENCE
 from planner.rules.constraints_training import TRAINING
+from planner.rules.engine import preferred
 from planner.situation import Situation
 from planner.unused import ADAPTER_SETTINGS
 from planner.wishes import Value
@@ -74,7 +75,7 @@ def neutral(s: Situation) -> Situation:
     """Return the situation with the pins alone, and with nothing split that was not fixed."""
     able = engines_for(s.model.model_type, s.wishes.stage)
     values: dict[str, Value] = {
-        "engine": able[0] if able else "paddlenlp",
+        "engine": preferred(s, able) if able else "paddlenlp",
         "lora_variant": "plain",
         "weight_quantize_algo": "none",
         "num_processes": s.workers,

@@ -119,7 +119,12 @@ LOOKS: tuple[Constraint, ...] = (
     Constraint(
         "worker.visualdl",
         ("tracker", "engine"),
-        lambda s: training(s) and s.word("tracker") == "visualdl" and s.word("engine") != "paddleformers",
+        lambda s: (
+            training(s)
+            and s.word("tracker") == "visualdl"
+            and s.word("engine") != "paddleformers"
+            and not own_worker(s)
+        ),
         lambda s: say(
             "Curves for VisualDL are written by PaddleFormers, and the engine is {engine}.",
             engine=s.word("engine"),

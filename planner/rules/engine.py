@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from planner.catalogue import read
 from planner.did_you_mean import hint
 from planner.engine_builds import engines, pick_build
 from planner.errors import NothingFeasible
@@ -11,6 +14,8 @@ from planner.methods import TRAINING_STAGES
 from planner.rules.rule import Choice, not_, rule
 from planner.situation import Situation
 
+TITLES = {"paddlenlp": "PaddleNLP", "paddleformers": "PaddleFormers"}
+
 ONLY_PADDLENLP = ("kto", "reward", "embedding", "quantise")
 """Stages that paddleformers does not have (cli/train/tuner.py:49-68)."""
 
@@ -19,7 +24,7 @@ ONLY_PADDLENLP = ("kto", "reward", "embedding", "quantise")
     "method.engine",
     "engine",
     "PaddleNLP 3.0.0b4 llm/utils/data.py get_convert_example, trl/llm_utils.py; paddleformers "
-    "cli/train/tuner.py",
+    "cli/train/tuner.py; recipes/engines/speeds.yaml",
 )
 def engine(s: Situation) -> Choice:
     """The toolkit that knows the model's architecture and has the stage."""
@@ -29,10 +34,14 @@ def engine(s: Situation) -> Choice:
     if not able and pinned is None:
         what, remedy = _no_engine(s)
         raise NothingFeasible(what, remedy=remedy)
-    chosen = able[0] if able else str(pinned)
+    chosen = preferred(s, able) if able else str(pinned)
     others = tuple(
-        not_(name, _why_not(s, name, able)) for name in ("paddlenlp", "paddleformers") if name != chosen
+        not_(name, _why_not(s, name, able, chosen))
+        for name in ("paddlenlp", "paddleformers")
+        if name != chosen
     )
+    if len(able) > 1 and quicker(s, able):
+        return Choice(chosen, _quicker(s, able), others)
     found = family(chosen, kind)
     if chosen == "paddlenlp":
         if stage == "sft" and found is not None and found.conversion_proven:
@@ -53,7 +62,44 @@ def engine(s: Situation) -> Choice:
     return Choice(chosen, because, others)
 
 
-def _why_not(s: Situation, name: str, able: tuple[str, ...]) -> str:
+def preferred(s: Situation, able: tuple[str, ...]) -> str:
+    """Return the engine to take: on processors the one that was measured to be faster, if both are proven."""
+    return quicker(s, able) or able[0]
+
+
+def quicker(s: Situation, able: tuple[str, ...]) -> str:
+    """Return the engine that was measured to train faster on a processor, where every able one is proven;
+    empty when nothing is known."""
+    found = [family(name, s.model.model_type) for name in able]
+    proven = all(row is not None and row.conversion_proven and not row.needs_paddlefleet for row in found)
+    rates = measured()["tokens_per_second"]
+    if s.on_gpu or s.wishes.stage != "sft" or len(able) < 2 or not proven or not set(able) <= set(rates):
+        return ""
+    return max(able, key=lambda name: (rates[name], -able.index(name)))
+
+
+def measured() -> dict[str, Any]:
+    """Return what both engines did at the same work on a processor (recipes/engines/speeds.yaml)."""
+    return dict(read("engines/speeds")["cpu"])
+
+
+def _quicker(s: Situation, able: tuple[str, ...]) -> str:
+    """Say which engine is faster here, with both figures."""
+    rates = measured()["tokens_per_second"]
+    fast = quicker(s, able)
+    slow = next(name for name in able if name != fast)
+    return say(
+        "Both engines train {kind} models; at the same work on two processor cores {fast} did {most:.0f} "
+        "tokens per second and {slow} {least:.0f}.",
+        kind=s.model.model_type,
+        fast=TITLES[fast],
+        most=rates[fast],
+        slow=TITLES[slow],
+        least=rates[slow],
+    )
+
+
+def _why_not(s: Situation, name: str, able: tuple[str, ...], chosen: str) -> str:
     if name in able:
         found = family(name, s.model.model_type)
         if found is not None and found.needs_paddlefleet:
@@ -61,8 +107,11 @@ def _why_not(s: Situation, name: str, able: tuple[str, ...]) -> str:
                 "It trains {kind} models too, but only with the extra package paddlefleet.",
                 kind=s.model.model_type,
             )
+        if quicker(s, able):
+            rates = measured()["tokens_per_second"]
+            return say("{ratio:.1f} times as slow at the same work.", ratio=rates[chosen] / rates[name])
         return say(
-            "It trains {kind} models too; its merge was measured to write wrong weights on a processor.",
+            "It trains {kind} models too; fewer of its ways are proven by Steersman's own tests.",
             kind=s.model.model_type,
         )
     if name == "paddleformers" and s.wishes.stage in ONLY_PADDLENLP:

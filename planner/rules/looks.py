@@ -18,7 +18,7 @@ PATIENCE = 3
 
 def answers_rows(s: Situation) -> bool:
     """Return whether a worker of Steersman trains that can answer rows between steps."""
-    return own_worker(s) and s.wishes.stage == "sft"
+    return own_worker(s) and s.wishes.stage == "sft" and s.word("engine") == "paddlenlp"
 
 
 @rule(

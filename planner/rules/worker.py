@@ -87,7 +87,7 @@ def tracker(s: Situation) -> Choice:
     cloud = not_(
         "swanlab-cloud", say("Sends curves to a server; choose it yourself, with SWANLAB_API_KEY set.")
     )
-    if s.word("engine") == "paddleformers":
+    if s.word("engine") == "paddleformers" and not own_worker(s):
         return Choice(
             "none",
             say("The losses stand in the log; the engine itself draws curves where a tracker is asked for."),
@@ -118,7 +118,11 @@ def tracker(s: Situation) -> Choice:
     return Choice(
         "swanlab-offline",
         say("Loss curves for a local dashboard; nothing leaves this machine."),
-        (not_("none", say("No curves beside the log.")), cloud),
+        (
+            not_("none", say("No curves beside the log.")),
+            not_("visualdl", say("The same curves for VisualDL, which is older and shows less.")),
+            cloud,
+        ),
     )
 
 

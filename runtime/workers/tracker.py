@@ -18,7 +18,7 @@ from typing import Any
 from runtime.workers.callbacks import TrainerCallback
 from runtime.workers.emit import Emitter
 from runtime.workers.speech import say
-from runtime.workers.toolkit import is_paddleformers
+from runtime.workers.toolkit import is_paddleformers, part
 
 EVENTS = ("on_train_begin", "on_log", "on_evaluate", "on_save", "on_train_end")
 
@@ -84,6 +84,16 @@ def swanlab(project: str, run_name: str, folder: Path, mode: str) -> TrainerCall
     return SwanLabCallback(project=project, experiment_name=run_name, logdir=str(folder), mode=mode)
 
 
+def visualdl(folder: Path) -> TrainerCallback:
+    """Return VisualDL's callback for the toolkit of this engine; it writes its files into `folder`."""
+    from visualdl import LogWriter
+
+    callback: TrainerCallback = part("trainer.integrations", "VisualDLCallback")(
+        LogWriter(logdir=str(folder))
+    )
+    return callback
+
+
 def make(extras: dict[str, Any], emitter: Emitter, run_name: str) -> TrainerCallback | None:
     """Return the tracker that the plan asks for, or None; a tracker that cannot start is a warning."""
     tracker = extras.get("tracker", "none")
@@ -104,7 +114,8 @@ def make(extras: dict[str, Any], emitter: Emitter, run_name: str) -> TrainerCall
     folder = Path(extras["tracker_folder"])
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        inner = swanlab(extras.get("project", "steersman"), run_name, folder, mode)
+        project = extras.get("project", "steersman")
+        inner = visualdl(folder) if tracker == "visualdl" else swanlab(project, run_name, folder, mode)
     except Exception as error:
         warn(say("The experiment tracker cannot start, training goes on without it: {error}", error=error))
         return None

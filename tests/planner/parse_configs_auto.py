@@ -1,4 +1,4 @@
-"""Run inside the engine: parse auto-parallel configs with the classes of upstream's scripts; print all faults.
+"""Run inside the engine: parse auto-parallel configs with the classes of upstream's scripts; print faults.
 
 The scripts are not in the wheel. Their own arguments (llm/auto_parallel/llama/run_pretrain_auto.py,
 run_finetune_auto.py at 3.0.0b4) are written here; what they inherit is the wheel's.

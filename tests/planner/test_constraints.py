@@ -40,7 +40,7 @@ CASES: dict[str, tuple[Scene, dict[str, Value]]] = {
     "kernels.attention-agrees": (QWEN3, {"attn_implementation": "sdpa"}),
     "kernels.recompute-native": (ERNIE, {"recompute": True, "recompute_method": "block"}),
     "data.text-layout": ((*ERNIE[:2], "pretrain"), {"dataset_type": "messages"}),
-    "worker.visualdl": (CPU, {"tracker": "visualdl"}),
+    "worker.visualdl": (BLOOM, {"tracker": "visualdl"}),
     "evaluation.generation-worker": (QWEN3, {"eval_with_do_generation": True}),
     "evaluation.generation-split": (
         A100,
@@ -165,7 +165,6 @@ CASES: dict[str, tuple[Scene, dict[str, Value]]] = {
     "preference.loss-of-stage": (SIMPO, {"loss_type": "sigmoid"}),
     "preference.loss-needs-reference": (DPO, {"loss_type": "sppo_hard", "reference_free": True}),
     "preference.loss-without-reference": (SIMPO, {"reference_free": False}),
-    "checkpoints.eval-stage": (EMBED, {"evaluation_strategy": "steps"}),
     "checkpoints.best-needs-steps": (A100, {"load_best_model_at_end": True, "evaluation_strategy": "epoch"}),
     "checkpoints.best-needs-multiple": (
         A100,

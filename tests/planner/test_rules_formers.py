@@ -33,6 +33,8 @@ CASES: dict[str, list[tuple[dict[str, Any], Value]]] = {
         ({**LAPTOP, "goal": "quality"}, False),
         ({**QWEN, "goal": "quality", "tensor_parallel_degree": 2}, False),
     ],
+    "safety.on_oom": [({}, "stop")],
+    "safety.rehearsal": [({}, False), ({**QWEN, "num_train_epochs": 40}, True)],
     "checkpoints.patience": [
         ({}, 0),
         ({"goal": "quality"}, 3),

@@ -23,6 +23,9 @@ BIG = {"model": MEDIUM, "found": SHORT, "hardware": A100}
 LLAMA = {"model": "llama-3.1-8b-instruct", "found": SHORT, "hardware": A100}
 MISTRAL = {"model": "mistral-7b-instruct-v0.3", "found": SHORT, "hardware": A100}
 BLOOM = {"model": "bloomz-560m", "found": data(100, 60, 100), "hardware": A100}
+UPSTREAM = {"model": "bloomz-560m", "stage": "dpo"}
+"""What upstream's script trains, and no worker of Steersman's."""
+
 QWEN3 = {"model": "qwen3-8b", "found": SHORT, "hardware": A100}
 DCU = {"model": SMALL, "found": SHORT, "hardware": "8x K100"}
 NPU = {"model": SMALL, "found": SHORT, "hardware": "8x 910B"}
@@ -65,7 +68,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "method.lora_alpha": [({}, 16), ({**NEW, "lora_rank": 128}, 4), ({**NEW, "lora_variant": "rslora"}, 4)],
     "method.lora_targets": [
         ({"goal": "memory"}, "attention"),
-        ({**BIG, "goal": "memory", "stage": "dpo"}, "all-linear"),
+        ({**BIG, **UPSTREAM, "goal": "memory"}, "all-linear"),
     ],
     "method.prefix_tokens": [({}, 128)],
     "method.double_quant": [({}, False), ({**BIG, "method": "qlora", "weight_quantize_algo": "nf4"}, True)],
@@ -152,7 +155,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
         ({**NEW}, False),
         ({**BIG, "stage": "dpo", "goal": "quality"}, True),
         ({**BIG, "stage": "dpo"}, False),
-        ({**BIG, "hardware": "H100", "stage": "dpo", "goal": "quality"}, False),
+        ({**BIG, **UPSTREAM, "hardware": "H100", "goal": "quality"}, False),
         ({**BIG, "stage": "dpo", "goal": "quality", "evaluation_strategy": "no"}, False),
     ],
     "checkpoints.unified": [
@@ -162,7 +165,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     ],
     "checkpoints.async": [({}, False)],
     "worker.network": [({}, ""), ({**BIG, "hardware": "2 nodes x 8 H800 ib 400"}, "")],
-    "worker.tracker": [(NEW, "swanlab-offline"), ({**NEW, "stage": "dpo"}, "none"), (QWEN3, "none")],
+    "worker.tracker": [(NEW, "swanlab-offline"), ({**NEW, **UPSTREAM}, "none"), (QWEN3, "none")],
     "after.merge": [
         ({}, True),
         ({"method": "full"}, False),
