@@ -51,6 +51,8 @@ class LineWorker:
         return self
 
     def __exit__(self, *failure: object) -> None:
+        if failure[0] is not None:
+            self.interrupt()  # else it would finish what nobody waits for
         self.close()
 
     def request(self, message: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -158,17 +158,24 @@ async def stream(
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         await response.write(f"data: {text}\n\n".encode())
 
-    async for piece, end in pieces:
+    try:
+        async for piece, end in pieces:
+            if not response.prepared:
+                await response.prepare(request)
+                for chunk in form.opening():
+                    await send(chunk)
+            if piece:
+                await send(form.piece(piece))
+            if end is not None:
+                await send(form.closing(end))
+                if usage:
+                    await send(form.usage_chunk(end))
+        await send("[DONE]")
+    except ApiError as error:
         if not response.prepared:
-            await response.prepare(request)
-            for chunk in form.opening():
-                await send(chunk)
-        if piece:
-            await send(form.piece(piece))
-        if end is not None:
-            await send(form.closing(end))
-            if usage:
-                await send(form.usage_chunk(end))
-    await send("[DONE]")
+            raise
+        await send(error.body())
+    except ConnectionError:
+        return response  # nobody listens any more; leaving ends the answer
     await response.write_eof()
     return response

@@ -40,7 +40,12 @@ async def _serve(endpoint: Endpoint, port: int, announce: Callable[[str], None])
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, ended.set)
-    runner = web.AppRunner(endpoint.application(), handle_signals=False, shutdown_timeout=ENDING_SECONDS)
+    runner = web.AppRunner(
+        endpoint.application(),
+        handle_signals=False,
+        shutdown_timeout=ENDING_SECONDS,
+        handler_cancellation=True,  # a client that hangs up ends its answer
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, endpoint.host, port).start()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -173,6 +175,49 @@ def test_one_is_answered_one_waits_and_the_rest_are_sent_away() -> None:
         return [too_long, too_many, await turn()]
 
     assert asyncio.run(crowd()) == [503, 429, 200]
+
+
+class Endless:
+    """Stands in for a worker: says one word after the other until it is interrupted."""
+
+    def __init__(self) -> None:
+        self.process = self
+        self.interrupted = threading.Event()
+
+    def poll(self) -> None:
+        """Live on."""
+
+    def request(self, message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        while not self.interrupted.wait(0.001):
+            yield {"kind": "piece", "text": "on and "}
+        yield {"kind": "end", "reason": "interrupted", "text": "", "tokens": 1, "prompt_tokens": 1}
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
+
+
+def test_whoever_stops_listening_ends_the_answer() -> None:
+    model = ServedModel(None, "tuned", Limits())  # type: ignore[arg-type]
+    model.worker = worker = Endless()  # type: ignore[assignment]
+
+    async def listen() -> str:
+        async with model.my_turn(), contextlib.aclosing(model.answer({})) as replies:
+            async for reply in replies:
+                return str(reply["text"])
+        return ""
+
+    assert asyncio.run(listen()) == "on and "
+    assert worker.interrupted.is_set() and not model.turn.locked()
+
+
+def test_an_answer_that_takes_too_long_is_cut() -> None:
+    model = ServedModel(None, "tuned", Limits(answer_seconds=0.02))  # type: ignore[arg-type]
+    model.worker = Endless()  # type: ignore[assignment]
+
+    async def listen() -> list[str]:
+        return [reply["kind"] async for reply in model.answer({})]
+
+    assert asyncio.run(listen())[-1] == "end"
 
 
 @pytest.mark.parametrize(

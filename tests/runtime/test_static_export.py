@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.runtime.results_setup import CHATS, LEARNT, Trained, events_of, run_lab
+from tests.runtime.finished_run import engine_home, finished_run
+from tests.runtime.results_setup import CHATS, LEARNT, PROJECT, Trained, events_of, run_lab
 
 pytestmark = pytest.mark.engine
 
@@ -139,6 +142,34 @@ def test_the_naive_way_cannot_trace_qwen2(
     step = {"do": "naive", "model": str(trained["qwen2-untied"].hf), "prompts": PROMPTS[:1], "tokens": 8}
     found = run_lab(engine_python, tmp_path, [{**step, "folder": str(tmp_path)}], LAB)[0]
     assert "bool" in found["error"] or found["naive"] != found["dynamic"]
+
+
+@pytest.mark.slow
+def test_the_command_exports_what_predict_then_uses(
+    taught: Trained, engine_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEERSMAN_HOME", str(engine_home(tmp_path / "home", engine_python)))
+    run = finished_run(
+        tmp_path / "run", {"convert": ("model", taught.base), "merge": ("model", taught.root / "taught")}
+    )
+    (tmp_path / "data.jsonl").write_text(json.dumps({"messages": CHATS[0]}) + "\n")
+    steersman = [sys.executable, "-m", "tui.command_line"]
+    for arguments in (
+        ["export", str(run.root)],
+        ["export", str(run.root)],
+        ["predict", str(run.root), "--static", "--data", "data.jsonl", "--out", "answers.jsonl"],
+    ):
+        command = [*steersman, *arguments]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        )
+        assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "answers.jsonl").read_text())["answer"] == LEARNT
+    assert not list((tmp_path / "run" / "export").glob(".*"))
 
 
 def test_the_facts_of_a_graph_are_the_models(results: dict[str, Any]) -> None:
