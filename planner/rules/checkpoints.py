@@ -72,12 +72,6 @@ def evaluation(s: Situation) -> Choice:
     """By steps, when there is something to evaluate on and time for it."""
     if s.wishes.stage in WITHOUT_TRAINING:
         return Choice("no", say("Nothing is trained."))
-    if s.wishes.stage == "embedding" and not own_worker(s):
-        return Choice(
-            "no",
-            say("The script of stage embedding switches evaluation off."),
-            (not_("steps", say("Would be switched off with a warning.")),),
-        )
     if not s.data.dev_rows:
         return Choice(
             "no", say("There are no dev rows to evaluate on."), (not_("steps", say("Nothing to measure.")),)

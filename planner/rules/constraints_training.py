@@ -161,17 +161,6 @@ CHECKPOINTS: tuple[Constraint, ...] = (
         severity="fails",
     ),
     Constraint(
-        "checkpoints.eval-stage",
-        ("evaluation_strategy",),
-        lambda s: (
-            s.wishes.stage == "embedding" and s.word("evaluation_strategy") != "no" and not own_worker(s)
-        ),
-        lambda s: say("The script of stage embedding switches evaluation off."),
-        template("Set evaluation_strategy=no."),
-        "llm/run_embedding.py",
-        severity="ignored",
-    ),
-    Constraint(
         "checkpoints.best-needs-steps",
         ("load_best_model_at_end", "evaluation_strategy"),
         lambda s: s.flag("load_best_model_at_end") and s.word("evaluation_strategy") != "steps",
