@@ -106,7 +106,11 @@ def bin_entries(path: Path) -> dict[str, Planned]:
             info = members[f"{root}data/{key}"]
             width = STORED[STORAGES[kind]].itemsize if kind in STORAGES else OTHER_STORAGES[kind]
             if info.compress_type != zipfile.ZIP_STORED or info.file_size < int(numbers) * width:
-                raise Forbidden("a compressed or a short storage")
+                raise RefusedError(
+                    say("{path} stores {name} compressed or cut off.", path=path, name=info.filename),
+                    "",
+                    say("Save it again with torch.save, or take a version with safetensors."),
+                )
             return Storage(str(kind), data_start(file, info), int(numbers))
 
         values = read_pickle(archive.read(pickles[0]), NAMES, path, place)

@@ -87,6 +87,8 @@ def read_pickle(
             say("Weights need no such code; a file with it may do anything to this machine."),
             say("Take a version of the model with safetensors."),
         ) from None
+    except RefusedError:
+        raise
     except FileNotFoundError:
         raise RefusedError(say("There is no file {path}.", path=where)) from None
     except Exception as error:  # A broken pickle raises nearly anything.

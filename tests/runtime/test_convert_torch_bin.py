@@ -102,7 +102,7 @@ def test_the_naive_way_runs_it(tmp_path: Path) -> None:
         (lambda path: write_bin(path, {"w": Stored(np.arange(4), "LongStorage")}), "as LongStorage numbers"),
         (
             lambda path: write_bin(path, {"w": np.zeros((9, 9), np.float32)}, zipped=True),
-            "a compressed or a short storage",
+            "compressed or cut off",
         ),
         (
             lambda path: write_bin(
