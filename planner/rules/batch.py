@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+from planner.budget import wanted_epochs
 from planner.language import say
 from planner.phrases import count, plural, size
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.search import HEADROOM, TARGET_STEPS, outcome, wanted_rows, wanted_sequences
+from planner.search.demand import room_for_sequences
 from planner.search.grid import MOST_TOKENS
 from planner.situation import Situation
 from planner.workload import power_of_two_below, sequence_tokens, sequences
@@ -75,6 +79,28 @@ def micro(s: Situation) -> Choice:
     return Choice(value, because, (not_(value * 2, why_more),))
 
 
+def too_many_processes(s: Situation, rows: float) -> bool:
+    """Return whether the least that a step can see leaves too few steps: one sequence for each replica."""
+    least = s.whole("per_device_train_batch_size") == 1 and int(outcome(s).setup.accumulation) == 1
+    few = s.data.train_rows * wanted_epochs(s) / rows < TARGET_STEPS
+    return s.on_gpu and least and few and rows > 1.5 * demand(s)[0] and fewer_processes(s) > 0
+
+
+def fewer_processes(s: Situation) -> int:
+    """Return a number of processes, evenly over the nodes, that leaves TARGET_STEPS; 0 if there is none."""
+    total, replicas = s.whole("num_processes"), int(outcome(s).setup.replicas)
+    room = room_for_sequences(s)
+    number = total
+    while number > 1 and replicas * number / total > room:
+        number //= 2
+    return number if number < total and number % s.hardware.nodes == 0 else 0
+
+
+def all_steps(s: Situation, per_epoch: int, per_step: int) -> int:
+    """Return the steps of all passes when a step sees so many sequences."""
+    return wanted_epochs(s) * math.ceil(per_epoch / per_step)
+
+
 @rule("batch.accumulation", "gradient_accumulation_steps", "PaddleNLP 3.0.0b4 trainer/training_args.py:433")
 def accumulation(s: Situation) -> Choice:
     """Forward passes until a step has seen the rows that it should."""
@@ -95,6 +121,19 @@ def accumulation(s: Situation) -> Choice:
         all=plural(s.data.train_rows, "row"),
         steps=TARGET_STEPS,
     )
+    if too_many_processes(s, rows):
+        because = say(
+            "{replicas} replicas take at least one sequence each, so a step sees about {rows:.0f} rows where "
+            "{wanted:.0f} are wanted: about {few} steps in all instead of {steps}. With --set "
+            "num_processes={fewer} there would be about {more}.",
+            replicas=replicas,
+            rows=rows,
+            wanted=demand(s)[0],
+            few=all_steps(s, per_epoch, replicas),
+            steps=TARGET_STEPS,
+            fewer=fewer_processes(s),
+            more=all_steps(s, per_epoch, max(1, replicas * fewer_processes(s) // s.whole("num_processes"))),
+        )
     if s.wishes.stage == "pretrain":
         because = say(
             "{value} x {per_pass} sequences are about {tokens} tokens per step, the usual amount for this "

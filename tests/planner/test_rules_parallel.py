@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from planner.search import TARGET_STEPS
 from planner.solve import make_plan
 from planner.wishes import Wishes
 from tests.planner.scenes import LONG, MANY, SHORT, facts, plan
@@ -123,3 +125,16 @@ def test_pretraining_sees_millions_of_tokens_in_a_step_and_text_once() -> None:
     assert 1e6 < tokens < 4e6
     assert made.value("num_train_epochs") == 1
     assert made.value("min_learning_rate") == pytest.approx(0.1 * float(str(made.value("learning_rate"))))
+
+
+@pytest.mark.parametrize("machine", ["16 nodes x 8 H100 ib 400", "2 nodes x 8 H800 ib 400"])
+def test_few_rows_on_very_many_cards_are_told_with_a_way_out(machine: str) -> None:
+    few = plan("qwen2.5-7b-instruct", SHORT, machine)
+    told = few.decisions["gradient_accumulation_steps"].because
+    assert int(str(few.value("max_steps"))) < TARGET_STEPS
+    found = re.search(r"--set num_processes=(\d+) there would be about (\d+)", told)
+    assert found, told
+    more = plan("qwen2.5-7b-instruct", SHORT, machine, num_processes=int(found[1]))
+    assert int(str(more.value("max_steps"))) >= TARGET_STEPS
+    enough = plan("qwen2.5-7b-instruct", SHORT, "8x A100-80G")
+    assert "--set" not in enough.decisions["gradient_accumulation_steps"].because
