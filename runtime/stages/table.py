@@ -24,6 +24,7 @@ from runtime.stages.after import export
 from runtime.stages.asked import asked
 from runtime.stages.easing import ease
 from runtime.stages.preferences import MERGE_PROOFS
+from runtime.stages.rehearsed import rehearsed
 
 START = PROJECT / "runtime" / "workers" / "start.py"
 TOLERANCE = 1e-4
@@ -228,7 +229,7 @@ def prepare(table: PlanTable, done: Done) -> StageTask:
 def preflight(table: PlanTable, done: Done) -> StageTask:
     """Do a few real steps and measure time and memory."""
     folder = table.run.stage("preflight").root
-    return table.engine_task(
+    task = table.engine_task(
         "preflight",
         done,
         done.digests("convert", "prepare"),
@@ -237,6 +238,12 @@ def preflight(table: PlanTable, done: Done) -> StageTask:
         processes=table.plan.value("num_processes"),
         train=extras(table, tracker="none"),
     )
+    if not table.plan.value("rehearsal"):
+        return task
+    merges = merge(table, done) if "merge" in table.plan.stages else None
+    on_device = bool(table.plan.facts.hardware.devices)
+    worker = train(table, done)
+    return rehearsed(task, worker, merges, python=table.python(), start=str(START), on_device=on_device)
 
 
 def train(table: PlanTable, done: Done) -> StageTask:

@@ -17,6 +17,7 @@ from typing import Any
 
 from runtime.workers.callbacks import TrainerCallback
 from runtime.workers.emit import Emitter
+from runtime.workers.reach import reachable, swanlab_address
 from runtime.workers.speech import say
 from runtime.workers.toolkit import is_paddleformers, part
 
@@ -111,6 +112,9 @@ def make(extras: dict[str, Any], emitter: Emitter, run_name: str) -> TrainerCall
                 "machine."
             )
         )
+    if mode == "cloud" and not reachable(swanlab_address()):
+        warn(say("SwanLab's cloud cannot be reached; figures stay on this machine."))
+        mode = "local"
     folder = Path(extras["tracker_folder"])
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -95,6 +95,8 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "worker.threads": [({}, 1), ({"num_processes": 1}, 2), ({"hardware": amd(cores=64, gib=256)}, 4)],
     "worker.mkl": [({}, 5), ({"hardware": "intel cpu 4 cores 32g"}, 0), ({"hardware": A100}, 0)],
     "worker.tracker": [({}, "swanlab-offline")],
+    "safety.on_oom": [({}, "stop"), ({"found": MANY}, "stop")],
+    "safety.rehearsal": [({}, False), ({"found": MANY}, True)],
     "batch.micro": [
         ({}, 1),
         ({"model": SMALL, "found": MANY, "hardware": "H100", "max_length": 2_400}, 4),

@@ -1,4 +1,7 @@
-"""A stage table with the training of a real plan alone: its model and data lie ready beside the run."""
+"""A stage table with one stage of a real plan: training, or preflight where the plan wants a rehearsal.
+
+Model and data lie ready beside the run, so that no other stage is needed.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 from planner.planfile import loads
 from runtime.run.layout import RunFolder
 from runtime.run.task import Committed, Output, StageTask
-from runtime.stages.table import Done, PlanTable, train
+from runtime.stages.table import Done, PlanTable, preflight, train
 
 NAME = "tests.runtime.train_table"
 
@@ -16,17 +19,19 @@ NAME = "tests.runtime.train_table"
 class TrainTable(PlanTable):
     @property
     def stages(self) -> tuple[str, ...]:
-        return ("train",)
+        return ("preflight",) if self.plan.value("rehearsal") else ("train",)
 
     def check(self) -> None:
         """The engine is there."""
 
     def task(self, stage: str, done: Mapping[str, Committed]) -> StageTask:
         lying_ready = {
+            "acquire": {"model": self.run.root.parent / "hf"},
             "convert": {"model": self.run.root.parent / "model"},
             "prepare": {"data": self.run.root.parent / "data"},
         }
-        return train(self, Done({name: committed(name, paths) for name, paths in lying_ready.items()}))
+        ready = Done({name: committed(name, paths) for name, paths in lying_ready.items()})
+        return preflight(self, ready) if stage == "preflight" else train(self, ready)
 
 
 def committed(stage: str, paths: Mapping[str, Path]) -> Committed:
