@@ -18,6 +18,7 @@ from planner.render import (
     explanation,
     launch_arguments,
     launch_script,
+    script,
     templates,
     train_config,
     train_extras,
@@ -32,6 +33,12 @@ SOURCE, MODEL, DATA, OUTPUT = "model/huggingface", "model/paddle", "data", "outp
 """Folders inside the rendered one. Everything in its files is relative to it, so it can be moved."""
 
 TOLERANCE = 1e-4
+
+ROWS = {
+    "pretrain": "`text`, and their tokens as `train.bin` and `train.idx`",
+    "embedding": "`query`, `pos_passage` and `neg_passage`",
+}
+"""Stage of the plan -> what the rows of its prepared data hold, where that is not `src` and `tgt`."""
 
 
 def render_folder(plan: Plan, folder: Path, *, configs_only: bool, progress: Progress) -> list[Path]:
@@ -162,5 +169,7 @@ def readme(plan: Plan) -> str:
         version=plan.steersman,
         engine=f"{plan.value('engine')} ({plan.value('engine_build')})",
         nodes=plan.facts.hardware.nodes,
+        script=script(plan),
+        rows=ROWS.get(plan.wishes.stage, "`src` and `tgt`"),
         folders={"source": SOURCE, "model": MODEL, "data": DATA, "output": OUTPUT},
     )
