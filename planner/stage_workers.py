@@ -45,6 +45,7 @@ ENGINE_WORKERS: dict[str, dict[str, dict[str, str]]] = {
         "dpo": FORMERS_PAIRS,
         "orpo": FORMERS_PAIRS,
         "simpo": FORMERS_PAIRS,
+        "pretrain": PADDLEFORMERS | {"generate": "pretrain_generate"},
     },
 }
 """Engine -> stage of the plan -> stage of the run -> worker."""

@@ -12,15 +12,17 @@ Only what a batch needs is read from the disk.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from paddle.io import Dataset
-from paddlenlp.data.indexed_dataset import make_dataset
 
 from runtime.workers.refusal import RefusedError
-from runtime.workers.sft_dataset import Loaded
 from runtime.workers.speech import say
+from runtime.workers.toolkit import part
+
+if TYPE_CHECKING:
+    from runtime.workers.sft_dataset import Loaded
 
 TRAIN, DEV = "train", "dev/dev"
 """Where the files of a role lie in the prepared data, without ending."""
@@ -61,7 +63,7 @@ class Blocks(Dataset):  # type: ignore[misc]
 
 
 def open_index(name: Path) -> Any:
-    """Return PaddleNLP's own reader of `<name>.idx`; raises `RefusedError` when there is none."""
+    """Return the toolkit's own reader of `<name>.idx`; raises `RefusedError` when there is none."""
     if not name.with_name(f"{name.name}.idx").is_file():
         raise RefusedError(
             say("There are no token files {name}.bin and {name}.idx.", name=name),
@@ -69,7 +71,7 @@ def open_index(name: Path) -> Any:
                 "Pretraining learns from plain texts: rows such as {example}.", example='{"text": ...}'
             ),
         )
-    return make_dataset(str(name), "mmap")
+    return part("data.indexed_dataset", "make_dataset")(str(name), "mmap")
 
 
 def load(folder: Path, name: str, length: int) -> Loaded:
@@ -80,5 +82,7 @@ def load(folder: Path, name: str, length: int) -> Loaded:
             say("{name} holds fewer than two tokens.", name=folder / name),
             remedy=say("Give more text."),
         )
+    from runtime.workers.sft_dataset import Loaded  # here: the other engine reads blocks, too
+
     learned = blocks.count - 1
     return Loaded(blocks, blocks.texts, learned, learned, 0, 0)

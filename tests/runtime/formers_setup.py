@@ -10,6 +10,9 @@ from typing import Any
 
 import yaml
 
+from runtime.data import formers_rows
+from runtime.data.corpus import write_corpora
+from runtime.data.tokens import load_counter
 from tests.runtime.train_setup import rows
 
 LAB = Path(__file__).resolve().parent / "formers_lab.py"
@@ -42,6 +45,18 @@ def write_pairs(folder: Path) -> Path:
                     "rejected_response": [{"role": "assistant", "content": answer[:-1] + "!"}],
                 }
                 file.write(json.dumps(pair) + "\n")
+    return folder
+
+
+def write_texts(folder: Path, model: Path) -> Path:
+    """Write plain texts as the prepare stage does: rows, token files, and rows in the toolkit's layout."""
+    folder.mkdir(parents=True)
+    counts = {"train.json": 12, "dev.json": 3}
+    for seed, (name, count) in enumerate(counts.items()):
+        lines = [{"text": " ".join(row["src"] + row["tgt"])} for row in rows(count, 4 + seed)]
+        (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    write_corpora(folder, counts, load_counter(model), lambda done, total, unit, message: None)
+    formers_rows.write(folder, "erniekit")
     return folder
 
 

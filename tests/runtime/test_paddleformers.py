@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.runtime.formers_setup import Formers, run_lab, write_pairs, write_rows
+from tests.runtime.formers_setup import Formers, run_lab, write_pairs, write_rows, write_texts
 
 pytestmark = pytest.mark.engine
 
@@ -38,6 +38,8 @@ def lab(tiny_hf_model: Path, paddleformers_python: Path, tmp_path_factory: pytes
     prepared, merged = root / "prepared", root / "merged"
     runs = Formers(root, prepared, write_rows(root / "data"))
     full = {"fine_tuning": "full", "learning_rate": 1e-3}
+    read = Formers(root / "read", prepared, write_texts(root / "texts", tiny_hf_model))
+    texts = {"stage": "PT", "packing": True, "max_seq_len": 64, "max_steps": 3}
     paired = Formers(root / "paired", prepared, write_pairs(root / "pairs"))
     adapter = {"adapter": str(runs.output("lora") / "adapter"), "base": str(prepared)}
     handed = {"hf_folder": str(tiny_hf_model), "tolerance": 1e-4}
@@ -130,6 +132,35 @@ def lab(tiny_hf_model: Path, paddleformers_python: Path, tmp_path_factory: pytes
         "chat": {"do": "chat", "base": str(prepared), "model": str(merged), "messages": CHATS[0]},
         "pairs": {"do": "train", "spec": paired.train("lora", **PAIRS)},
         "pairs_full": {"do": "train", "spec": paired.train("full", **PAIRS, **full)},
+        "texts": {"do": "train", "spec": read.train("full", **texts, **full)},
+        "texts_merge": {
+            "do": "stage",
+            "name": "paddleformers.merging",
+            "spec": read.spec(
+                "full",
+                "merge",
+                destination=str(root / "merged-texts"),
+                trained_model=str(read.output("full") / "model"),
+                base=str(prepared),
+                **handed,
+            ),
+        },
+        "texts_read": {
+            "do": "stage",
+            "name": "pretrain_continuing",
+            "spec": read.spec(
+                "full",
+                "generate",
+                data=str(read.data),
+                length=64,
+                beginnings=[],
+                train_result=str(read.stage("full") / "result.json"),
+                exact=True,
+                base=str(prepared),
+                model=str(root / "merged-texts"),
+                max_new_tokens=4,
+            ),
+        },
         "refused": {"do": "train", "spec": runs.train("refused", lora_path="elsewhere")},
     }
     return Lab(runs, run_lab(paddleformers_python, root, jobs), tiny_hf_model)
@@ -252,6 +283,14 @@ def test_preferences_start_from_the_reference_and_are_learned(lab: Lab, run: str
     assert curve[4] < curve[1]
     last = paired.events(run, "metric")[-1]["values"]
     assert last["eval_rewards/margins"] > 0
+
+
+def test_texts_are_read_and_the_result_has_the_dev_loss_of_training(lab: Lab) -> None:
+    read = Formers(lab.runs.root / "read", lab.runs.model, lab.runs.data)
+    assert lab["texts"]["code"] == 0 and read.curve("full")[3] < read.curve("full")[1]
+    figures = lab["texts_read"]["figures"]
+    assert figures["tuned_perplexity"] < figures["base_perplexity"]
+    assert read.proofs("full", "generate")["generate.perplexity"]
 
 
 def test_a_config_that_asks_for_more_is_refused_in_words(lab: Lab) -> None:

@@ -45,7 +45,8 @@ class Rows(Dataset):  # type: ignore[misc]
 class Loaded(NamedTuple):
     """A split, and what was noticed while it was tokenized."""
 
-    dataset: Rows
+    dataset: Any
+    """Sequences, with `tokens(index)`."""
     rows: int
     tokens: int
     answer_tokens: int

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from runtime.workers.best import Patience
 from runtime.workers.emit import Emitter
 from runtime.workers.paddleformers import arguments as config
-from runtime.workers.paddleformers import dataset, model, preference, tokenizer
+from runtime.workers.paddleformers import dataset, model, preference, texts, tokenizer
 from runtime.workers.paddleformers.arguments import Arguments
 from runtime.workers.paddleformers.preference_trainer import PreferenceTrainer, objective
 from runtime.workers.paddleformers.processor import on_processor
@@ -25,6 +25,9 @@ class Splits(NamedTuple):
     dev: dataset.Loaded | None
 
 
+LOADERS = {"SFT": dataset.load, "DPO": preference.load, "PT": texts.load}
+"""Stage of the toolkit's config -> what reads its rows."""
+
 parse = config.parse
 build_model = model.begin
 
@@ -37,7 +40,7 @@ def load_tokenizer(arguments: Arguments) -> Any:
 def load_splits(arguments: Arguments, tokenizer: Any, emitter: Emitter) -> Splits:
     """Tokenize the training and, when the config evaluates, the dev rows; say what was cut or left out."""
     data = arguments.data
-    load = preference.load if arguments.stage == "DPO" else dataset.load
+    load = LOADERS[arguments.stage]
     dev_file = Path(str(data.eval_dataset_path))
     train = load(Path(str(data.train_dataset_path)), tokenizer, arguments)
     evaluates = arguments.training.do_eval and dev_file.is_file() and dev_file.stat().st_size > 0
