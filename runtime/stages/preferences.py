@@ -28,4 +28,6 @@ def weighing(plan: Plan, data: str) -> tuple[dict[str, Any], tuple[str, ...]]:
         "src_length": plan.value("src_length"),
         "seed": plan.value("seed"),
     }
-    return spec, ("generate.scores",) if plan.wishes.stage == "reward" else ("generate.preferences",)
+    if plan.wishes.stage == "reward":
+        return spec, ("generate.scores",)
+    return spec, ("generate.preferences",) if plan.facts.data.dev_rows else ()

@@ -31,9 +31,9 @@ class Held(NamedTuple):
     pair: Pair
 
 
-def held_out(spec: dict[str, Any], tokenizer: PretrainedTokenizer) -> list[Held]:
+def held_out(spec: dict[str, Any], tokenizer: PretrainedTokenizer, split: str = "dev") -> list[Held]:
     """Return the first dev rows in tokens; none where nothing was held out."""
-    path = Path(spec["data"]) / "dev.json"
+    path = Path(spec["data"]) / f"{split}.json"
     if not path.exists() or path.stat().st_size == 0:
         return []
     rows = list(read_rows(path))[:MOST_ROWS]

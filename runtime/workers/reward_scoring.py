@@ -25,12 +25,14 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     """Score the held-out pairs before and after, write samples.json, say how many are told apart."""
     tokenizer = load_tokenizer(spec["base"])
     held = held_out(spec, tokenizer)
+    which = say("held-out pairs")
     if not held:
-        raise RefusedError(
-            say("There are no held-out pairs to score."),
-            say("Without them nobody knows whether the reward model tells good answers from bad ones."),
-            say("Give the data a dev file, or plan with --dev-fraction."),
+        which = say("training pairs")
+        stage.emitter.log(
+            say("No pair was held out: the pairs that are scored were trained on, which says little."),
+            "warning",
         )
+        held = held_out(spec, tokenizer, "train")
     stage.emitter.progress(0, 2, "parts", say("an untrained head scores"))
     before = scored(reward_model.with_fresh_head(spec["base"], int(spec["seed"])), held, stage)
     gc.collect()
@@ -42,7 +44,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
         [sample(*one) for one in list(zip(held, before, after, strict=True))[:SHOWN]],
     )
     stage.emitter.artifact("samples", path)
-    return {"samples": str(path)}, prove(before, after, stage)
+    return {"samples": str(path)}, prove(before, after, which, stage)
 
 
 def scored(model: Any, held: list[Held], stage: Stage) -> Scores:
@@ -61,7 +63,7 @@ def margin(scores: Scores) -> float:
     return sum(better - worse for better, worse in scores) / len(scores)
 
 
-def prove(before: Scores, after: Scores, stage: Stage) -> dict[str, Any]:
+def prove(before: Scores, after: Scores, which: str, stage: Stage) -> dict[str, Any]:
     """Emit the proof `generate.scores` and return its figures. It holds whenever every score is a number.
 
     A model that learned nothing is no broken one: that is said, with the figures, and not hidden.
@@ -77,9 +79,10 @@ def prove(before: Scores, after: Scores, stage: Stage) -> dict[str, Any]:
         "generate.scores",
         finite,
         say(
-            "Of {pairs} held-out pairs the reward model scores the better answer higher in {after:.0%}; an "
+            "Of {pairs} {which} the reward model scores the better answer higher in {after:.0%}; an "
             "untrained head does in {before:.0%}. The better one is ahead by {margin:.2f} on average.",
             pairs=len(after),
+            which=which,
             after=figures["accuracy_after"],
             before=figures["accuracy_before"],
             margin=figures["margin_after"],
@@ -94,7 +97,7 @@ def prove(before: Scores, after: Scores, stage: Stage) -> dict[str, Any]:
         )
     if share_right(after) <= max(0.5, share_right(before)):
         stage.emitter.log(
-            say("The reward model tells held-out pairs apart no better than chance or an untrained head."),
+            say("The reward model tells pairs apart no better than chance or an untrained head."),
             "warning",
         )
     return figures

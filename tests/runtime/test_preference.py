@@ -68,7 +68,16 @@ def handed_out(runs: PreferenceRuns, model: Trained) -> list[dict[str, Any]]:
     return [
         {"do": "work", "name": "merged", "which": "merge", "spec": merge},
         {"do": "work", "name": "scored", "which": "score", "spec": score},
+        {"do": "work", "name": "seen", "which": "score", "spec": {**score, **nothing_held_out(runs)}},
     ]
+
+
+def nothing_held_out(runs: PreferenceRuns) -> dict[str, Any]:
+    """Return what differs when no pair was held out."""
+    folder = runs.root / "all"
+    folder.mkdir()
+    (folder / "train.json").write_bytes((runs.root / "pairs" / "train.json").read_bytes())
+    return {"data": str(folder), "stage_folder": str(runs.root / "seen")}
 
 
 FAMILIES = ("qwen2-tied", "mistral-untied")
@@ -249,6 +258,13 @@ def test_a_reward_model_reloads_exactly_and_scores_held_out_pairs(
     )
     samples = json.loads((runs.root / "scored" / "samples.json").read_text())
     assert len(samples) == 6
+
+
+def test_where_nothing_was_held_out_the_score_says_so(runs: PreferenceRuns, lab: dict[str, Any]) -> None:
+    assert "gave" in lab["seen"], lab["seen"]
+    (proof,) = events_of(runs.root / "seen", "proof")
+    assert "23 training pairs" in proof["sentence"]
+    assert any("were trained on" in event["message"] for event in events_of(runs.root / "seen", "log"))
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
