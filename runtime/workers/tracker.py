@@ -74,11 +74,13 @@ def swanlab_mode(tracker: str) -> str:
 
 def swanlab(project: str, run_name: str, folder: Path, mode: str) -> TrainerCallback:
     """Return SwanLab's callback for the toolkit of this engine."""
-    if is_paddleformers():  # its callback takes everything from the environment (trainer/integrations.py:406)
-        os.environ |= {"SWANLAB_MODE": mode, "SWANLAB_LOG_DIR": str(folder)}
-        os.environ |= {"SWANLAB_PROJECT": project, "SWANLAB_EXP_NAME": run_name}
+    if is_paddleformers():
+        import swanlab as tracker
         from paddleformers.trainer.integrations import SwanLabCallback
 
+        # Its callback asks for an open run before it opens one (trainer/integrations.py:488), at which
+        # SwanLab 0.10 raises; so one is opened here. It uses what is open.
+        tracker.init(project=project, experiment_name=run_name, logdir=str(folder), mode=mode)
         return SwanLabCallback()
     from swanlab.integration.paddlenlp import SwanLabCallback
 
