@@ -41,7 +41,7 @@ def generation(s: Situation) -> Choice:
     why = no_generation(s)
     if why:
         return Choice(False, why, (not_(True, say("Stops at the first look.")),))
-    rows = plural(min(ANSWERED_ROWS, s.data.dev_rows), "dev row")
+    rows = plural(min(ANSWERED_ROWS, s.data.dev_rows), "held-out row")
     if s.wishes.goal == "quality":
         return Choice(
             True,
