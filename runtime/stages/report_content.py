@@ -44,6 +44,8 @@ def content(run: RunFolder, plan: Plan, view: RunView) -> dict[str, Any]:
         if (path := output_path(run, view, stage, key))
     }
     places = {say("Run folder"): str(run.root), say("Plan"): str(run.plan), say("Journal"): str(run.journal)}
+    for number, path in enumerate(run.earlier_plans(), 1):  # a smaller one took its place, out of memory
+        places[say("Plan {number}, executed before", number=number)] = str(path)
     model = output_path(run, view, "merge", "model")
     return {
         "name": run.name,
