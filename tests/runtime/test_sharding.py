@@ -17,11 +17,6 @@ SHARDED = {"sharding": "stage1", "sharding_parallel_degree": 2}
 PLAIN = {"unified_checkpoint": False}
 SHORT = {"max_steps": 8, "eval_steps": 4, "save_steps": 1}
 LAST, MIDDLE = 8, 6
-HALVED: dict[str, dict[str, Any]] = {
-    SFT: {"gradient_accumulation_steps": 1},
-    PRETRAIN: {"gradient_accumulation_steps": 1},
-    EMBEDDING: {"gradient_accumulation_steps": 1},
-}
 NAMES = {SFT: "chats", PRETRAIN: "texts", EMBEDDING: "queries"}
 KINDS = (SFT, PRETRAIN, EMBEDDING)
 EXTRAS: dict[str, Any] = {"lora_dropout": 0.0}
@@ -52,20 +47,30 @@ def copied(runs: Runs, kind: str, source: str, name: str) -> dict[str, Any]:
     return {"do": "copy", "name": f"{NAMES[kind]} to {name}", **paths, "steps": [MIDDLE]}
 
 
+WAYS: tuple[dict[str, dict[str, Any]], ...] = (
+    {"replicas": {}},
+    {"sharded": SHARDED, "plain files": {**SHARDED, **PLAIN}},
+)
+"""What may follow one another in one process: Paddle cannot go from one to the other."""
+
+
 @pytest.fixture(scope="module")
 def double(all_runs: dict[str, Runs], engine_python: Path) -> dict[str, dict[str, Any]]:
-    """Everything that needs two processes, in one start of the launcher."""
-    experiments: list[dict[str, Any]] = []
-    ways = {"replicas": {}, "sharded": SHARDED, "plain files": {**SHARDED, **PLAIN}}
-    for name, changes in ways.items():  # a process that has shared an optimizer cannot go back
-        for kind, runs in all_runs.items():
-            given = {**HALVED[kind], **changes}
-            experiments += [
-                trained(runs, kind, name, **given),
-                copied(runs, kind, name, f"{name} resumed"),
-                trained(runs, kind, f"{name} resumed", **given),
-            ]
-    return run_lab(engine_python, 2, next(iter(all_runs.values())).root / "lab2", experiments, LAB)
+    """Everything that needs two processes, in two starts of the launcher."""
+    found: dict[str, dict[str, Any]] = {}
+    root = next(iter(all_runs.values())).root
+    for number, ways in enumerate(WAYS):
+        experiments: list[dict[str, Any]] = []
+        for name, changes in ways.items():
+            for kind, runs in all_runs.items():
+                given = {"gradient_accumulation_steps": 1, **changes}
+                experiments += [
+                    trained(runs, kind, name, **given),
+                    copied(runs, kind, name, f"{name} resumed"),
+                    trained(runs, kind, f"{name} resumed", **given),
+                ]
+        found |= run_lab(engine_python, 2, root / f"two {number}", experiments, LAB)
+    return found
 
 
 @pytest.fixture(scope="module")

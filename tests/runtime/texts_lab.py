@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import json
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,11 @@ def do_train(spec: dict[str, Any], setup: str, patch: str = "") -> dict[str, Any
     original = owner.training_step
     change = PATCHES[patch]() if patch else contextlib.nullcontext()
     with paddle.utils.unique_name.guard(), change, engine_lab.patched(owner, "training_step", counting):
-        code = train.main(spec, [], f"runtime.workers.{setup}")
+        try:
+            code = train.main(spec, [], f"runtime.workers.{setup}")
+        except Exception:
+            traceback.print_exc()  # of every rank, into its own log
+            raise
     return {"code": code, "micro_batches": [trained.count(step) for step in sorted(set(trained))]}
 
 
