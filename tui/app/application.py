@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual.app import App
 from textual.binding import BindingType
 from textual.dom import DOMNode
+from textual.events import Event
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 
@@ -23,6 +24,7 @@ from tui.app.pauses import collect_seldom
 from tui.app.sheets import Sheets
 from tui.app.shield import shield
 from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
+from tui.app.type_ahead import TypeAhead
 from tui.app.work import Work
 from tui.line_breaks import break_between_characters
 
@@ -91,6 +93,7 @@ class SteersmanApp(App[int]):
         self.folder = folder or Path.cwd()
         self.work = Work(self)
         self.desk = Desk()
+        self.type_ahead = TypeAhead(self, super().on_event)
         self.failures = 0
         self._leaving_since = 0.0
         shield(MessagePump)
@@ -133,6 +136,11 @@ class SteersmanApp(App[int]):
         """Return our own colours for themes that do not name them."""
         return OWN_VARIABLES
 
+    async def on_event(self, event: Event) -> None:
+        """Take an event, but a key only once there is something for it."""
+        if not self.type_ahead.takes(event):
+            await super().on_event(event)
+
     # Screens
 
     def go_home(self) -> None:
@@ -144,6 +152,7 @@ class SteersmanApp(App[int]):
         """Ask for a new plan, or go on with the answers behind one."""
         from tui.app.screens.conversation import ConversationScreen
 
+        self.type_ahead.expect()
         self.push_screen(ConversationScreen(plan))
 
     def open_plan(self, plan: Plan, file: Path | None = None) -> None:
@@ -170,6 +179,7 @@ class SteersmanApp(App[int]):
         """Talk to the base and the tuned model of a run."""
         from tui.app.screens.chat import ChatScreen
 
+        self.type_ahead.expect()
         self.desk.run = run
         self.push_screen(ChatScreen(run))
 

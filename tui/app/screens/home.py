@@ -213,6 +213,7 @@ class HomeScreen(Screen[None]):
             if text:
                 self.open_named(text)
 
+        the_app(self).type_ahead.expect()
         self.app.push_screen(OpenPathScreen(the_app(self).folder), opened)
 
     def open_named(self, text: str) -> None:

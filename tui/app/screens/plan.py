@@ -308,6 +308,7 @@ class PlanScreen(Screen[None]):
 
     def action_filter(self) -> None:
         """Show only decisions that hold some words."""
+        the_app(self).type_ahead.expect()
         self.action_tab("page")
         field = self.query_one(FilterInput)
         field.display = True

@@ -275,6 +275,7 @@ class RunScreen(Screen[None]):
 
     def action_search(self) -> None:
         """Search the log."""
+        the_app(self).type_ahead.expect()
         self.action_tab("log-tab")
         self.call_after_refresh(self.query_one(LogPane).action_search)
 

@@ -20,6 +20,7 @@ from planner.language import say, template
 from planner.phrases import size
 from planner.setting_values import settings
 from planner.solve import show
+from tui.app.application import the_app
 from tui.app.keys import Key
 from tui.app.plan_session import PlanSession
 from tui.app.widgets.ink import ink
@@ -108,6 +109,7 @@ class DecisionRow(Widget, can_focus=True):
 
     def action_edit(self) -> None:
         """Ask for another value."""
+        the_app(self).type_ahead.expect()
         self.post_message(self.EditAsked(self))
 
     def action_pin(self) -> None:
