@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from runtime.workers.adapter import merged_weight
+from runtime.workers.hf_load import tied_names
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
 
@@ -109,7 +110,7 @@ def is_transposed(layer: Any, parameter: str, shape: tuple[int, ...], name: str)
 
 def weights(causal: Any) -> Iterator[Weight]:
     """Yield the weights of a PaddleNLP causal language model under their Hugging Face names."""
-    tied = set(causal._tied_weights_keys or ()) if causal.config.tie_word_embeddings else set()
+    tied = tied_names(causal)
     prefix = f"{causal.base_model_prefix}."
     for layer_name, layer in causal.named_sublayers(include_self=True):
         for parameter, tensor in layer.named_parameters(include_sublayers=False):

@@ -88,13 +88,21 @@ def tensor_names(folder: str | Path) -> set[str]:
     return names
 
 
+def tied_names(model: Any) -> set[str]:
+    """Return the names of weights that are another one's; gemma shares its head without naming it."""
+    if not model.config.tie_word_embeddings:
+        return set()
+    shared = getattr(getattr(model, "lm_head", None), "weight", None) is model.get_input_embeddings().weight
+    return set(model._tied_weights_keys or ()) | ({"lm_head.weight"} if shared else set())
+
+
 def check_every_weight_is_given(model: Any, given: set[str]) -> None:
     """Raise `UnloadableModelError` unless each parameter of `model` comes from a tensor of the folder.
 
     PaddleNLP initialises a parameter without a source at random and only warns.
     """
     sources = {mapping.target_name: mapping.source_name for mapping in model._get_name_mappings(model.config)}
-    tied = set(model._tied_weights_keys or ()) if model.config.tie_word_embeddings else set()
+    tied = tied_names(model)
     missing = [
         name
         for name in model.state_dict()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from runtime.workers.convert_weights import model_class
+from runtime.workers.hf_load import tied_names
 from runtime.workers.refusal import RefusedError
 from runtime.workers.shards import (
     RAW,
@@ -160,7 +161,7 @@ def prove_names(model: Any, folder: Path, stage: Stage) -> None:
         skeleton = model(plain_config(folder, model))
     wanted = {name: tuple(value.shape) for name, value in skeleton.state_dict().items()}
     found = {name: entry.shape for name, entry in folder_entries(folder).items()}
-    tied = set(skeleton._tied_weights_keys or ()) if skeleton.config.tie_word_embeddings else set()
+    tied = tied_names(skeleton)
     wrong = sorted(
         name
         for name in wanted.keys() | found.keys()

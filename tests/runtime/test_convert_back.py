@@ -52,6 +52,7 @@ def lab(
     base = trained["llama-untied"]
     steps: dict[str, Any] = {"gemma": stage("gemma", "converting", **gemma)}
     steps |= {f"back {kind}": back(f"back-{kind}", paddle[kind]) for kind in BACK}
+    steps["gemma logits"] = {"do": "logits", "folder": str(root / "back-gemma"), "tokens": TOKENS}
     steps["original"] = back("original", base.base, original=str(base.hf))
     for kind in ("llama-untied", "qwen2-tied"):
         steps[f"cut {kind}"] = {
@@ -129,6 +130,8 @@ def test_gemmas_other_activation_is_said(lab: dict[str, Any]) -> None:
     assert "gave" in lab["gemma"] and any("by tanh" in warning for warning in lab["gemma"]["warnings"])
     config = json.loads((lab["root"] / "back-gemma" / "config.json").read_text())
     assert config["hidden_activation"] == "gelu"
+    expected = numpy_llama.forward(lab["root"] / "back-gemma", config, TOKENS)
+    assert np.abs(np.array(lab["gemma logits"]) - expected).max() < 1e-4
 
 
 def test_config_and_tokenizer_of_the_original_can_be_taken(lab: dict[str, Any]) -> None:
