@@ -14,6 +14,7 @@ from runtime.run.next_steps import next_steps, output_path
 from runtime.run.view import RunView
 from runtime.stages.handing_over import commands
 from runtime.stages.measured import comparisons, losses, question, samples
+from runtime.stages.report_looks import SCORES, early_end
 from runtime.stages.report_rewards import REWARD_CURVES, rewards
 
 OUTPUT_NAMES = {
@@ -26,7 +27,7 @@ OUTPUT_NAMES = {
     ("convert", "model"): template("Base model in PaddleNLP's format"),
     ("acquire", "model"): template("Base model"),
 }
-CURVES = ("loss", "eval_loss", "learning_rate", "tokens_per_second", *REWARD_CURVES)
+CURVES = ("loss", "eval_loss", "learning_rate", "tokens_per_second", *REWARD_CURVES, *SCORES)
 """Figures of the training whose course is kept in a report."""
 
 METHOD_NAMES = {"lora": "LoRA", "qlora": "QLoRA", "vera": "VeRA", "lokr": "LoKr", "reft": "ReFT"}
@@ -44,13 +45,13 @@ def content(run: RunFolder, plan: Plan, view: RunView) -> dict[str, Any]:
         if (path := output_path(run, view, stage, key))
     }
     places = {say("Run folder"): str(run.root), say("Plan"): str(run.plan), say("Journal"): str(run.journal)}
-    for number, path in enumerate(run.earlier_plans(), 1):  # a smaller one took its place, out of memory
-        places[say("Plan {number}, executed before", number=number)] = str(path)
+    for number, earlier in enumerate(run.earlier_plans(), 1):  # a smaller one took its place, out of memory
+        places[say("Plan {number}, executed before", number=number)] = str(earlier)
     model = output_path(run, view, "merge", "model")
     return {
         "name": run.name,
         "language": current(),
-        "summary": summary(plan),
+        "summary": " ".join(filter(None, (summary(plan), early_end(plan, view)))),
         "comparisons": [comparison.as_dict() for comparison in comparisons(plan, view)],
         "loss": losses(view),
         "rewards": rewards(view),
