@@ -13,6 +13,7 @@ from planner.language import say, template
 from planner.phrases import size
 from runtime.run.durations import span
 from runtime.stages.report_curves import Curve, chart
+from runtime.stages.report_looks import figures as look_figures
 from runtime.stages.report_page import figure, introduction, quantity
 from runtime.stages.report_rewards import figures as reward_figures
 from runtime.stages.report_rewards import tiles as reward_tiles
@@ -100,6 +101,7 @@ def charts(report: dict[str, Any]) -> list[dict[str, Any]]:
     figures = [
         (say("Loss"), [curve for curve in loss if curve.points], 260),
         *reward_figures(curves),
+        *look_figures(curves),
         (say("Learning rate"), [Curve(say("Learning rate"), curves.get("learning_rate", ()))], 150),
         (
             say("Tokens per second"),
