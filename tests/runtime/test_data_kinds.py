@@ -97,6 +97,7 @@ def test_every_other_layout_is_in_the_table() -> None:
 
 GOOD_PAIR = {"prompt": "Hi", "chosen": "Hello", "rejected": "No"}
 TWO = said(("user", "a"), ("assistant", "b"))
+GOOD_QUERY = {"query": "Hi", "pos": ["Yes"], "neg": ["No"]}
 GOOD_LABEL = {"prompt": "Hi", "completion": "Hello", "label": True}
 
 
@@ -123,12 +124,28 @@ GOOD_LABEL = {"prompt": "Hi", "completion": "Hello", "label": True}
         (PAIRS[10][1], {"messages": PROMPT[1:] + BETTER}, "label.missing", "label"),
         ({"text": "a"}, {"text": " \n"}, "answer.empty", "text"),
         ({"text": "a"}, {"text": None}, "field.missing", "text"),
+        (GOOD_QUERY, {**GOOD_QUERY, "query": " "}, "prompt.empty", "query"),
+        (GOOD_QUERY, {**GOOD_QUERY, "pos": []}, "answer.missing", "pos"),
+        (GOOD_QUERY, {**GOOD_QUERY, "pos": [{"a": 1}]}, "field.type", "pos[0]"),
     ],
 )  # fmt: skip
 def test_defects(good: dict[str, Any], row: dict[str, Any], code: str, field: str, tmp_path: Path) -> None:
     findings, found = scan_rows(write_rows(tmp_path / "data.jsonl", [good, row, good, good]))
     assert [(finding.code, finding.field) for finding in findings[2]] == [(code, field)]
     assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "field"),
+    [
+        ({**GOOD_QUERY, "neg": ["No", ""]}, "passage.empty", "neg[1]"),
+        ({**GOOD_QUERY, "neg": ["No", "Yes"]}, "passage.both", "neg"),
+    ],
+)
+def test_passages_that_are_left_out(row: dict[str, Any], code: str, field: str, tmp_path: Path) -> None:
+    findings, found = scan_rows(write_rows(tmp_path / "data.jsonl", [{**GOOD_QUERY, "query": "Ho"}, row]))
+    assert [(finding.code, finding.field) for finding in findings[2]] == [(code, field)]
+    assert [one.negatives for one in found] == [("No",), ("No",)]
 
 
 def test_data_for_another_training_is_refused(tmp_path: Path) -> None:
