@@ -97,7 +97,7 @@ def experiments(way: Way, number: int, root: Path) -> list[dict[str, Any]]:
     config.write_text(
         train_config(plan, model=base, data=str(data), output_dir=str(output)), encoding="utf-8"
     )
-    train = {"stage": "train", "config": str(config), "extras": train_extras(plan)}
+    train = {"stage": "train", "config": str(config), "extras": {**train_extras(plan), "tracker": "none"}}
     full = plan.value("method") == "full"
     merge = {
         "stage": "merge",
