@@ -259,6 +259,20 @@ async def test_arrows_and_enter_take_another_choice(folder: Path) -> None:
         assert person.answer("method").provenance == "typed"
 
 
+async def test_the_mouse_answers_and_asks_again(folder: Path) -> None:
+    async with conversing(folder) as person:
+        await person.type("./tiny")
+        await person.type("chats.jsonl")
+        first = person.asked
+        await person.pilot.click(ChoiceList, offset=(6, 0))
+        await person.settle()
+        assert person.asked != first and person.answer(first).provenance == "typed"
+        block = next(each for each in person.screen.query(AnswerBlock) if each.entry.key == "model")
+        await person.pilot.click(block)
+        await person.settle()
+        assert person.asked == "model"
+
+
 async def test_answers_are_kept_and_offered_at_the_next_start(folder: Path) -> None:
     async with conversing(folder) as person:
         await person.type("./tiny")

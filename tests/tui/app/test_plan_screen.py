@@ -10,6 +10,7 @@ from textual.widgets import Input
 from planner.difference import what_if
 from planner.language import use_everywhere
 from planner.setting_values import settings
+from planner.settings import GROUPS
 from tests.planner.scenes import plan
 from tests.tui.app.pilot import screen_text, text_of, until
 from tests.tui.app.plan_pages import large, reading, small
@@ -38,7 +39,7 @@ async def test_the_whole_plan_is_there(size: tuple[int, int], tmp_path: Path) ->
         )
         assert "✓ fits" in text_of(reader.screen.query_one(MemoryPartBars))
         assert {row.setting for row in reader.screen.query(DecisionRow)} == set(settings())
-        assert len(reader.screen.query(GroupHeading)) == 11
+        assert len(reader.screen.query(GroupHeading)) == len(GROUPS)
         assert len(reader.screen.query(OtherWay)) == len(large().alternatives)
         assert all(len(line) <= size[0] for line in screen_text(reader.pilot).splitlines())
 

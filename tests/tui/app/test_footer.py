@@ -1,0 +1,39 @@
+"""The footer: composed anew when its keys differ, and not whenever somebody asks."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from textual.widgets._footer import FooterKey
+
+from tests.tui.app.pilot import text_of, until
+from tests.tui.app.replay import Replay
+from tui.app.application import SteersmanApp
+from tui.app.keys import KeyFooter
+from tui.app.screens.run import RunScreen
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_keys_that_stay_are_not_drawn_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path))
+    replay = Replay("stopped", tmp_path / "runs" / "run", time.time() - 4000)
+    replay.play()
+    app = SteersmanApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = RunScreen(replay.run)
+        await app.push_screen(screen)
+        assert not screen.check_action("resume", ()), "nobody knows yet whether it can be continued"
+        await until(pilot, lambda: screen.known)
+        footer = screen.query_one(KeyFooter)
+        await until(pilot, lambda: "Continue" in text_of(footer))
+        keys = list(footer.query(FooterKey))
+        for _ in range(3):
+            screen.refresh_bindings()
+            await pilot.pause()
+        assert list(footer.query(FooterKey)) == keys
+        screen.state = "finished"
+        screen.refresh_bindings()
+        await until(pilot, lambda: "Continue" not in text_of(footer))
