@@ -148,7 +148,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     ],
     "kernels.granularity": [({}, "full")],
     "kernels.offload": [({}, False), (NEW, False)],
-    "checkpoints.evaluation": [({**NEW, "stage": "embedding"}, "no"), ({**NEW, "stage": "export"}, "no")],
+    "checkpoints.evaluation": [({**NEW, "stage": "embedding"}, "steps"), ({**NEW, "stage": "export"}, "no")],
     "checkpoints.best": [
         ({}, False),
         ({**NEW, "goal": "quality"}, True),
