@@ -41,8 +41,20 @@ def memory_available_bytes() -> int:
     return host_memory_available_bytes()
 
 
+FLOAT32_ONLY = ("gemma",)
+"""Models whose rotary angles PaddleNLP keeps in float32 whatever the rest is (gemma/modeling.py:390)."""
+
+
+def computes_double(model: Any) -> bool:
+    """Return whether the model, bare or with an adapter around it, can compute in float64 at all."""
+    bare = model if getattr(model, "config", None) is not None else getattr(model, "model", model)
+    return getattr(getattr(bare, "config", None), "model_type", "") not in FLOAT32_ONLY
+
+
 def fits_double(model: Any) -> bool:
     """Return whether the model's weights fit a second time, in float64, beside what is in memory."""
+    if not computes_double(model):
+        return False
     weights_bytes = 8 * sum(int(np.prod(parameter.shape)) for parameter in model.parameters())
     return weights_bytes * HEADROOM <= memory_available_bytes()
 

@@ -21,6 +21,7 @@ def main() -> None:
     from runtime.workers.decoding import all_logits, greedy
     from runtime.workers.hf_load import load_hf_model, load_hf_tokenizer
     from runtime.workers.prompting import encode_prompt
+    from runtime.workers.proof_precision import computes_double
 
     folder, job_path, out = sys.argv[1:]
     job = json.loads(Path(job_path).read_text())
@@ -28,7 +29,8 @@ def main() -> None:
     prompts = [list(map(int, tokenizer(text)["input_ids"])) for text in job["texts"]]
     prompts += [encode_prompt(tokenizer, chat) for chat in job["chats"]]
     answers = greedy(model, prompts, set(), job["new_tokens"])
-    model.to(dtype="float64")
+    if computes_double(model):
+        model.to(dtype="float64")
     logits = {f"logits{number}": all_logits(model, prompt) for number, prompt in enumerate(prompts)}
     tokens = {"prompts": prompts, "answers": [answer.tokens for answer in answers]}
     np.savez(out, tokens=json.dumps(tokens), **logits)
