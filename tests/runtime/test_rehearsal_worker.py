@@ -22,7 +22,8 @@ spec = json.loads(Path(sys.argv[1]).read_text())
 folder = Path(spec["stage_folder"])
 def emit(kind, **fields):
     with (folder / "events-rank0.jsonl").open("a") as file:
-        file.write(json.dumps({"t": time.time(), "stage": spec["stage"], "rank": 0, "kind": kind, **fields}) + "\\n")
+        event = {"t": time.time(), "stage": spec["stage"], "rank": 0, "kind": kind, **fields}
+        file.write(json.dumps(event) + "\\n")
 def result(outputs):
     (folder / "result.json").write_text(json.dumps({"outputs": outputs, "figures": {}}))
 if spec["stage"] == "preflight":
@@ -39,7 +40,8 @@ else:
         emit("state", state="resumed", reason="from checkpoint-1")
         state = int((first / "state").read_text())
     else:
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)  # a rank
+        rank = [sys.executable, "-c", "import time; time.sleep(600)"]
+        subprocess.Popen(rank, start_new_session=True)
         if spec["broken"] == "starts":
             emit("error", what="The config is wrong.", why="", remedy="Mend it.")
             sys.exit(1)
