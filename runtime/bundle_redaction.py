@@ -1,8 +1,8 @@
 """Take out of texts what must not leave the machine: tokens, names of person and folders, rows of the data.
 
 Rows are found by their contents: every piece of `BLOCK` characters of the logs is looked for in the data,
-which is streamed, whatever its size. What a piece has in common with a row is taken out, as far as it goes; so
-is a row that stands in a log as JSON or as Python writes it.
+which is streamed, whatever its size. What a piece has in common with a row is taken out, as far as it goes;
+so is a row that stands in a log as JSON or as Python writes it.
 """
 
 from __future__ import annotations

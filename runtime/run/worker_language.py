@@ -1,4 +1,4 @@
-"""Hand the current language to a worker: its sentences, compiled, so that the engine needs no library for them."""
+"""Hand the current language to a worker: its sentences, compiled, so that the engine needs no library."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def free_name(folder: Path) -> Path:
 
 def show(changed: list[Difference], found: Comparison | None, *, as_json: bool) -> None:
     """Print what has changed and how the runs compare."""
-    from planner.language import say, template
+    from planner.language import say
 
     if as_json:
         values = {
