@@ -36,9 +36,10 @@ ARCHITECTURE = (
 )
 """Keys that mean the same on both sides. Defaults differ between the two, so each is written out."""
 
-ACTIVATIONS = {"llama": "silu", "qwen2": "silu", "mistral": "silu", "gemma": "gelu"}
+ACTIVATIONS = {"llama": "silu", "qwen2": "silu", "mistral": "silu", "gemma": "gelu_python"}
 """What PaddleNLP computes, where its config has no field for it. Its gemma takes the exact gelu
-(gemma/modeling.py, GemmaMLP.forward: `F.gelu`), where Hugging Face's takes the approximation by tanh."""
+(gemma/modeling.py, GemmaMLP.forward: `F.gelu`), where Hugging Face's takes the approximation by tanh;
+transformers reads `gelu` as that one too (configuration_gemma.py:90), so the exact one needs its other name."""
 
 
 def hf_config(folder: Path, config: Any, class_name: str) -> dict[str, Any]:

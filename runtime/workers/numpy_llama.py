@@ -23,7 +23,8 @@ Array = NDArray[Any]
 
 FAMILIES = ("llama", "qwen2", "mistral", "gemma")
 TANH_GELU = ("gelu_pytorch_tanh", "gelu_new")
-"""Names of the gelu that is approximated by tanh; plain `gelu` is the exact one."""
+"""Names of the gelu that is approximated by tanh."""
+EXACT_GELU = ("gelu", "gelu_python")
 
 ROPE_TYPES = ("default", "llama3", "linear", "dynamic")
 """Position scalings that are known. `dynamic` changes nothing within the trained context."""
@@ -48,7 +49,7 @@ def why_not(config: Mapping[str, Any]) -> str:
     if config.get("model_type") not in FAMILIES:
         return say("there is no independent forward pass for {kind} models", kind=config.get("model_type"))
     act = activation(config)
-    if act not in (("gelu", *TANH_GELU) if config.get("model_type") == "gemma" else ("silu",)):
+    if act not in ((*EXACT_GELU, *TANH_GELU) if config.get("model_type") == "gemma" else ("silu",)):
         return say("its activation {activation} is not known to the independent forward pass", activation=act)
     if (kind := rope_parameters(config)["rope_type"]) not in ROPE_TYPES:
         return say("its position scaling {kind} is not known to the independent forward pass", kind=kind)
@@ -66,7 +67,7 @@ def activate(values: Array, kind: str) -> Array:
     """Return silu, exact gelu or gelu by tanh of `values` (Hendrycks and Gimpel 2016)."""
     if kind == "silu":
         result: Array = values / (1 + np.exp(-values))
-    elif kind == "gelu":
+    elif kind in EXACT_GELU:
         result = 0.5 * values * (1 + np.vectorize(math.erf, otypes=[np.float64])(values / math.sqrt(2)))
     else:
         result = 0.5 * values * (1 + np.tanh(math.sqrt(2 / math.pi) * (values + 0.044715 * values**3)))
