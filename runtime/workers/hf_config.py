@@ -39,7 +39,7 @@ ARCHITECTURE = (
 ACTIVATIONS = {"llama": "silu", "qwen2": "silu", "mistral": "silu", "gemma": "gelu_python"}
 """What PaddleNLP computes, where its config has no field for it. Its gemma takes the exact gelu
 (gemma/modeling.py, GemmaMLP.forward: `F.gelu`), where Hugging Face's takes the approximation by tanh;
-transformers reads `gelu` as that one too (configuration_gemma.py:90), so the exact one needs its other name."""
+transformers reads `gelu` as that one too (configuration_gemma.py:90), so the exact one has another name."""
 
 
 def hf_config(folder: Path, config: Any, class_name: str) -> dict[str, Any]:
