@@ -27,7 +27,8 @@ def answers_rows(s: Situation) -> bool:
     "runtime/workers/generation_eval.py; PaddleNLP 3.0.0b4 llm/run_finetune.py:230-232,333-337",
 )
 def generation(s: Situation) -> Choice:
-    """Only for goal quality, where answers show what the loss does not."""
+    """Only for goal quality on accelerators without a time limit: answering is no part of the forecast, and
+    takes a processor minutes."""
     if s.word("evaluation_strategy") == "no":
         return Choice(False, say("Nothing is evaluated."))
     if s.wishes.stage != "sft":
@@ -42,7 +43,7 @@ def generation(s: Situation) -> Choice:
     if why:
         return Choice(False, why, (not_(True, say("Stops at the first look.")),))
     rows = plural(min(ANSWERED_ROWS, s.data.dev_rows), "held-out row")
-    if s.wishes.goal == "quality":
+    if s.wishes.goal == "quality" and s.on_gpu and s.wishes.time_limit_minutes is None:
         return Choice(
             True,
             say(

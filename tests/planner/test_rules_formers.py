@@ -13,6 +13,7 @@ from tests.planner.test_rules import check, wished
 ERNIE = {"model": "ernie-4.5-0.3b-pt", "found": SHORT, "hardware": "8x A100-80G", "engine": "paddleformers"}
 LAPTOP = {"engine": "paddleformers"}
 QWEN = {"model": "qwen2.5-7b-instruct", "found": MANY, "hardware": "8x A100-80G"}
+SMALL = {"model": "qwen2.5-0.5b-instruct", "found": SHORT, "hardware": "8x A100-80G"}
 
 CASES: dict[str, list[tuple[dict[str, Any], Value]]] = {
     "data.dataset_type": [(ERNIE, "messages"), ({**ERNIE, "stage": "pretrain"}, "erniekit")],
@@ -27,8 +28,10 @@ CASES: dict[str, list[tuple[dict[str, Any], Value]]] = {
     "checkpoints.format": [(ERNIE, "flex_checkpoint")],
     "checkpoints.generation": [
         ({}, False),
-        ({"goal": "quality"}, True),
-        ({"goal": "quality", "found": data(dev=0)}, False),
+        ({"goal": "quality"}, False),
+        ({**SMALL, "goal": "quality"}, True),
+        ({**SMALL, "goal": "quality", "minutes": 600}, False),
+        ({**SMALL, "goal": "quality", "found": data(dev=0)}, False),
         ({"goal": "quality", "stage": "pretrain"}, False),
         ({**LAPTOP, "goal": "quality"}, False),
         ({**QWEN, "goal": "quality", "tensor_parallel_degree": 2}, False),
