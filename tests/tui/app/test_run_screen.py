@@ -196,7 +196,7 @@ async def test_keys_follow_the_state(tmp_path: Path) -> None:
 
 
 async def test_a_loss_that_is_no_number_is_said_and_does_not_break_the_curve(tmp_path: Path) -> None:
-    run = new_run(tmp_path / "run", train={"steps": 3, "step_seconds": 0, "nan": True})
+    run = new_run(tmp_path / "run", train={"steps": 3, "step_seconds": 0, "losses": ["nan"] * 3})
     assert start(run).wait(60) == 0
     async with SteersmanApp().run_test(size=SIZE) as pilot:
         screen = await opened(pilot, run)
