@@ -32,7 +32,7 @@ from tui.app.widgets.decision_row import DecisionRow
 from tui.app.widgets.decision_tree import DecisionTree
 from tui.app.widgets.plan_overview import MemoryPartBars, OtherWay, PlanOverview
 from tui.app.widgets.refusal_block import RefusalBlock
-from tui.app.widgets.setting_editor import SettingEditor
+from tui.app.widgets.setting_editor import SettingEditor, open_again
 from tui.app.widgets.what_if_pane import WhatIfPane
 
 AGAIN, WHAT_IF, FILES, SPEAK = "plan.again", "plan.what-if", "plan.files", "plan.language"
@@ -114,7 +114,7 @@ class PlanScreen(Screen[None]):
         editors = list(self.query(SettingEditor))
         await super().recompose()
         self.settle()
-        await self.open_again(editors)
+        await open_again(editors, self.query_one(DecisionTree), self.plan)
 
     def settle(self) -> None:
         """Show only what there is to show, and put the focus where reading begins."""
@@ -169,7 +169,7 @@ class PlanScreen(Screen[None]):
             self.session.speak(event.result)
             editors = list(self.query(SettingEditor))
             await self.redraw()
-            await self.open_again(editors)
+            await open_again(editors, self.query_one(DecisionTree), self.plan)
             self.tell("")
         elif event.job == WHAT_IF:
             self.other = event.result
@@ -221,13 +221,6 @@ class PlanScreen(Screen[None]):
         """Ask for another value below the row."""
         await self.query(SettingEditor).remove()
         await self.query_one(DecisionTree).mount(SettingEditor(event.row.setting, self.plan), after=event.row)
-
-    async def open_again(self, editors: list[SettingEditor]) -> None:
-        """Open what was being edited, with what was typed, after the screen was built anew."""
-        for before in editors:
-            name = before.setting.name
-            again = SettingEditor(name, self.plan, before.typed)
-            await self.query_one(DecisionTree).mount(again, after=f"#row-{name}")
 
     @on(DecisionRow.PinAsked)
     def pin(self, event: DecisionRow.PinAsked) -> None:

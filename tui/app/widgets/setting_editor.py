@@ -4,6 +4,7 @@ every key."""
 from __future__ import annotations
 
 import string
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -172,3 +174,10 @@ class SettingEditor(Vertical):
             words = Text(f"✓ {say('now')}", ink(self, "text-success"))
         grid.add_row(letter, show(value), words)
         return grid
+
+
+async def open_again(editors: Iterable[SettingEditor], decisions: Widget, plan: Plan) -> None:
+    """Open what was being edited, with what was typed, below its row, after the rows were built anew."""
+    for before in editors:
+        name = before.setting.name
+        await decisions.mount(SettingEditor(name, plan, before.typed), after=f"#row-{name}")
