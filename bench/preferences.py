@@ -2,7 +2,8 @@
 
 `python -m bench.preferences` plans each way on this machine, renders its config and runs the workers of
 training, merging and weighing in one engine process; it takes about two minutes on two cores. The data are
-the bundled conversations: each answer is preferred to the answer of another row.
+the bundled conversations: each answer is preferred to itself in capital letters, which a model of any size
+can learn.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def rows(stage: str) -> list[dict[str, Any]]:
     talks = [json.loads(line)["messages"] for line in lines]
     found = []
     for number, talk in enumerate(talks):
-        other = talks[(number + 7) % len(talks)][-1]["content"]
-        prompt, sides = talk[:-1], (talk[-1]["content"], other)
+        prompt, answer_text = talk[:-1], talk[-1]["content"]
+        sides = (answer_text, answer_text.upper())
         if stage == "kto":
             answer = {"role": "assistant", "content": sides[number % 2]}
             found.append({"prompt": prompt, "completion": [answer], "label": number % 2 == 0})
