@@ -12,13 +12,14 @@ from typing import Any
 from runtime.workers import static_runner, static_step
 from runtime.workers.hf_folder import COMPANIONS, put_in_place, sync
 from runtime.workers.hf_load import UnloadableModelError, load_hf_model
-from runtime.workers.merge_proof import proof_prompts
+from runtime.workers.merge_proof import prompt_logits, proof_prompts
 from runtime.workers.prompting import end_tokens, load_tokenizer
+from runtime.workers.proof_precision import noise
 from runtime.workers.refusal import RefusedError
 from runtime.workers.result_load import is_adapter
 from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
-from runtime.workers.static_proof import noise, prove, walk, walk_along
+from runtime.workers.static_proof import prove, walk, walk_along
 
 STEPS = 4
 
@@ -91,7 +92,8 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     static_step.check_traceable(model)
     prompts = proof_prompts(tokenizer)
     dynamic = walk(model, prompts, stage)
-    shape_noise = noise(model, prompts, dynamic)
+    # Equal weights differ by so much in float32 with the shape of a batch, and so does an equal graph.
+    shape_noise = noise(model, prompts, prompt_logits(model, prompts, stage))
     try:
         stage.emitter.progress(1, STEPS, "steps", say("tracing one step"))
         write_folder(model, spec, end_tokens(tokenizer, spec["base"], spec["model"]), partial)

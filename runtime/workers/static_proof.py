@@ -55,15 +55,6 @@ def walk_along(model: Any, prompts: Sequence[Sequence[int]], other: Walk, stage:
     return Walk(own.answers, scores)
 
 
-def noise(model: Any, prompts: Sequence[Sequence[int]], together: Walk) -> float:
-    """Return by how much the model's own scores after a prompt differ when it is asked alone.
-
-    Equal weights differ by so much in float32 with the shape of a batch, and so does an equal graph.
-    """
-    alone = (next(next_logits(model, [prompt]))[0] for prompt in prompts)
-    return float(max(np.abs(one - row).max() for one, row in zip(alone, together.scores[0], strict=True)))
-
-
 def prove(dynamic: Walk, static: Walk, tolerance: float, shape_noise: float, stage: Stage) -> float:
     """Emit `export.logits` and `export.tokens`; return max |difference| of scores; may refuse."""
     difference = float(
