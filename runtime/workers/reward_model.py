@@ -34,12 +34,13 @@ def scorer_class(causal: Any) -> Any:
     """Return the class of reward models with the blocks of the causal language model class `causal`."""
     family = causal.__name__.removesuffix("ForCausalLM")
     backbone = getattr(sys.modules[causal.__module__], f"{family}Model", None)
-    parent = getattr(sys.modules[causal.__module__], f"{family}PretrainedModel", None)
-    if backbone is None or parent is None:
+    if backbone is None:
         raise RefusedError(
             say("PaddleNLP has no blocks of a {family} model to put a reward head on.", family=family),
             remedy=say("Choose a model of family llama, qwen2 or mistral."),
         )
+
+    parent = backbone.__mro__[1]  # Qwen2PretrainedModel, but MistralPreTrainedModel
 
     def build(self: Any, config: Any) -> None:
         parent.__init__(self, config)
