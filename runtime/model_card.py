@@ -16,6 +16,7 @@ from planner.methods import methods
 from planner.model_catalogue import find_model
 from planner.phrases import count, duration, machine, parameters, size
 from planner.plan import Plan
+from runtime.acquire.hubs import HUBS
 from runtime.data.bundled import bundled_names
 from runtime.quantisation import before_and_after
 from runtime.run.layout import RunFolder
@@ -78,7 +79,7 @@ def section(title: str, text: str) -> str:
 def head(plan: Plan) -> dict[str, Any]:
     """Return the metadata that the hubs read."""
     found: dict[str, Any] = {"license": license_of(plan).lower()}
-    if plan.facts.model.source.kind != "local":
+    if plan.facts.model.source.kind in HUBS:
         found["base_model"] = plan.facts.model.source.id
     method = str(plan.value("method"))
     tags = ["steersman", str(plan.value("engine")), plan.wishes.stage, method]
@@ -98,7 +99,7 @@ def license_of(plan: Plan) -> str:
 def base_model(plan: Plan) -> str:
     """Say what was trained, and under which licence that stands."""
     model = plan.facts.model
-    name = model.name if model.source.kind == "local" else model.source.id
+    name = model.source.id if model.source.kind in HUBS else model.name
     said = say(
         "{name}, {parameters} parameters, architecture {kind}.",
         name=name,
