@@ -231,7 +231,8 @@ class SafetySettings(Record):
     """What a run does for its own safety."""
 
     on_oom: Literal["stop", "ask", "replan"] = Field(
-        description="When memory runs out: stop and offer a smaller step, wait for an answer, or take the step."
+        description="When memory runs out: stop and offer a smaller step, "
+        "wait for an answer, or take the step."
     )
     rehearsal: bool = Field(
         description="Save, kill, resume and merge two steps at full size before training begins."

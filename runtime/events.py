@@ -88,7 +88,8 @@ class State(Event):
         default_factory=dict, description="With `committed`: name -> path and hashes."
     )
     figures: dict[str, Any] = Field(
-        default_factory=dict, description="With `committed`: what the stage measured; with `replanned`: what changed."
+        default_factory=dict,
+        description="With `committed`: what the stage measured; with `replanned`: what changed.",
     )
     fingerprint: str = Field(
         "", description="With `committed`, `replanned`: hash of the stage's specification and inputs."

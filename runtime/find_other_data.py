@@ -1,4 +1,4 @@
-"""Data for other kinds of training: preference pairs, judged answers, plain texts."""
+"""Data for other kinds of training: preference pairs, judged answers, plain texts, queries with passages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runtime.data.row_pass import PEEK_ROWS, ProgressCall
 from runtime.data.scan import scan
 from runtime.data.sources import open_source
 
-Layout = Literal["preference", "labelled", "text"]
+Layout = Literal["preference", "labelled", "text", "retrieval"]
 
 
 def other_layout(path: Path) -> Layout | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import paddle
 
+from runtime.workers import memory_room
 from runtime.workers.callbacks import (
     IntervalStrategy,
     SFTConfig,
@@ -16,7 +17,6 @@ from runtime.workers.callbacks import (
     TrainerControl,
     TrainerState,
 )
-from runtime.workers import memory_room
 from runtime.workers.emit import Emitter, take_save_request
 from runtime.workers.stop import StopRequest
 

@@ -48,7 +48,7 @@ def test_without_a_chat_template_there_are_no_chats(folder: Path) -> None:
 
 def test_the_report_says_what_is_missing(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    told = dict((command.split()[0], what) for what, command in commands(plan(), str(folder)))
+    told = {command.split()[0]: what for what, command in commands(plan(), str(folder))}
     assert "But: The weight file model.safetensors is missing." in told["vllm"]
 
 

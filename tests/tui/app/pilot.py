@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 
-async def until(pilot: Pilot[Any], condition: Callable[[], Any], seconds: float = 20) -> None:
+async def until(pilot: Pilot[Any], condition: Callable[[], Any], seconds: float = 60) -> None:
     """Wait until `condition()` is true, letting the app work in between."""
     deadline = time.monotonic() + seconds
     while not condition():
