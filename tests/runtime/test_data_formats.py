@@ -53,6 +53,7 @@ CONVERSATION = st.builds(
     Conversation,
     st.one_of(st.just(""), TEXT),
     st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3).map(tuple),
+    negatives=st.none(),
     rejected=st.just(""),
     label=st.none(),
 )

@@ -155,7 +155,7 @@ async def test_what_nobody_foresaw_is_one_sentence_and_the_app_stays(
         monkeypatch.setattr(ConversationScreen, "action_why", lambda self: 1 / 0)
         await pilot.press("f3")
         await until(pilot, lambda: isinstance(app.screen, UnforeseenScreen))
-        shown = " ".join(screen_text(pilot).split())
+        shown = "".join(screen_text(pilot).split())  # the path of the log may break anywhere
         assert "ZeroDivisionError" in shown and "unforeseen-" in shown
         assert "Traceback" not in shown
         await pilot.press("c")
