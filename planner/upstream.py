@@ -104,7 +104,7 @@ def launch(plan: Plan, config: str) -> str:
     if script(plan) == "export_model":
         arguments = flags(config)
     elif plan.value("engine") == "paddleformers":
-        arguments = ["paddleformers-cli", script(plan), *arguments]
+        arguments = [script(plan), *arguments]
     alone = family(plan) in ("quantization", "export")
     return filled(
         plan,
@@ -157,6 +157,7 @@ def readme(plan: Plan) -> str:
         version=plan.steersman,
         script=script_path(plan),
         config=config_name(plan),
+        device=values(plan)["device"],
         data_files=data_files(plan),
         nodes=plan.facts.hardware.nodes,
         merges=merges(plan),
@@ -165,11 +166,16 @@ def readme(plan: Plan) -> str:
 
 
 def extra_package(plan: Plan) -> dict[str, str | None]:
-    """Return the package that the model needs beside the engine, and the index that has it; None if none."""
+    """Return the package that the plan needs beside the engine, and the index that has it; None if none.
+
+    Some models need it, and so does evaluating an adapter: without it a name is undefined there
+    (paddleformers 1.2.0 trainer/trainer.py:5029, seen).
+    """
     engine = str(plan.value("engine"))
     build = engines()[engine].builds.get(str(plan.value("engine_build")))
     found = abilities(engine, plan.facts.model.model_type)
-    if build is None or found is None or not found.needs_paddlefleet:
+    looks = merges(plan) and plan.value("evaluation_strategy") != "no"
+    if build is None or found is None or not (found.needs_paddlefleet or looks):
         return {"paddlefleet": None, "index": None}
     return {"paddlefleet": build.paddlefleet, "index": build.index}
 
