@@ -205,6 +205,7 @@ def test_ctrl_c_ends_the_answer_and_ctrl_d_the_chat(place: ChatPlace) -> None:
     terminal.type("\x03")
     terminal.wait_for("interrupted")
     terminal.wait_for("base> ")
+    time.sleep(0.5)  # Python's readline prints its prompt a moment before it listens for Ctrl-C
     terminal.type("\x03")
     terminal.wait_for("leaves")
     terminal.type("/tuned\n")
