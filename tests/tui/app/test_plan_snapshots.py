@@ -52,6 +52,11 @@ def showing(plan: Plan, *, look: str = "dark", opened: str = "", keys: tuple[str
             await pilot.pause()
         await pilot.press(*keys)
         await pilot.pause()
+        if keys:  # where an editor scrolls to depends on the moment: look at it from one place
+            await pilot.pause(0.3)
+            row = app.screen.query_one(f"#row-{opened}", DecisionRow)
+            app.screen.scroll_to_widget(row, top=True, animate=False, immediate=True, force=True)
+            await pilot.pause(0.1)
 
     return before
 
