@@ -1,9 +1,9 @@
 """`python -m tests.messages` (`make messages`): keeps recipes/locale/<language>.po in step with the code.
 
 A template is the first argument of `say` or `template`, a noun given to `plural`, the description of a
-setting, or a sentence of a table of `recipes/`. New ones are added without a translation, those that nobody
-says any more are kept as obsolete ones (`--prune` removes them). With `--missing` nothing is written: what
-has no translation is printed.
+setting, a text of a command's help, or a sentence of a table of `recipes/`. New ones are added without a
+translation, those that nobody says any more are kept as obsolete ones (`--prune` removes them). With
+`--missing` nothing is written: what has no translation is printed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import yaml
 from planner.engine_builds import engines
 from planner.language import LANGUAGES, LOCALE
 from planner.setting_values import settings
+from tui.command_line import cli
+from tui.help_texts import texts_of, walk
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("planner", "tui", "runtime")
@@ -50,6 +52,10 @@ def messages() -> dict[str, list[str]]:
                 found.setdefault(text, []).append(name)
     for setting in settings().values():
         found.setdefault(setting.meaning, []).append("planner/settings.py")
+    for _, command in walk(cli):
+        module = command.callback.__module__ if command.callback else cli.__module__
+        for text in texts_of(command):
+            found.setdefault(text, []).append(f"{module.replace('.', '/')}.py")
     for row in engines().values():
         found.setdefault(row.python_because, []).append("recipes/engines/engines.yaml")
     for table, fields in TABLES.items():

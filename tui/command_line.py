@@ -10,48 +10,72 @@ from typing import Any
 import click
 
 from planner import did_you_mean
-from planner.language import join, say, speaking
-from tui.speech import from_environment, language_option
+from planner.language import join, say, speaking, template
+from tui import click_words, help_texts
+from tui.speech import from_arguments, from_environment, language_option
 
-COMMANDS = {
-    "demo": "Plan and run a real fine-tune on this machine, with bundled data.",
-    "plan": "Make a plan: model, data and hardware in; every decision with its reason out.",
-    "explain": "Say why a plan is as it is: one setting, a subject, memory, time or cost, in full.",
-    "what-if": "Change a wish, a fact or a setting of a plan, and see both plans side by side.",
-    "compare": "Show plans side by side: what differs, and what each needs.",
-    "audit": "Check an existing PaddleNLP or PaddleFormers config: what is refused, ignored, too large.",
-    "recipes": "List, show and copy the templates that turn a plan into an engine's config.",
-    "run": "Run a saved plan: acquire, convert, prepare, train, merge, generate, report.",
-    "render": "Write a plan's configs and launch.sh, to run without Steersman.",
-    "resume": "Continue an interrupted or failed run from its last proven point.",
-    "status": "Show where a run is.",
-    "runs": "List runs with their state.",
-    "stop": "Stop a run: gracefully first, at once when asked twice.",
-    "pause": "Pause a run: save, free the machine, and remember that it was a pause.",
-    "checkpoint": "Save a checkpoint of a training now, while it goes on.",
-    "logs": "Print or follow the log of a run's stage.",
-    "replay": "Run a run's plan again, say what has changed, and compare the two float by float.",
-    "bundle": "Pack a run for support: journal, logs, plan and versions; no secrets, no data.",
-    "data": "Inspect data: format, findings by row, token lengths, loss mask.",
-    "convert": "Turn a model folder into another format, with proof that it is the same model.",
-    "export-adapter": "Write a run's adapter as Hugging Face PEFT loads it.",
-    "merge-adapters": "Mix what several adapters learnt on one base model into one model.",
-    "engines": "List, install, check and remove engines.",
-    "doctor": "Check this machine and say what to fix.",
-    "chat": "Talk to the result of a run.",
-    "predict": "Answer every row of a data file with the result of a run.",
-    "export": "Export the result of a run as a static graph, and prove that it answers the same.",
-    "quantise": "Measure what few bits would cost the result of a run, and write the config for them.",
-    "upload": "Upload the result of a run to a hub, with a model card.",
-    "serve-model": "Serve the result of a run to clients of OpenAI's API.",
-    "serve": "Show the app in a browser, on this machine alone.",
-    "watch": "Open SwanLab's local dashboard for a run.",
+SECTIONS = {
+    template("Plan"): {
+        "demo": template("Plan and run a real fine-tune on this machine, with bundled data."),
+        "plan": template("Make a plan: model, data and hardware in; every decision with its reason out."),
+        "explain": template(
+            "Say why a plan is as it is: one setting, a subject, memory, time or cost, in full."
+        ),
+        "what-if": template("Change a wish, a fact or a setting of a plan, and see both plans side by side."),
+        "compare": template("Show plans side by side: what differs, and what each needs."),
+        "audit": template(
+            "Check an existing PaddleNLP or PaddleFormers config: what is refused, ignored, too large."
+        ),
+        "recipes": template("List, show and copy the templates that turn a plan into an engine's config."),
+    },
+    template("Run"): {
+        "run": template("Run a saved plan: acquire, convert, prepare, train, merge, generate, report."),
+        "resume": template("Continue an interrupted or failed run from its last proven point."),
+        "status": template("Show where a run is."),
+        "runs": template("List runs with their state."),
+        "stop": template("Stop a run: gracefully first, at once when asked twice."),
+        "pause": template("Pause a run: save, free the machine, and remember that it was a pause."),
+        "checkpoint": template("Save a checkpoint of a training now, while it goes on."),
+        "logs": template("Print or follow the log of a run's stage."),
+        "watch": template("Open SwanLab's local dashboard for a run."),
+        "render": template("Write a plan's configs and launch.sh, to run without Steersman."),
+        "replay": template(
+            "Run a run's plan again, say what has changed, and compare the two float by float."
+        ),
+        "bundle": template("Pack a run for support: journal, logs, plan and versions; no secrets, no data."),
+    },
+    template("Use the result"): {
+        "chat": template("Talk to the result of a run."),
+        "predict": template("Answer every row of a data file with the result of a run."),
+        "serve-model": template("Serve the result of a run to clients of OpenAI's API."),
+        "export": template(
+            "Export the result of a run as a static graph, and prove that it answers the same."
+        ),
+        "quantise": template(
+            "Measure what few bits would cost the result of a run, and write the config for them."
+        ),
+        "convert": template("Turn a model folder into another format, with proof that it is the same model."),
+        "export-adapter": template("Write a run's adapter as Hugging Face PEFT loads it."),
+        "merge-adapters": template("Mix what several adapters learnt on one base model into one model."),
+        "upload": template("Upload the result of a run to a hub, with a model card."),
+    },
+    template("Data, machine, app"): {
+        "data": template("Inspect data: format, findings by row, token lengths, loss mask."),
+        "engines": template("List, install, check and remove engines."),
+        "doctor": template("Check this machine and say what to fix."),
+        "serve": template("Show the app in a browser, on this machine alone."),
+    },
 }
-"""Subcommand -> one-line help, in the order of the help text. The code of `a-b` is `tui/commands/a_b.py`."""
+"""Heading of the help -> subcommand -> its purpose in one line. The code of `a-b`: `tui/commands/a_b.py`."""
+
+COMMANDS = {name: line for section in SECTIONS.values() for name, line in section.items()}
+"""Subcommand -> what it does, in the order of the help text."""
 
 
 class LazyGroup(click.Group):
     """A click group that imports a subcommand's module only when that subcommand is used."""
+
+    context_class = help_texts.Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the subcommands in table order."""
@@ -63,8 +87,7 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"tui.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
-        if not any(parameter.name == "lang" for parameter in command.params):
-            command.params.append(language_option())
+        help_texts.speak(command)
         return command
 
     def resolve_command(
@@ -78,9 +101,10 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of subcommands without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """Write the subcommands under their headings without importing any of them."""
+        for heading, commands in SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl(list(commands.items()))
 
 
 def fail(error: Exception) -> int:
@@ -166,16 +190,19 @@ def cli(ctx: click.Context, plan_file: str | None) -> None:
 
 
 cli.params.append(language_option())
+click_words.speak()
 
 
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point of the console script: returns an exit code, never a traceback for an expected failure.
 
-    Speaks the language of the locale, until `--lang` asks for another; errors are spoken in it, too.
+    Speaks the language that `--lang` asks for, wherever it stands, or that of the locale. It is known before
+    anything is read, so that help and errors about what was typed are spoken in it, too.
     """
-    with speaking(from_environment()):
+    typed = sys.argv[1:] if arguments is None else arguments
+    with speaking(from_arguments(typed) or from_environment()):
         try:
-            return cli.main(args=arguments, prog_name="steersman", standalone_mode=False) or 0
+            return cli.main(args=typed, prog_name="steersman", standalone_mode=False) or 0
         except click.ClickException as error:
             error.show()
             return 2

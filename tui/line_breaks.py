@@ -25,3 +25,15 @@ def break_between_characters() -> None:
 
     if rich._wrap.re_word is not WORD:
         rich._wrap.re_word = WORD
+
+
+def filled(text: str, width: int) -> list[str]:
+    """Return `text` in lines of at most `width` columns; only a word that is longer sticks out."""
+    from rich.cells import cell_len
+
+    lines = [""]
+    for word in WORD.findall(text):
+        if lines[-1] and cell_len(lines[-1] + word.rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return [line.rstrip() for line in lines]
