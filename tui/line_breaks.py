@@ -14,8 +14,14 @@ HAN = r"[\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 """Chinese characters, and Japanese kana, between which lines break, too."""
 CLOSING = r"[，。、；：？！）》〉」』】〕”’…—·％,.;:?!)\]}%]"
 OPENING = r"[（《〈「『【〔“‘(\[{]"
+COMMA = r"，。、；：？！"
+"""Marks as wide as a character, behind which a line may end though no blank follows, as in `json、yaml`."""
 
-WORD = re.compile(rf"\s*(?:{OPENING}*{HAN}{CLOSING}*|(?:(?!{OPENING}*{HAN})\S)+)\s*")
+WORD = re.compile(
+    rf"\s*(?:{OPENING}*{HAN}{CLOSING}*"
+    rf"|(?:(?!{OPENING}*{HAN})[^\s{COMMA}])*[{COMMA}]{CLOSING}*"
+    rf"|(?:(?!{OPENING}*{HAN})\S)+)\s*"
+)
 """What stays on one line, with the blanks around it. Text without Chinese characters: a word, as in Rich."""
 
 

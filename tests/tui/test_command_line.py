@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.command_line import COMMANDS
+from tui.command_line import COMMANDS, SECTIONS
 
 
 def steersman(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -61,3 +61,13 @@ def test_unforeseen_error_names_a_log_that_holds_the_traceback(
     assert str(log) in shown
     assert "Traceback" not in shown
     assert "ZeroDivisionError: in the test" in log.read_text()
+
+
+def test_help_lists_the_commands_under_their_headings(tmp_path: Path) -> None:
+    shown = steersman("--help", home=tmp_path).stdout
+    places = [shown.index(f"\n{heading}:\n") for heading in SECTIONS]
+    assert places == sorted(places)
+    for heading, commands in SECTIONS.items():
+        section = shown.partition(f"\n{heading}:\n")[2].partition("\n\n")[0]
+        listed = [line.split()[0] for line in section.splitlines() if line[2] != " "]
+        assert listed == list(commands)

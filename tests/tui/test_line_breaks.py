@@ -44,6 +44,16 @@ def test_textual_breaks_as_rich_does() -> None:
     assert plain == [line.rstrip() for line in lines_of(SENTENCE, 30)]
 
 
+def test_a_line_may_end_behind_a_wide_mark_between_words_of_another_script() -> None:
+    assert WORD.findall("json、yaml，csv（“txt”）。”all a.b") == [
+        "json、",
+        "yaml，",
+        "csv（“txt”）。”",
+        "all ",
+        "a.b",
+    ]
+
+
 def test_other_scripts_are_broken_at_spaces() -> None:
     assert [word.strip() for word in WORD.findall(ENGLISH)] == ENGLISH.split()
     letters = random.Random(0)
