@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from abc import ABC, abstractmethod
 from typing import Any
 
 from runtime.serving.model import Reply
@@ -15,7 +16,7 @@ def usage_of(end: Reply) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
 
 
-class Form:
+class Form(ABC):
     """How an answer is written. One per request: all of its parts have the same id."""
 
     prefix = ""
@@ -50,11 +51,13 @@ class Form:
         """Return the last piece, which says why the answer ends."""
         return self._frame(self.chunk_kind, [{"index": 0, **self._part(""), "finish_reason": end["finish"]}])
 
+    @abstractmethod
     def _said(self, text: str) -> dict[str, Any]:
-        raise NotImplementedError
+        """Return where a whole answer stands in a choice."""
 
+    @abstractmethod
     def _part(self, text: str) -> dict[str, Any]:
-        raise NotImplementedError
+        """Return where a piece of an answer stands in a choice; an empty one ends it."""
 
 
 class ChatForm(Form):

@@ -21,6 +21,7 @@ from runtime.workers import beside, merge_streaming, witness
 from runtime.workers.adapter import attach, fold
 from runtime.workers.decoding import causal_model
 from runtime.workers.hf_folder import original_tensors, put_in_place, rounded, weights, write_hf_folder
+from runtime.workers.merge_phases import say_phase, say_proven, say_written
 from runtime.workers.merge_proof import (
     Behaviour,
     largest_difference,
@@ -32,28 +33,8 @@ from runtime.workers.merge_proof import (
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import load_tokenizer
 from runtime.workers.proof_precision import fits_double
-from runtime.workers.speech import say, template
+from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
-
-PHASES = (
-    template("loading the base model"),
-    template("adding what was trained"),
-    template("writing the merged weights"),
-    template("loading them back and comparing"),
-)
-
-
-def say_phase(stage: Stage, number: int, within: float = 0.0) -> None:
-    """Report progress: phase `number` of `PHASES`, and how far into it. Raises when a stop was requested."""
-    stage.check_stop()
-    stage.emitter.progress(number + within, len(PHASES), "steps", say(PHASES[number]))
-
-
-def say_written(stage: Stage, done: int, total: int) -> None:
-    """Report how many tensors are written, in steps of a tenth: a large model has thousands."""
-    stage.check_stop()
-    if done * 10 // total != (done - 1) * 10 // total:
-        say_phase(stage, 2, done / total)
 
 
 def take_rounded_weights(model: Any, original: str) -> bool:
@@ -169,7 +150,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
         put_in_place(partial, destination)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    stage.emitter.progress(len(PHASES), len(PHASES), "steps", "proven")
+    say_proven(stage)
     stage.emitter.artifact("merged model" if merged else "adapter beside its base model", destination)
     figures["model_bytes"] = sum(path.stat().st_size for path in destination.iterdir())
     figures["merge_seconds"] = round(time.monotonic() - started, 3)

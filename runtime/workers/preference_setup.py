@@ -18,6 +18,7 @@ from runtime.workers.sft_arguments import Arguments
 from runtime.workers.sft_setup import Splits
 from runtime.workers.sft_trainer import ExactTrainer
 from runtime.workers.speech import say
+from runtime.workers.split_report import report
 
 STAGES = {"orpo": "dpo", "simpo": "dpo"}
 """Stage of a plan -> stage whose config it has, where they differ: ORPO and SimPO are losses of DPO."""
@@ -44,16 +45,17 @@ def load_tokenizer(arguments: Arguments) -> PretrainedTokenizer:
 
 def load_splits(arguments: Arguments, tokenizer: PretrainedTokenizer, emitter: Emitter) -> Splits:
     """Tokenize and pack train.json and, when the config evaluates, dev.json; say what was cut or left out."""
-    folder = Path(arguments.data.dataset_name_or_path)
+    data = arguments.data
+    folder = Path(data.dataset_name_or_path)
     stage = arguments.training.objective.stage
-    train = preference_dataset.load(folder / "train.json", tokenizer, arguments.data, stage)
+    train = preference_dataset.load(folder / "train.json", tokenizer, data, stage)
     dev_file = folder / "dev.json"
     evaluates = arguments.training.do_eval and dev_file.exists() and dev_file.stat().st_size > 0
-    dev = preference_dataset.load(dev_file, tokenizer, arguments.data, stage) if evaluates else None
+    dev = preference_dataset.load(dev_file, tokenizer, data, stage) if evaluates else None
     if emitter.rank == 0:
-        sft_setup.report(say("training"), train, arguments, emitter)
+        report(say("training"), train, emitter, packed=data.zero_padding, longest=data.max_length)
         if dev is not None:
-            sft_setup.report(say("dev"), dev, arguments, emitter)
+            report(say("dev"), dev, emitter, packed=data.zero_padding, longest=data.max_length)
     return Splits(train, dev)
 
 

@@ -30,6 +30,7 @@ from runtime.workers.sft_arguments import Arguments
 from runtime.workers.sft_dataset import Loaded, collator, load, read_rows
 from runtime.workers.sft_trainer import ExactTrainer
 from runtime.workers.speech import say
+from runtime.workers.split_report import report
 
 
 class Splits(NamedTuple):
@@ -111,15 +112,16 @@ def build_model(arguments: Arguments, extras: dict[str, Any]) -> Model:
 
 def load_splits(arguments: Arguments, tokenizer: PretrainedTokenizer, emitter: Emitter) -> Splits:
     """Tokenize train.json and, when the config evaluates, dev.json; say what was cut or left out."""
-    folder = Path(arguments.data.dataset_name_or_path or "")
+    data = arguments.data
+    folder = Path(data.dataset_name_or_path or "")
     dev_file = folder / "dev.json"
-    train = load(folder / "train.json", tokenizer, arguments.data)
+    train = load(folder / "train.json", tokenizer, data)
     evaluates = arguments.training.do_eval and dev_file.exists() and dev_file.stat().st_size > 0
-    dev = load(dev_file, tokenizer, arguments.data) if evaluates else None
+    dev = load(dev_file, tokenizer, data) if evaluates else None
     if emitter.rank == 0:
-        for name, split in (("training", train), ("dev", dev)):
+        for name, split in ((say("training"), train), (say("dev"), dev)):
             if split is not None:
-                report(name, split, arguments, emitter)
+                report(name, split, emitter, packed=data.zero_padding, longest=data.max_length)
     return Splits(train, dev, generation_eval(arguments, tokenizer, dev_file) if dev else None)
 
 
@@ -139,44 +141,6 @@ def generation_eval(arguments: Arguments, tokenizer: Any, dev_file: Path) -> Gen
             remedy=say("Raise max_length, or set eval_with_do_generation to false."),
         )
     return GenerationEval(arguments, tokenizer, asked, Path(arguments.training.output_dir) / "samples")
-
-
-def report(name: str, split: Loaded, arguments: Arguments, emitter: Emitter) -> None:
-    """Say in sentences what became of a split."""
-    packs = (
-        say(", packed into {count} sequences", count=len(split.dataset))
-        if arguments.data.zero_padding
-        else ""
-    )
-    emitter.log(
-        say(
-            "{rows} {name} rows, {tokens} tokens, {answer_tokens} of them answers{packs}.",
-            rows=split.rows,
-            name=name,
-            tokens=split.tokens,
-            answer_tokens=split.answer_tokens,
-            packs=packs,
-        )
-    )
-    if split.cut_rows:
-        emitter.log(
-            say(
-                "{cut_rows} {name} row(s) were cut to {max_length} tokens.",
-                cut_rows=split.cut_rows,
-                name=name,
-                max_length=arguments.data.max_length,
-            ),
-            level="warning",
-        )
-    if split.silent_rows:
-        emitter.log(
-            say(
-                "{silent_rows} {name} row(s) have no answer token left and are not trained on.",
-                silent_rows=split.silent_rows,
-                name=name,
-            ),
-            level="warning",
-        )
 
 
 def build_trainer(

@@ -12,21 +12,20 @@ from typing import Any
 
 import paddle
 from paddle.io import BatchSampler, DataLoader, Dataset, DistributedBatchSampler
-from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState
 from paddlenlp.trainer.trainer_utils import EvalLoopOutput
-from paddlenlp.trl import SFTConfig, SFTTrainer
+from paddlenlp.trl import SFTTrainer
 
-from runtime.workers import checkpoint_layout, checkpoints, tuning
+from runtime.workers import checkpoint_layout, tuning
 from runtime.workers.answer_logits import AnswerLogits
 from runtime.workers.emit import Emitter
 from runtime.workers.evaluation import EvalBatches, TokenMean
 from runtime.workers.generation_eval import GenerationEval
 from runtime.workers.progress import Progress
+from runtime.workers.published_checkpoints import PublishedCheckpoints, RestoreRandomState
 from runtime.workers.sampler import ExactBatchSampler
-from runtime.workers.speech import say
 
 
-class ExactTrainer(SFTTrainer):  # type: ignore[misc]
+class ExactTrainer(PublishedCheckpoints, SFTTrainer):  # type: ignore[misc]
     """A trainer whose resumed run equals the uninterrupted one."""
 
     def __init__(
@@ -116,39 +115,10 @@ class ExactTrainer(SFTTrainer):  # type: ignore[misc]
             labels = paddle.index_select(labels.flatten(), self.answer_logits.positions)
         mean.add(loss.detach(), labels, outputs[1] if isinstance(outputs, tuple) else None)
 
-    def _save_checkpoint(self, model: Any, metrics: dict[str, float] | None = None) -> None:
-        """Let upstream write a checkpoint aside, then publish it under its name and rotate the old ones."""
-        output = self.args.output_dir
-        speaks = self.args.process_index == 0
-        name = f"checkpoint-{self.state.global_step}"
-        if speaks:
-            self.emitter.state("saving", say("step {step}", step=self.state.global_step))
-            checkpoints.staging(Path(output))
-        self.wait()
-        best_before = self.state.best_model_checkpoint
-        staged = Path(output) / checkpoints.STAGING
-        self.args.output_dir = self.args.output_signal_dir = str(staged)
-        try:
-            super()._save_checkpoint(model, metrics)
-        finally:
-            self.args.output_dir = self.args.output_signal_dir = output
-        if self.state.best_model_checkpoint != best_before:
-            self.state.best_model_checkpoint = str(Path(output) / name)
-        self.wait()
-        if speaks:
-            self.publish(staged / name, Path(output) / name)
-        self.wait()
-
-    def publish(self, staged: Path, final: Path) -> None:
-        """Finish a checkpoint on the first rank."""
+    def complete(self, staged: Path) -> None:
+        """Write the arguments, which upstream looks for, and how the optimizer is shared."""
         paddle.save(self.args, str(staged / "training_args.bin"))
-        self.state.save_to_json(str(staged / "trainer_state.json"))
         checkpoint_layout.write(staged, self.args)
-        checkpoints.publish(staged, final)
-        staged.parent.rmdir()
-        self.emitter.state("saved", say("step {step}", step=self.state.global_step))
-        if self.args.save_total_limit:
-            checkpoints.rotate(final.parent, self.args.save_total_limit, self.state.best_model_checkpoint)
 
     def _save(self, output_dir: str | None = None, **named: Any) -> None:
         """Write the weights; adapters that PaddleNLP's writer leaves incomplete are written here."""
@@ -165,25 +135,3 @@ class ExactTrainer(SFTTrainer):  # type: ignore[misc]
             tuning.read(self.model, resume_from_checkpoint)
         else:
             super()._load_from_checkpoint(resume_from_checkpoint)
-
-    def _rotate_checkpoints(self, use_mtime: bool = False, output_dir: str | None = None) -> None:
-        """Do nothing: `publish` rotates, on one process as on many."""
-
-    def wait(self) -> None:
-        """Wait until every rank is here."""
-        if self.args.world_size > 1:
-            paddle.distributed.barrier()
-
-
-class RestoreRandomState(TrainerCallback):  # type: ignore[misc]
-    """Restores the random state of a checkpoint as training begins."""
-
-    def __init__(self, trainer: ExactTrainer, checkpoint: str) -> None:
-        self.trainer = trainer
-        self.checkpoint = checkpoint
-
-    def on_train_begin(
-        self, args: SFTConfig, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Restore it."""
-        self.trainer._load_rng_state(self.checkpoint)

@@ -27,7 +27,8 @@ def main(spec: dict[str, Any], arguments: list[str], setup: str = SETUP) -> int:
     """Train as the spec's config says; return 0 when finished or stopped on request, 1 when refused.
 
     `setup` is the module that builds model, data and trainer; it is named, not passed, so that nothing
-    imports Paddle before the signals are held back.
+    imports Paddle before the signals are held back. It may have a `result_name` and a `save_weights` of its
+    own, in place of those below.
     """
     hold_signals()
     if "PADDLE_TRAINER_ID" in os.environ:
@@ -87,7 +88,7 @@ def run(spec: dict[str, Any], emitter: Emitter, stop: StopRequest, setup: str = 
     )
     finished = train(trainer, checkpoint)
     if finished:
-        finish(spec, arguments, trainer, emitter)
+        finish(spec, arguments, trainer, tokenizer, emitter, parts)
     elif emitter.rank == 0:
         emitter.state("stopped", stop.reason())
     tracker.close()
@@ -142,17 +143,24 @@ def planned_steps(trainer: ExactTrainer) -> int:
     return int(trainer._get_train_sampler().steps * trainer.args.num_train_epochs)
 
 
-def finish(spec: dict[str, Any], arguments: Arguments, trainer: ExactTrainer, emitter: Emitter) -> None:
+def finish(
+    spec: dict[str, Any],
+    arguments: Arguments,
+    trainer: ExactTrainer,
+    tokenizer: Any,
+    emitter: Emitter,
+    parts: Any,
+) -> None:
     """Evaluate the final weights, write them beside, rename them into place, declare the stage done."""
-    from runtime.workers import best, tuning
+    from runtime.workers import best
 
     totals = trainer.progress.totals
     if trainer.eval_dataset is not None and totals.eval_step < trainer.state.global_step:
         trainer.evaluate()
     best_step = best.restore(trainer, emitter) if trainer.keeps_best else None
-    name = "model" if tuning.method_of(arguments) == "full" else "adapter"
+    name = getattr(parts, "result_name", result_name)(arguments)
     final = Path(arguments.training.output_dir) / name
-    save_weights(trainer, final)
+    getattr(parts, "save_weights", save_weights)(trainer, arguments, tokenizer, final)
     if emitter.rank != 0:
         return
     emitter.artifact(name, final)
@@ -172,7 +180,14 @@ def finish(spec: dict[str, Any], arguments: Arguments, trainer: ExactTrainer, em
     write_result(spec["stage_folder"], {name: str(final)}, figures)
 
 
-def save_weights(trainer: ExactTrainer, final: Path) -> None:
+def result_name(arguments: Arguments) -> str:
+    """Return what training hands over: `model` or `adapter`."""
+    from runtime.workers import tuning
+
+    return "model" if tuning.method_of(arguments) == "full" else "adapter"
+
+
+def save_weights(trainer: ExactTrainer, arguments: Arguments, tokenizer: Any, final: Path) -> None:
     """Write the trained weights with PaddleNLP's own writer, all or nothing."""
     from runtime.workers import checkpoints, pissa, witness
 

@@ -47,8 +47,9 @@ def stage(name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 def train(spec: dict[str, Any], stop_at: int = 0, save_at: int = 0, then_lose: int = 0) -> dict[str, Any]:
     """Train; ask for a stop or a checkpoint at a step; damage the checkpoint of a step first."""
+    from runtime.workers import train as train_worker
     from runtime.workers.emit import Emitter
-    from runtime.workers.paddleformers import train as worker
+    from runtime.workers.paddleformers.train import SETUP
     from runtime.workers.refusal import RefusedError
     from runtime.workers.stop import StopRequest
 
@@ -68,7 +69,7 @@ def train(spec: dict[str, Any], stop_at: int = 0, save_at: int = 0, then_lose: i
                 (folder / "save").touch()
 
     try:
-        code = worker.run(spec, Asking(folder, "train", 0), StopRequest(folder))
+        code = train_worker.run(spec, Asking(folder, "train", 0), StopRequest(folder), SETUP)
     except RefusedError as error:
         return {"refused": [error.what, error.why, error.remedy]}
     return {"code": code, "checkpoints": sorted(path.name for path in output.glob("checkpoint-*"))}

@@ -22,6 +22,7 @@ from runtime.workers import witness
 from runtime.workers.adapter import is_adapted, merged_weight
 from runtime.workers.decoding import causal_model
 from runtime.workers.hf_folder import copy_companions, original_tensors, put_in_place, rounded, sync
+from runtime.workers.merge_phases import say_phase, say_proven, say_written
 from runtime.workers.merge_proof import (
     Behaviour,
     largest_difference,
@@ -34,22 +35,9 @@ from runtime.workers.paddleformers import adapter, hf_writer, tokenizer
 from runtime.workers.paddleformers.loading import load_model
 from runtime.workers.proof_precision import fits_double
 from runtime.workers.shard_merge import check_shards, merge_shards
-from runtime.workers.speech import say, template
+from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 from runtime.workers.weight_change import LowRank
-
-PHASES = (
-    template("loading the base model"),
-    template("adding what was trained"),
-    template("writing the merged weights"),
-    template("loading them back and comparing"),
-)
-
-
-def say_phase(stage: Stage, number: int, within: float = 0.0) -> None:
-    """Report progress: phase `number` of `PHASES`, and how far into it. Raises when a stop was requested."""
-    stage.check_stop()
-    stage.emitter.progress(number + within, len(PHASES), "steps", say(PHASES[number]))
 
 
 def changes_of(folder: str | Path) -> dict[str, LowRank]:
@@ -96,11 +84,7 @@ def write_merged(spec: dict[str, Any], model: Any, folder: Path, stage: Stage) -
     folder.mkdir(parents=True)
     changes = changes_of(spec["adapter"])
 
-    def each_block(done: int, total: int) -> None:
-        if done * 10 // total != (done - 1) * 10 // total:
-            say_phase(stage, 2, done / total)
-
-    merge_shards(base, changes, folder, each_block=each_block)
+    merge_shards(base, changes, folder, each_block=lambda done, total: say_written(stage, done, total))
     check_shards(base, changes, folder, each_block=lambda done, total: stage.check_stop())
     copy_companions(base, folder)
     sync(folder)
@@ -176,7 +160,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
         put_in_place(partial, destination)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    stage.emitter.progress(len(PHASES), len(PHASES), "steps", say("proven"))
+    say_proven(stage)
     stage.emitter.artifact(say("merged model"), destination)
     figures["model_bytes"] = sum(path.stat().st_size for path in destination.iterdir())
     figures["merge_seconds"] = round(time.monotonic() - started, 3)

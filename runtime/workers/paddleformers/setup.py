@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from runtime.workers.best import Patience
 from runtime.workers.emit import Emitter
 from runtime.workers.paddleformers import arguments as config
-from runtime.workers.paddleformers import dataset, model, preference, texts, tokenizer
+from runtime.workers.paddleformers import dataset, model, preference, saving, texts, tokenizer
 from runtime.workers.paddleformers.arguments import Arguments
 from runtime.workers.paddleformers.preference_trainer import PreferenceTrainer, objective
 from runtime.workers.paddleformers.processor import on_processor
 from runtime.workers.paddleformers.trainer import FlexTrainer
 from runtime.workers.progress import Progress
 from runtime.workers.speech import say
+from runtime.workers.split_report import report
 
 
 class Splits(NamedTuple):
@@ -30,6 +31,8 @@ LOADERS = {"SFT": dataset.load, "DPO": preference.load, "PT": texts.load}
 
 parse = config.parse
 build_model = model.begin
+result_name = saving.result_name
+save_weights = saving.save_weights
 
 
 def load_tokenizer(arguments: Arguments) -> Any:
@@ -46,44 +49,10 @@ def load_splits(arguments: Arguments, tokenizer: Any, emitter: Emitter) -> Split
     evaluates = arguments.training.do_eval and dev_file.is_file() and dev_file.stat().st_size > 0
     dev = load(dev_file, tokenizer, arguments) if evaluates else None
     if emitter.rank == 0:
-        report(say("training"), train, arguments, emitter)
+        report(say("training"), train, emitter, packed=data.packing, longest=data.max_seq_len)
         if dev is not None:
-            report(say("dev"), dev, arguments, emitter)
+            report(say("dev"), dev, emitter, packed=data.packing, longest=data.max_seq_len)
     return Splits(train, dev)
-
-
-def report(name: str, split: dataset.Loaded, arguments: Arguments, emitter: Emitter) -> None:
-    """Say in sentences what became of a split."""
-    packs = say(", packed into {count} sequences", count=len(split.dataset)) if arguments.data.packing else ""
-    emitter.log(
-        say(
-            "{rows} {name} rows, {tokens} tokens, {answer_tokens} of them answers{packs}.",
-            rows=split.rows,
-            name=name,
-            tokens=split.tokens,
-            answer_tokens=split.answer_tokens,
-            packs=packs,
-        )
-    )
-    if split.cut_rows:
-        emitter.log(
-            say(
-                "{rows} {name} row(s) were cut to {most} tokens.",
-                rows=split.cut_rows,
-                name=name,
-                most=arguments.data.max_seq_len,
-            ),
-            level="warning",
-        )
-    if split.silent_rows:
-        emitter.log(
-            say(
-                "{rows} {name} row(s) have no answer token left and are not trained on.",
-                rows=split.silent_rows,
-                name=name,
-            ),
-            level="warning",
-        )
 
 
 def steps_of(arguments: Arguments, sequences: int) -> int:

@@ -16,19 +16,18 @@ from paddle.io import BatchSampler, Dataset, DistributedBatchSampler
 from paddleformers.trainer import Trainer, TrainerCallback
 from paddleformers.trainer.trainer_utils import EvalLoopOutput
 
-from runtime.workers import checkpoints
 from runtime.workers.answer_logits import AnswerLogits
 from runtime.workers.emit import Emitter
 from runtime.workers.evaluation import EvalBatches, TokenMean
 from runtime.workers.progress import Progress
+from runtime.workers.published_checkpoints import PublishedCheckpoints, RestoreRandomState
 from runtime.workers.sampler import ExactBatchSampler
-from runtime.workers.speech import say
 
-STATE, UPSTREAM_STATE = "trainer_state.json", "trainer_state.bin"
-"""The trainer's state as the workers read it, and where the toolkit looks for it (utils/env.py:84)."""
+UPSTREAM_STATE = "trainer_state.bin"
+"""Where the toolkit looks for the trainer's state (utils/env.py:84)."""
 
 
-class FlexTrainer(Trainer):  # type: ignore[misc]
+class FlexTrainer(PublishedCheckpoints, Trainer):  # type: ignore[misc]
     """A trainer whose resumed run equals the uninterrupted one."""
 
     def __init__(
@@ -115,40 +114,9 @@ class FlexTrainer(Trainer):  # type: ignore[misc]
         if not any(Path(output_dir, "model_state").glob("*.metadata")):
             super()._save_flex_model_state(output_dir)
 
-    def _save_checkpoint(self, model: Any, metrics: dict[str, float] | None = None) -> None:
-        """Let upstream write a checkpoint aside, then publish it under its name and rotate the old ones."""
-        output, name = self.args.output_dir, f"checkpoint-{self.state.global_step}"
-        speaks = self.args.process_index == 0
-        if speaks:
-            self.emitter.state("saving", say("step {step}", step=self.state.global_step))
-            checkpoints.staging(Path(output))
-        self.wait()
-        best_before = self.state.best_model_checkpoint
-        staged = Path(output) / checkpoints.STAGING
-        self.args.output_dir = self.args.output_signal_dir = str(staged)
-        try:
-            super()._save_checkpoint(model, metrics)
-        finally:
-            self.args.output_dir = self.args.output_signal_dir = output
-        if self.state.best_model_checkpoint != best_before:
-            self.state.best_model_checkpoint = str(Path(output) / name)
-        self.wait()
-        if speaks:
-            self.publish(staged / name, Path(output) / name)
-        self.wait()
-
-    def publish(self, staged: Path, final: Path) -> None:
-        """Finish a checkpoint on the first rank."""
-        self.state.save_to_json(str(staged / STATE))
+    def complete(self, staged: Path) -> None:
+        """Write the trainer's state where the toolkit looks for it."""
         self.state.save(str(staged / UPSTREAM_STATE))
-        checkpoints.publish(staged, final)
-        staged.parent.rmdir()
-        self.emitter.state("saved", say("step {step}", step=self.state.global_step))
-        if self.args.save_total_limit:
-            checkpoints.rotate(final.parent, self.args.save_total_limit, self.state.best_model_checkpoint)
-
-    def _rotate_checkpoints(self, use_mtime: bool = False, output_dir: str | None = None) -> None:
-        """Do nothing: `publish` rotates, on one process as on many."""
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str | None = None) -> None:
         """Read the weights of a checkpoint, without what the optimizer knew."""
@@ -175,11 +143,6 @@ class FlexTrainer(Trainer):  # type: ignore[misc]
         finally:
             fleet.get_hybrid_communicate_group = asked
 
-    def wait(self) -> None:
-        """Wait until every rank is here."""
-        if self.args.world_size > 1:
-            paddle.distributed.barrier()
-
 
 class EpochOrder(TrainerCallback):  # type: ignore[misc]
     """Tells the sampler the epoch: upstream does so for samplers of its own only (trainer.py:2190)."""
@@ -198,15 +161,3 @@ class EpochOrder(TrainerCallback):  # type: ignore[misc]
         assert self.trainer.sampler is not None and self.epoch is not None
         self.trainer.sampler.set_epoch(self.epoch)
         self.epoch += 1
-
-
-class RestoreRandomState(TrainerCallback):  # type: ignore[misc]
-    """Restores the random state of a checkpoint as training begins."""
-
-    def __init__(self, trainer: FlexTrainer, checkpoint: str) -> None:
-        self.trainer = trainer
-        self.checkpoint = checkpoint
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Restore it."""
-        self.trainer._load_rng_state(self.checkpoint)
