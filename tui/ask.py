@@ -31,6 +31,7 @@ from runtime.find_facts import find
 from runtime.near_files import near_files
 from tui.ask_completion import complete
 from tui.ask_view import kept_words, print_answers, print_help, print_question
+from tui.typed_line import typed_line
 
 NO = ("n", "no", "不", "否", "不要", "不用")
 
@@ -216,7 +217,7 @@ class Asker:
             self.console.print(Text(prompt), end="")
             prompt = ""
         try:
-            line = input(prompt)
+            line = typed_line(prompt) if typed else input(prompt)
         except EOFError:
             self.ended = True
             self.say(say("No more input: the rest takes its defaults."))

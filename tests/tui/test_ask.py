@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import os
-import pty
 import re
-import select
 import signal
-import subprocess
 import sys
-import termios
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,12 +16,11 @@ import pytest
 from planner.interview.interview import Interview
 from planner.planfile import loads
 from runtime import saved_answers
+from tests.tui.terminal import Terminal
 from tui.ask_completion import candidates
 from tui.command_line import main
 
 PLAN = [sys.executable, "-m", "tui.command_line", "plan"]
-PATIENCE = 60
-"""Seconds after which a terminal that says nothing fails the test."""
 
 
 @pytest.fixture(autouse=True)
@@ -142,58 +135,6 @@ def test_it_speaks_chinese(
     english = [line for line in asked.splitlines() if re.match(r"(I found|[A-Z][a-z]+ [a-z]+ [a-z]+ )", line)]
     assert english == []
     assert asked.count("？") >= 5
-
-
-class Terminal:
-    """A command in a pseudo-terminal, and what it has printed."""
-
-    def __init__(self, command: list[str], folder: Path) -> None:
-        master, slave = pty.openpty()
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "100"}
-        self.process = subprocess.Popen(
-            command,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-        os.close(slave)
-        self.master = master
-        self.text = ""
-
-    def until(self, words: str) -> str:
-        """Return what was printed up to `words`, which must come; it is taken off."""
-        deadline = time.monotonic() + PATIENCE
-        while words not in self.text:
-            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
-            assert ready, f"no {words!r} in {self.text[-2000:]!r}"
-            self.text += self.read()
-        before, _, self.text = self.text.partition(words)
-        return before + words
-
-    def read(self) -> str:
-        """Return what there is; fails at the end."""
-        data = os.read(self.master, 65536).decode("utf-8", "replace")
-        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", data).replace("\r\n", "\n")
-
-    def type(self, line: str) -> None:
-        """Type a line and enter."""
-        os.write(self.master, f"{line}\n".encode())
-
-    def interrupt(self) -> None:
-        """Press Ctrl-C."""
-        os.write(self.master, b"\x03")
-
-    def end(self) -> int:
-        """Return the exit code, once the command has ended."""
-        while True:
-            try:
-                self.text += self.read()
-            except OSError:  # the other side is closed
-                return self.process.wait(PATIENCE)
 
 
 Open = Callable[..., Terminal]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from planner.language import say, template
+from tui.typed_line import typed_line
 
 if TYPE_CHECKING:
     from tui.conversation import Conversation
@@ -95,7 +96,7 @@ def converse(conversation: Conversation) -> None:
         import readline  # noqa: F401  Gives `input` a history and line editing.
     while True:
         try:
-            line = input(f"{conversation.label}> " if interactive else "").strip()
+            line = (typed_line(f"{conversation.label}> ") if interactive else input()).strip()
         except EOFError:
             click.echo(err=True)
             return
