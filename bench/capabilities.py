@@ -2,7 +2,8 @@
 
 `python -m bench.capabilities` runs what `bench/capabilities.yaml` names, one test after the other, and writes
 down what happened and how long it took; `python -m bench.capabilities Data Running` runs those sections and
-prints them. A row that needs a GPU names what was checked without one.
+prints them. `make capabilities` writes the table from what `make test` and `make test-slow` left behind, and
+runs nothing again. A row that needs a GPU names what was checked without one.
 """
 
 from __future__ import annotations
@@ -79,6 +80,37 @@ def outcome(tests: Iterable[str]) -> Outcome:
         return Outcome(passed, failed, counts["skipped"], float(suite.get("time", "0")))
 
 
+class Reports:
+    """What runs of pytest left behind in their `--junitxml` files."""
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self.cases = [case for file in files for case in ElementTree.parse(file).iter("testcase")]
+
+    def outcome(self, tests: Iterable[str]) -> Outcome:
+        """Return what happened to these tests; `SystemExit` names one that none of the runs held."""
+        counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
+        seconds = 0.0
+        for test in tests:
+            found = [case for case in self.cases if of_test(case, test)]
+            if not found:
+                raise SystemExit(f"no report tells of {test}: run `make test` and `make test-slow` first")
+            for case in found:
+                children = {child.tag for child in case}
+                state = "failed" if children & {"failure", "error"} else "passed"
+                counts["skipped" if "skipped" in children else state] += 1
+                seconds += float(case.get("time", "0"))
+        return Outcome(**counts, seconds=seconds)
+
+
+def of_test(case: ElementTree.Element, test: str) -> bool:
+    """Tell whether a case of a report belongs to `file`, `file::name` or `file::name[parameters]`."""
+    file, _, name = test.partition("::")
+    if case.get("classname") != file.removesuffix(".py").replace("/", "."):
+        return False
+    shown = str(case.get("name"))
+    return not name or shown == name or shown.startswith(f"{name}[")
+
+
 def line_of(row: Row, found: Outcome) -> str:
     """Return a line of the table."""
     shown = "<br>".join(f"`{test.removeprefix('tests/')}`" for test in row.tests)
@@ -100,8 +132,14 @@ def table_of(page: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the sections that are named, or all of them; return 1 if a test failed."""
-    wanted = arguments or []
+    """Run the sections that are named, or all of them; return 1 if a test failed.
+
+    After `--reports`, the files of earlier runs are read instead.
+    """
+    given = arguments or []
+    at = given.index("--reports") if "--reports" in given else len(given)
+    wanted, files = given[:at], [Path(name) for name in given[at + 1 :]]
+    look_up = Reports(files).outcome if files else outcome
     chosen = [row for row in rows() if not wanted or row.section in wanted]
     if not chosen:
         known = ", ".join(dict.fromkeys(row.section for row in rows()))
@@ -113,7 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
         if row.section != section:
             section = row.section
             lines += ["", f"### {section}", "", HEAD]
-        found = outcome(row.tests)
+        found = look_up(row.tests)
         failures += found.failed
         lines.append(line_of(row, found))
         print(lines[-1], flush=True)

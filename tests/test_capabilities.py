@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
-from bench.capabilities import BEGIN, END, Outcome, Row, line_of, rows, with_table
+import pytest
+
+from bench.capabilities import BEGIN, END, Outcome, Reports, Row, line_of, rows, with_table
 from runtime.paths import PROJECT
 
 
@@ -29,3 +32,20 @@ def test_a_failure_is_seen_in_the_table_and_the_rest_of_the_page_stays() -> None
     page = with_table("# Page\n\nBefore.\n", line)
     again = with_table(page + "After.\n", "new")
     assert again == f"# Page\n\nBefore.\n\n{BEGIN}\nnew\n{END}\nAfter.\n"
+
+
+def test_what_an_earlier_run_left_behind_is_counted_by_test(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(
+        """<testsuites><testsuite>
+        <testcase classname="tests.test_rows" name="test_all[a]" time="1.5"/>
+        <testcase classname="tests.test_rows" name="test_all[b]" time="2.5"><failure message="no"/></testcase>
+        <testcase classname="tests.test_rows" name="test_all_others" time="9"/>
+        <testcase classname="tests.test_rows" name="test_elsewhere" time="1"><skipped/></testcase>
+        </testsuite></testsuites>"""
+    )
+    reports = Reports([report])
+    assert reports.outcome(["tests/test_rows.py::test_all"]) == Outcome(1, 1, 0, 4.0)
+    assert reports.outcome(["tests/test_rows.py"]) == Outcome(2, 1, 1, 14.0)
+    with pytest.raises(SystemExit, match="test_unknown"):
+        reports.outcome(["tests/test_rows.py::test_unknown"])
