@@ -19,7 +19,7 @@ COMMA = r"，。、；：？！"
 
 WORD = re.compile(
     rf"\s*(?:{OPENING}*{HAN}{CLOSING}*"
-    rf"|(?:(?!{OPENING}*{HAN})[^\s{COMMA}])*[{COMMA}]{CLOSING}*"
+    rf"|(?:(?!{OPENING}*{HAN})[^\s{COMMA}])*[{COMMA}][{COMMA}”’）》〉」』】〕]*"
     rf"|(?:(?!{OPENING}*{HAN})\S)+)\s*"
 )
 """What stays on one line, with the blanks around it. Text without Chinese characters: a word, as in Rich."""

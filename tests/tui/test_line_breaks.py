@@ -45,13 +45,9 @@ def test_textual_breaks_as_rich_does() -> None:
 
 
 def test_a_line_may_end_behind_a_wide_mark_between_words_of_another_script() -> None:
-    assert WORD.findall("json、yaml，csv（“txt”）。”all a.b") == [
-        "json、",
-        "yaml，",
-        "csv（“txt”）。”",
-        "all ",
-        "a.b",
-    ]
+    assert WORD.findall("json、yaml，all a.b") == ["json、", "yaml，", "all ", "a.b"]
+    assert WORD.findall("csv（“txt”）。”[x]") == ["csv（“txt”）。”", "[x]"]
+    assert WORD.findall(".json、.jsonl") == [".json、", ".jsonl"]
 
 
 def test_other_scripts_are_broken_at_spaces() -> None:
