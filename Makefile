@@ -20,7 +20,7 @@ NAMES := python3 python3.12 python3.11 python3.10 python3.13 python
 PYTHON ?= $(shell for name in $(NAMES) $(HOME)/.pyenv/versions/3.1[0123].*/bin/python3; do \
 	"$$name" -c '$(FITS)' >/dev/null 2>&1 && { echo "$$name"; break; }; done)
 
-.PHONY: help env engine demo test test-slow test-fast check parity bench bench-app bench-planner screenshots messages lock clean distclean
+.PHONY: help env engine demo test test-slow test-fast check parity bench bench-app bench-planner screenshots capabilities messages lock clean distclean
 
 help: ## List the targets
 	@echo 'make env      the app in .venv'
@@ -34,6 +34,7 @@ help: ## List the targets
 	@echo 'make bench-planner  compare the planner with published measurements and configs'
 	@echo 'make bench-app  first paint beside two other apps, keys under a flood of log lines, memory, imports'
 	@echo 'make screenshots  pictures of every screen, in docs/screens'
+	@echo 'make capabilities  write what the two left behind into docs/methods.md: everything it can do, and the proof'
 	@echo 'make messages collect the sentences to translate in recipes/locale'
 	@echo 'make lock     resolve the pinned dependencies again'
 	@echo 'make clean    remove caches and the demo; make distclean removes .venv too'
@@ -51,11 +52,11 @@ demo: env
 
 test: engine
 	@$(STEERSMAN) engines install paddleformers --build cpu
-	@$(PY) -m pytest -m 'not slow and not gpu' -n $(PROCESSES) --dist loadfile
+	@$(PY) -m pytest -m 'not slow and not gpu' -n $(PROCESSES) --dist loadfile --junitxml=reports/test.xml
 
 test-slow: engine
 	@$(STEERSMAN) engines install paddleformers --build cpu
-	@$(PY) -m pytest -m slow
+	@$(PY) -m pytest -m slow --timeout=3600 --junitxml=reports/test-slow.xml
 
 test-fast: env
 	@$(PY) -m pytest -m 'not engine and not model and not slow and not gpu'
@@ -83,6 +84,9 @@ bench-app: env
 screenshots: env
 	@$(PY) -m tests.tui.app.screenshots
 
+capabilities: env
+	@$(PY) -m bench.capabilities --reports reports/test.xml reports/test-slow.xml
+
 messages: env
 	@$(PY) -m tests.messages
 
@@ -90,7 +94,7 @@ lock: env
 	@$(PY) -m runtime.engines.locks $(if $(UPGRADE),--upgrade)
 
 clean:
-	@rm -rf demo demo-paddleformers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf demo demo-paddleformers build dist reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean
