@@ -1,8 +1,8 @@
-"""Watch the figures of a training: a loss that is no number, that is zero, or that explodes, in plain words.
+"""Watch the figures of a training: a loss that is no number, is zero, explodes or stands still.
 
 A loss that stays no number cannot come back: the weights themselves are spoilt, and every further step only
 costs time. Nothing is learned either where the loss was exactly zero from the first step on. Both end the
-stage. An explosion is said, and left to the person.
+stage. An explosion, and a loss that stands still, are said and left to the person.
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ SMOOTHED = 5
 EXPLOSION_FACTOR, EXPLOSION_NATS = 3.0, 3.0
 """A smoothed loss this many times its lowest, and this much above it, has exploded: 3 nats more give the
 right token a twentieth of its probability."""
+
+STILL_FOR, STILL_WITHIN = 10, 1e-5
+"""Logged losses in a row, apart by less than this part of each, that say the model answers alike whatever it
+is shown: different rows have different losses. Seen at a learning rate of 1000, where every token became as
+likely as any other."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,9 @@ class LossWatch:
     lowest: float = math.inf
     warned_at: float = 0.0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=SMOOTHED))
+    still: int = 0
+    """Losses in a row that equal the one before."""
+    before: float = math.inf
 
     def take(self, metric: Metric) -> Judgement | None:
         """Return what is wrong with a training loss, if anything is."""
@@ -63,7 +71,7 @@ class LossWatch:
         self.zero = self.zero + 1 if loss == 0 else 0
         if self.zero:
             return self._zero(metric.step)
-        return self._explosion(metric.step, loss)
+        return self._standstill(metric.step, loss) or self._explosion(metric.step, loss)
 
     def _no_number(self, step: int) -> Judgement | None:
         remedy = say(
@@ -91,6 +99,23 @@ class LossWatch:
             say("The loss is exactly 0 since step {step}.", step=step - PATIENCE + 1),
             say("The rows are known by heart; further steps teach nothing."),
             say("Fewer epochs, or more rows, would do."),
+        )
+
+    def _standstill(self, step: int, loss: float) -> Judgement | None:
+        self.still = self.still + 1 if abs(loss - self.before) <= STILL_WITHIN * loss else 0
+        self.before = loss
+        if self.still != STILL_FOR:
+            return None
+        return Judgement(
+            say(
+                "The loss stands still at {loss:.4f} since step {step}, whatever rows are shown.",
+                loss=loss,
+                step=step - STILL_FOR,
+            ),
+            say(
+                "Such a model answers everything alike: its weights were thrown too far, or none is trained."
+            ),
+            say("Stop it, and plan again with a lower learning_rate and more warm-up."),
         )
 
     def _explosion(self, step: int, loss: float) -> Judgement | None:

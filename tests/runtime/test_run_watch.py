@@ -90,6 +90,25 @@ def test_when_a_loss_has_exploded(losses: list[float], spoken: int) -> None:
     assert (count == spoken) if spoken < 2 else (2 <= count <= spoken)
 
 
+@pytest.mark.parametrize(
+    ("losses", "spoken_at"),
+    [
+        ([5.9, 6.1, *[5.55682945, 5.55682898] * 10], [13]),
+        ([5.9, *[5.5, 5.5003] * 10], []),
+        ([5.9, *[5.5] * 10, 5.4, *[5.5] * 8], []),
+    ],
+    ids=["seen at a learning rate of 1000", "moves a little", "moves in time"],
+)
+def test_when_a_loss_stands_still(losses: list[float], spoken_at: list[int]) -> None:
+    watch = LossWatch()
+    told = {
+        n: watch.take(Metric(t=0, stage="train", step=n, values={"loss": x})) for n, x in enumerate(losses, 1)
+    }
+    spoken = {n: one for n, one in told.items() if one}
+    assert list(spoken) == spoken_at
+    assert all("stands still" in one.what and not one.fatal for one in spoken.values())
+
+
 def test_a_stage_that_speaks_but_does_not_get_on_is_told_from_one_that_is_silent(tmp_path: Path) -> None:
     run = new_run(tmp_path / "run", train={"chatter": 60, "silence_seconds": 0.8})
     assert supervise(run) == 0
