@@ -1,0 +1,65 @@
+"""The conversation in Chinese, and in another language in the middle of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.tui.app.conversing import conversing, prepare, to_the_plan
+from tests.tui.app.pilot import screen_text, until
+from tui.app.widgets.prompt import Prompt
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path / "home"))
+    return prepare(tmp_path / "work")
+
+
+async def test_chinese_all_through(folder: Path) -> None:
+    async with conversing(folder, language="zh") as person:
+        assert "哪" in screen_text(person.pilot) or "模型" in screen_text(person.pilot)
+        await person.type("./tiny")
+        await person.type("chats.jsonl")
+        while person.asked:
+            await person.press("enter")
+        assert person.dialogue.plan.wishes.language == "zh"
+
+
+async def test_another_language_in_the_middle_of_it(folder: Path) -> None:
+    async with conversing(folder) as person:
+        await to_the_plan(person)
+        entries = len(person.dialogue.transcript.entries)
+        words = [str(entry.text()) for entry in person.dialogue.transcript.entries]
+        await person.type("/lang zh")
+        await until(person.pilot, lambda: person.dialogue.settled)
+        assert person.dialogue.plan.wishes.language == "zh"
+        assert len(person.dialogue.transcript.entries) == entries
+        assert person.screen.query_one(Prompt).has_focus
+        await person.type("/lang en")
+        assert [str(entry.text()) for entry in person.dialogue.transcript.entries] == words
+
+
+async def test_what_was_explained_is_explained_again_in_another_language(folder: Path) -> None:
+    async with conversing(folder) as person:
+        await person.type("why")
+        await person.type("help")
+        await person.type("./tiny")
+        await person.type("chats.jsonl")
+        while person.asked != "goal":
+            await person.press("enter")
+        await person.type("not sure")
+        told = [entry for entry in person.dialogue.transcript.entries if entry.kind == "explanation"]
+        english = [str(entry.text()) for entry in told]
+        assert len(told) == 3 and "model" in english[0]
+        await person.type("/lang zh")
+        chinese = [str(entry.text()) for entry in told]
+        assert all(re.search(r"[一-鿿]", text) for text in chinese)
+        assert "模型" in chinese[0], "it says what was asked then, not what is asked now"
+        assert chinese[2][:6] in screen_text(person.pilot)
+        await person.type("/lang en")
+        assert [str(entry.text()) for entry in told] == english
