@@ -1,5 +1,4 @@
-"""Read an adapter folder of PaddleNLP's without Paddle: what each layer has, and what that adds to its
-weight.
+"""Read an adapter folder of an engine without Paddle: what each layer has, and what that adds to its weight.
 
 Covers LoRA with its variants (rank-stabilised, with a mixer, MoRA), VeRA and LoKr. PiSSA as PaddleNLP
 writes it does not stand beside unchanged base weights, and prefix tuning and ReFT change no weight; these
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.workers import fused_layers
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
 from runtime.workers.tensor_files import entries_of, float_array, folder_entries
@@ -36,7 +36,8 @@ class Adapter(NamedTuple):
     method: str
     config: dict[str, Any]
     layers: dict[str, dict[str, Array]]
-    """Layer in PaddleNLP's names -> its tensors, such as `lora_A` [in, r] and `lora_B` [r, out]; float32."""
+    """Layer in the engine's names, fused ones cut -> its tensors, such as `lora_A` [in, r] and `lora_B` [r,
+    out]; float32."""
 
     @property
     def scaling(self) -> float:
@@ -79,7 +80,8 @@ def read_adapter(folder: Path) -> Adapter:
         if not np.isfinite(value).all():
             raise RefusedError(say("The adapter's tensor {name} holds numbers that are none.", name=name))
         layers.setdefault(layer, {})[part] = value
-    return Adapter(CONFIGS[found[0]], config, layers)
+    widths = fused_layers.Widths(**config[fused_layers.KEY]) if fused_layers.KEY in config else None
+    return Adapter(CONFIGS[found[0]], config, fused_layers.split_adapter(layers, widths))
 
 
 def tensors_in(folder: Path) -> dict[str, Array]:

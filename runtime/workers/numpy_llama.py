@@ -1,9 +1,11 @@
-"""An independent forward pass of llama, qwen2 and mistral in NumPy, straight from Hugging Face safetensors.
+"""An independent forward pass of a language model in NumPy, straight from Hugging Face safetensors.
 
-It shares no code with Paddle or PaddleNLP, so agreement with it proves a conversion. Everything is computed
-in float64 and one layer is held at a time. Sources: RMSNorm (Zhang and Sennrich 2019), rotary embedding in
-the half-split form (Su et al. 2021; Hugging Face `rotate_half`), grouped queries (Ainslie et al. 2023),
-SwiGLU (Shazeer 2020), llama 3.1's frequency scaling (Hugging Face `_compute_llama3_parameters`).
+It knows llama, qwen2, mistral, gemma and ernie4_5, and shares no code with Paddle or its toolkits, so
+agreement with it proves a conversion. Everything is computed in float64 and one layer is held at a time.
+Sources: RMSNorm (Zhang and Sennrich 2019), rotary embedding (Su et al. 2021) in the half-split form (Hugging
+Face `rotate_half`) and, for ernie4_5, in pairs of neighbours (modeling_ernie4_5.py:107), grouped queries
+(Ainslie et al. 2023), SwiGLU (Shazeer 2020), llama 3.1's frequency scaling (Hugging Face
+`_compute_llama3_parameters`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,13 @@ from runtime.workers.tensor_files import Entry, float_array, folder_entries
 
 Array = NDArray[Any]
 
-FAMILIES = ("llama", "qwen2", "mistral", "gemma")
+FAMILIES = ("llama", "qwen2", "mistral", "gemma", "ernie4_5")
+NEIGHBOURS = ("ernie4_5",)
+"""Families whose rotary embedding pairs neighbours."""
+TIED = ("gemma", "ernie4_5")
+"""Families that share the output head with the embedding unless the config says otherwise."""
+HEAD_WIDTH = {"ernie4_5": 128}
+"""Width of a head where the config does not say it (transformers Ernie4_5Config)."""
 TANH_GELU = ("gelu_pytorch_tanh", "gelu_new")
 """Names of the gelu that is approximated by tanh."""
 EXACT_GELU = ("gelu", "gelu_python")
@@ -89,13 +97,16 @@ def inverse_frequencies(config: Mapping[str, Any], head_dim: int) -> Array:
     return scaled
 
 
-def rotate(heads: Array, frequencies: Array) -> Array:
-    """Turn [tokens, heads, head_dim] by position: the first half of a head is paired with the second."""
+def rotate(heads: Array, frequencies: Array, neighbours: bool = False) -> Array:
+    """Turn [tokens, heads, head_dim] by position: the first half of a head is paired with the second, or each
+    even channel with its neighbour.
+    """
     angles = np.arange(heads.shape[0])[:, None] * frequencies[None, :]
     cosine, sine = np.cos(angles)[:, None, :], np.sin(angles)[:, None, :]
-    first, second = np.split(heads, 2, axis=-1)
-    turned = np.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
-    return turned.astype(heads.dtype)
+    first, second = (heads[..., 0::2], heads[..., 1::2]) if neighbours else np.split(heads, 2, axis=-1)
+    turned = (first * cosine - second * sine, second * cosine + first * sine)
+    joined = np.stack(turned, axis=-1).reshape(heads.shape) if neighbours else np.concatenate(turned, axis=-1)
+    return joined.astype(heads.dtype)
 
 
 def rms_norm(hidden: Array, weight: Array, epsilon: float) -> Array:
@@ -146,14 +157,14 @@ def forward(
     `each_layer(done, total)` is called after every layer and may raise. Ask `why_not(config)` first.
     """
     weights = Weights(folder, dtype)
-    heads = int(config["num_attention_heads"])
-    head_dim = int(config.get("head_dim") or config["hidden_size"] // heads)
+    family, heads = config.get("model_type"), int(config["num_attention_heads"])
+    head_dim = int(config.get("head_dim", HEAD_WIDTH.get(str(family))) or config["hidden_size"] // heads)
     layers, epsilon = int(config["num_hidden_layers"]), float(config.get("rms_norm_eps", 1e-6))
     frequencies = inverse_frequencies(config, head_dim)
     embedding = weights.entries["model.embed_tokens.weight"]
     hidden = float_array(embedding)[tokens].astype(dtype)
     # Gemma multiplies its embeddings and counts the weights of its norms from one (transformers, GemmaModel).
-    gemma, kind = config.get("model_type") == "gemma", activation(config)
+    gemma, kind, neighbours = family == "gemma", activation(config), family in NEIGHBOURS
     if gemma:
         hidden = hidden * math.sqrt(int(config["hidden_size"]))
     for layer in range(layers):
@@ -163,7 +174,8 @@ def forward(
             weights.linear(normed, f"{prefix}.self_attn.{part}_proj").reshape(len(tokens), -1, head_dim)
             for part in ("q", "k", "v")
         )
-        attended = attend(rotate(queries, frequencies), rotate(keys, frequencies), values)
+        queries, keys = (rotate(part, frequencies, neighbours) for part in (queries, keys))
+        attended = attend(queries, keys, values)
         hidden = hidden + weights.linear(attended, f"{prefix}.self_attn.o_proj")
         normed = rms_norm(hidden, weights[f"{prefix}.post_attention_layernorm.weight"] + gemma, epsilon)
         gate = weights.linear(normed, f"{prefix}.mlp.gate_proj")
@@ -171,7 +183,9 @@ def forward(
         hidden = hidden + weights.linear(gated, f"{prefix}.mlp.down_proj")
         each_layer(layer + 1, layers)
     hidden = rms_norm(hidden, weights["model.norm.weight"] + gemma, epsilon)
-    head = embedding if config.get("tie_word_embeddings", gemma) else weights.entries["lm_head.weight"]
+    head = (
+        embedding if config.get("tie_word_embeddings", family in TIED) else weights.entries["lm_head.weight"]
+    )
     rows = float_array(head)
     starts = range(0, rows.shape[0], VOCABULARY_CHUNK)
     parts = [hidden @ rows[start : start + VOCABULARY_CHUNK].astype(dtype).T for start in starts]

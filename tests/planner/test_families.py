@@ -63,7 +63,7 @@ def test_only_what_our_runtime_converts_is_proven() -> None:
         if row.conversion_proven
     }
     ours = {("paddlenlp", name) for name in ("llama", "qwen2", "mistral")}
-    assert proven == {*ours, ("paddleformers", "llama")}
+    assert proven == {*ours, ("paddleformers", "llama"), ("paddleformers", "ernie4_5")}
     loaded = family("paddlenlp", "baichuan")
     assert loaded is not None and not loaded.conversion_proven
 

@@ -15,6 +15,7 @@ import sys
 import traceback
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -125,6 +126,56 @@ def scrambled(folder: str, output: str) -> dict[str, Any]:
             tensors[name] = np.ascontiguousarray(tensor.T).reshape(tensor.shape)
     save_file(tensors, str(path), metadata={"format": "pt"})
     return {"tensors": len(tensors)}
+
+
+def misloaded(spec: dict[str, Any], how: str) -> dict[str, Any]:
+    """Convert with a toolkit that turns a weight in memory, or orders a fused layer's outputs plainly."""
+    import numpy as np
+    import paddle
+
+    from runtime.workers.paddleformers import converting
+    from runtime.workers.paddleformers.loading import load_model
+
+    def wrongly(folder: Path) -> Any:
+        model = load_model(folder)
+        attention = model.model.layers[1].self_attn
+        weight = attention.o_proj.weight if how == "turned" else attention.qkv_proj.weight
+        array = weight.numpy()
+        if how == "turned":
+            wrong = np.ascontiguousarray(array.T).reshape(array.shape)
+        else:
+            wrong = np.concatenate([array[:, part] for part in grouped(model.config)], axis=1)
+        weight.set_value(paddle.to_tensor(wrong))
+        return model
+
+    with mock.patch.object(converting, "load_model", wrongly):
+        return stage("paddleformers.converting", spec)
+
+
+def grouped(config: Any) -> list[Any]:
+    """Return where queries, keys and values lie in a fused layer."""
+    from runtime.workers.fused_layers import parts_of, widths_of
+
+    return [part.outputs for part in parts_of("qkv_proj", widths_of(config.to_dict()))]
+
+
+def merge_plainly(spec: dict[str, Any]) -> dict[str, Any]:
+    """Merge as if a fused layer gave all queries, then all keys, then all values."""
+    import numpy as np
+
+    from runtime.workers import fused_layers
+
+    right = fused_layers.parts_of
+
+    def plainly(layer: str, widths: Any) -> Any:
+        parts, start = [], 0
+        for part in right(layer, widths):
+            parts.append(part._replace(outputs=np.arange(start, start + len(part.outputs))))
+            start += len(part.outputs)
+        return tuple(parts)
+
+    with mock.patch.object(fused_layers, "parts_of", plainly):
+        return stage("paddleformers.merging", spec)
 
 
 def batches(model: str) -> dict[str, Any]:

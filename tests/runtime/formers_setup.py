@@ -158,6 +158,20 @@ class Formers:
         return {event["name"]: event["passed"] for event in self.events(run, "proof", stage)}
 
 
+class Lab:
+    """What the jobs gave, and where their files are."""
+
+    def __init__(self, runs: Formers, results: dict[str, dict[str, Any]], source: Path) -> None:
+        self.runs = runs
+        self.results = results
+        self.source = source
+
+    def __getitem__(self, job: str) -> dict[str, Any]:
+        result = self.results[job]
+        assert "failed" not in result, result.get("failed")
+        return result
+
+
 def run_lab(python: Path, folder: Path, jobs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Do all jobs in one process of the engine and return name -> result."""
     out = folder / "results.jsonl"

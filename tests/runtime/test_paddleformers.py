@@ -4,166 +4,56 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.runtime.formers_setup import Formers, run_lab, write_pairs, write_rows, write_texts
+from runtime.workers.fused_layers import Widths, widths_of
+from runtime.workers.numpy_llama import forward
+from runtime.workers.peft_export import export_peft
+from runtime.workers.tensor_files import float_array, folder_entries
+from tests.runtime.ernie_jobs import ernie_jobs
+from tests.runtime.formers_jobs import llama_jobs
+from tests.runtime.formers_setup import Formers, Lab, run_lab
+from tests.runtime.model_folders import rewrite
+from tests.runtime.tiny_ernie import write_tiny_ernie
 
 pytestmark = pytest.mark.engine
 
-PAIRS = {"stage": "DPO", "max_prompt_len": 128, "packing": True, "max_steps": 4}
-CHATS = [[{"role": "user", "content": "sail?"}], [{"role": "user", "content": "mast helm star?"}]]
+
+TOKENS = [1, 20, 30, 40, 50]
+LINEAR = 7
+"""Linear layers of a block in a Hugging Face folder."""
 
 
-class Lab:
-    """What the jobs gave, and where their files are."""
+class Labs(NamedTuple):
+    """Both families."""
 
-    def __init__(self, runs: Formers, results: dict[str, dict[str, Any]], source: Path) -> None:
-        self.runs = runs
-        self.results = results
-        self.source = source
-
-    def __getitem__(self, job: str) -> dict[str, Any]:
-        result = self.results[job]
-        assert "failed" not in result, result.get("failed")
-        return result
+    llama: Lab
+    ernie: Lab
 
 
 @pytest.fixture(scope="module")
-def lab(tiny_hf_model: Path, paddleformers_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    root = tmp_path_factory.mktemp("formers")
-    prepared, merged = root / "prepared", root / "merged"
-    runs = Formers(root, prepared, write_rows(root / "data"))
-    full = {"fine_tuning": "full", "learning_rate": 1e-3}
-    read = Formers(root / "read", prepared, write_texts(root / "texts", tiny_hf_model))
-    texts = {"stage": "PT", "packing": True, "max_seq_len": 64, "max_steps": 3}
-    paired = Formers(root / "paired", prepared, write_pairs(root / "pairs"))
-    adapter = {"adapter": str(runs.output("lora") / "adapter"), "base": str(prepared)}
-    handed = {"hf_folder": str(tiny_hf_model), "tolerance": 1e-4}
-    whole = str(runs.output("full") / "model")
-    jobs: dict[str, dict[str, Any]] = {
-        "convert": {
-            "do": "stage",
-            "name": "paddleformers.converting",
-            "spec": runs.spec(
-                "all",
-                "convert",
-                source_folder=str(tiny_hf_model),
-                destination=str(prepared),
-                tolerance=1e-4,
-            ),
-        },
-        "batches": {"do": "batches", "model": str(prepared)},
-        "generate": {
-            "do": "generate",
-            "model": str(prepared),
-            "prompts": [[1, 5, 9, 22], [7, 3, 100, 101, 22, 44, 200]],
-            "tokens": 6,
-        },
-        "preflight": {
-            "do": "stage",
-            "name": "paddleformers.preflight",
-            "spec": runs.spec(
-                "all", "preflight", config=str(runs.config("rehearsed")), processes=1, train={}
-            ),
-        },
-        "lora": {"do": "train", "spec": runs.train("lora")},
-        "stopped": {"do": "train", "spec": runs.train("resumed"), "stop_at": 4, "save_at": 2},
-        "resumed": {"do": "train", "spec": runs.train("resumed")},
-        "full": {"do": "train", "spec": runs.train("full", **full)},
-        "halted": {"do": "train", "spec": runs.train("torn", **full), "stop_at": 9},
-        "torn": {"do": "train", "spec": runs.train("torn"), "then_lose": 10},
-        "packed": {"do": "train", "spec": runs.train("packed", packing=True, max_seq_len=128, max_steps=2)},
-        "merge": {
-            "do": "stage",
-            "name": "paddleformers.merging",
-            "spec": runs.spec("lora", "merge", destination=str(merged), **handed, **adapter),
-        },
-        "merge_full": {
-            "do": "stage",
-            "name": "paddleformers.merging",
-            "spec": runs.spec(
-                "full",
-                "merge",
-                destination=str(root / "merged-full"),
-                trained_model=whole,
-                base=str(prepared),
-                **handed,
-            ),
-        },
-        "export": {
-            "do": "export",
-            "model": str(prepared),
-            "adapter": adapter["adapter"],
-            "output": str(root / "exported"),
-        },
-        "judge_export": {
-            "do": "prove",
-            "spec": runs.spec("exported", "merge", **adapter),
-            "folder": str(root / "exported" / "export"),
-        },
-        "scrambled": {"do": "scrambled", "folder": str(merged), "output": str(root / "scrambled")},
-        "judge_scrambled": {
-            "do": "prove",
-            "spec": runs.spec("scrambled", "merge", **adapter),
-            "folder": str(root / "scrambled"),
-        },
-        "judge_merged": {
-            "do": "prove",
-            "spec": runs.spec("judged", "merge", **adapter),
-            "folder": str(merged),
-        },
-        "answers": {
-            "do": "stage",
-            "name": "answering",
-            "spec": runs.spec(
-                "lora",
-                "generate",
-                base=str(prepared),
-                model=str(merged),
-                prompts=CHATS,
-                references=["a", "b"],
-                max_new_tokens=8,
-            ),
-        },
-        "chat": {"do": "chat", "base": str(prepared), "model": str(merged), "messages": CHATS[0]},
-        "pairs": {"do": "train", "spec": paired.train("lora", **PAIRS)},
-        "pairs_full": {"do": "train", "spec": paired.train("full", **PAIRS, **full)},
-        "texts": {"do": "train", "spec": read.train("full", **texts, **full)},
-        "texts_merge": {
-            "do": "stage",
-            "name": "paddleformers.merging",
-            "spec": read.spec(
-                "full",
-                "merge",
-                destination=str(root / "merged-texts"),
-                trained_model=str(read.output("full") / "model"),
-                base=str(prepared),
-                **handed,
-            ),
-        },
-        "texts_read": {
-            "do": "stage",
-            "name": "pretrain_continuing",
-            "spec": read.spec(
-                "full",
-                "generate",
-                data=str(read.data),
-                length=64,
-                beginnings=[],
-                train_result=str(read.stage("full") / "result.json"),
-                exact=True,
-                base=str(prepared),
-                model=str(root / "merged-texts"),
-                max_new_tokens=4,
-            ),
-        },
-        "refused": {"do": "train", "spec": runs.train("refused", lora_path="elsewhere")},
-    }
-    return Lab(runs, run_lab(paddleformers_python, root, jobs), tiny_hf_model)
+def labs(tiny_hf_model: Path, paddleformers_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Labs:
+    """A tiny llama and a tiny ERNIE-4.5 in one process of the engine, whose start takes the longest."""
+    roots = [tmp_path_factory.mktemp(name) for name in ("formers", "ernie")]
+    source = rewrite(write_tiny_ernie(roots[1] / "source"), bfloat16=True)
+    runs, jobs = llama_jobs(roots[0], tiny_hf_model)
+    ernie, more = ernie_jobs(roots[1], source)
+    results = run_lab(paddleformers_python, roots[0], {**jobs, **more})
+    return Labs(Lab(runs, results, tiny_hf_model), Lab(ernie, results, source))
+
+
+@pytest.fixture
+def lab(labs: Labs) -> Lab:
+    return labs.llama
+
+
+@pytest.fixture
+def ernie(labs: Labs) -> Lab:
+    return labs.ernie
 
 
 def test_the_prepared_copy_computes_what_the_source_does(lab: Lab) -> None:
@@ -296,3 +186,95 @@ def test_texts_are_read_and_the_result_has_the_dev_loss_of_training(lab: Lab) ->
 def test_a_config_that_asks_for_more_is_refused_in_words(lab: Lab) -> None:
     what = lab["refused"]["refused"][0]
     assert "`lora_path` asks for a start from an earlier adapter" in what
+
+
+def said(ernie: Lab, run: str, stage: str = "convert") -> dict[str, str]:
+    return {event["name"]: event["sentence"] for event in ernie.runs.events(run, "proof", stage)}
+
+
+@pytest.mark.parametrize(("job", "run"), [("convert", "all"), ("convert_exact", "whole")])
+def test_a_folder_is_loaded_number_by_number_and_computes_the_same(ernie: Lab, job: str, run: str) -> None:
+    assert ernie[f"ernie_{job}"]["figures"] == {"reused": False}
+    proofs = ernie.runs.proofs(run, "convert")
+    assert proofs == {"convert.weights": True, "convert.tokenizer": True, "convert.logits": True}
+    assert "independent forward pass" in said(ernie, run)["convert.logits"]
+
+
+@pytest.mark.parametrize(("job", "first"), [("turned", "o_proj"), ("plain", "q_proj")])
+def test_a_weight_in_the_wrong_place_is_found_out(ernie: Lab, job: str, first: str) -> None:
+    assert ernie[f"ernie_{job}"]["refused"][0] == "The converted model is not the same as the original."
+    sentence = said(ernie, job)["convert.weights"]
+    assert f"the first is model.layers.1.self_attn.{first}.weight" in sentence
+
+
+def test_biases_that_the_toolkit_would_drop_are_refused(ernie: Lab) -> None:
+    what, why, _ = ernie["ernie_biased"]["refused"]
+    assert what == "PaddleFormers does not load the model." and "no place for 6 tensors" in why
+
+
+def test_rows_stay_apart_and_decoding_is_the_toolkits(ernie: Lab) -> None:
+    assert ernie["ernie_batches"]["packed"] < 1e-5 and ernie["ernie_batches"]["padded"] < 1e-5
+    assert ernie["ernie_generate"]["theirs"] == ernie["ernie_generate"]["ours"]
+
+
+def test_training_learns_and_a_resumed_curve_is_the_uninterrupted_one(ernie: Lab) -> None:
+    assert (
+        ernie["ernie_lora"]["code"]
+        == ernie["ernie_resumed"]["code"]
+        == ernie["ernie_parts"]["code"]
+        == ernie["ernie_packed"]["code"]
+        == 0
+    )
+    whole = Formers(ernie.runs.root / "whole", ernie.runs.model, ernie.runs.data)
+    for runs, run, parts in ((ernie.runs, "lora", "resumed"), (whole, "full", "parts")):
+        curve = runs.curve(run)
+        assert list(curve) == list(range(1, 13)) and curve[12] < curve[1]
+        assert runs.curve(parts) == curve
+
+
+@pytest.mark.parametrize(("job", "run"), [("merge", "lora"), ("merge_full", "whole/full")])
+def test_a_merge_is_proven_in_hugging_faces_names(ernie: Lab, job: str, run: str) -> None:
+    figures = ernie[f"ernie_{job}"]["figures"]
+    assert figures["max_logit_difference"] < 1e-5 < 1e-2 < figures["effect_on_logits"]
+    proofs = ernie.runs.proofs(run, "merge")
+    assert proofs == {"merge.reload": True, "merge.logits": True, "merge.tokens": True}
+    folder = Path(ernie[f"ernie_{job}"]["outputs"]["model"])
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert "fuse_rms_norm" not in config
+    assert widths_of(config) == Widths(6, 2, 16, 96)
+    assert np.isfinite(forward(folder, config, TOKENS)).all(), "every tensor has Hugging Face's name"
+
+
+def test_a_fused_layer_that_is_cut_plainly_is_found_out(ernie: Lab) -> None:
+    assert ernie["ernie_merge_plainly"]["refused"][0].startswith("The merged model does not answer like")
+    proofs = ernie.runs.proofs("plainly", "merge")
+    assert proofs["merge.reload"] and not proofs["merge.logits"]
+
+
+def test_an_adapter_is_exported_under_the_names_that_peft_looks_for(ernie: Lab, tmp_path: Path) -> None:
+    """Base plus what PEFT computes is the merged model, layer by layer."""
+    exported = export_peft(ernie.runs.output("lora") / "adapter", tmp_path, "base")
+    assert exported.layers == 2 * LINEAR
+    adapter = load_file(tmp_path / "adapter_model.safetensors")
+    config = json.loads((tmp_path / "adapter_config.json").read_text(encoding="utf-8"))
+    assert set(config["target_modules"]) == {
+        *(f"{letter}_proj" for letter in "qkvo"),
+        *(f"{name}_proj" for name in ("gate", "up", "down")),
+    }
+    scaling = config["lora_alpha"] / config["r"]
+    base, merged = (
+        folder_entries(folder) for folder in (ernie.source, Path(ernie["ernie_merge"]["outputs"]["model"]))
+    )
+    for layer in {name.rpartition(".lora_")[0] for name in adapter}:
+        name = f"{layer.removeprefix('base_model.model.')}.weight"
+        product = adapter[f"{layer}.lora_B.weight"] @ adapter[f"{layer}.lora_A.weight"] * scaling
+        wanted, found = float_array(base[name]) + product, float_array(merged[name])
+        assert (np.abs(found - wanted) <= np.abs(wanted) * 2**-8).all() and np.abs(product).max() > 1e-3
+
+
+def test_pairs_texts_and_a_chat_come_with_it(ernie: Lab) -> None:
+    assert ernie["ernie_chat"]["kinds"][-1] == "end"
+    curve = Formers(ernie.runs.root / "paired", ernie.runs.model, ernie.runs.data).curve("lora")
+    assert abs(curve[1] - np.log(2)) < 1e-6 and curve[4] < curve[1]
+    curve = Formers(ernie.runs.root / "read", ernie.runs.model, ernie.runs.data).curve("full")
+    assert curve[3] < curve[1]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from runtime.workers import fused_layers
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
 
@@ -33,12 +34,23 @@ def write(model: Any, folder: Path) -> None:
     """Write config, tensors and index of a live `LoRAModel` as the toolkit's own loader reads them."""
     tensors = trained_tensors(model)
     model.lora_config.save_pretrained(str(folder))
+    if widths := fused_layers.widths_of(model.model.config.to_dict()):
+        say_widths(folder / CONFIG, widths)
     save_file(tensors, str(folder / WEIGHTS), metadata={"format": "np"})
     index = {
         "metadata": {"total_size": sum(tensor.nbytes for tensor in tensors.values())},
         "weight_map": dict.fromkeys(sorted(tensors), WEIGHTS),
     }
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def say_widths(path: Path, widths: fused_layers.Widths) -> None:
+    """Add to lora_config.json where fused layers are to be cut; the toolkit passes over keys that it does not
+    know (peft/lora/lora_config.py:145).
+    """
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values[fused_layers.KEY] = widths._asdict()
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:

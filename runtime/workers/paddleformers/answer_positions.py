@@ -6,7 +6,7 @@ from typing import Any
 
 from runtime.workers.answer_logits import AnswerLogits
 
-FAMILIES = ("llama", "qwen2", "qwen3")
+FAMILIES = ("llama", "qwen2", "qwen3", "ernie4_5")
 """Models that apply `lm_head` to the hidden states and then `criterion` to logits and labels."""
 
 

@@ -2,17 +2,21 @@
 
 The toolkit's own writer, version 1.2.0 on a processor, puts linear weights into the files under the turned
 shape without turning the numbers in memory: the contents are scrambled, and it ends with exit code 0. Here
-each weight is turned by the kind of layer that owns it.
+each weight is turned by the kind of layer that owns it, and a fused layer is cut into those that Hugging Face
+knows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import paddle
 from paddle import nn
 
+from runtime.workers.adapter import merged_weight
+from runtime.workers.fused_layers import Part, parts_of, widths_of
 from runtime.workers.hf_folder import (
     SHARD_BYTES,
     Weight,
@@ -26,15 +30,55 @@ from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
 
 
-def weights(causal: Any) -> Iterator[Weight]:
-    """Yield the weights of a causal language model under their Hugging Face names, which are its own."""
+class Place(NamedTuple):
+    """A weight of the live model: which layer has it, and what it is called in Hugging Face's folder."""
+
+    name: str
+    layer: Any
+    parameter: str
+    transposed: bool
+    parts: tuple[Part, ...]
+    """The layers that it is there; empty where it is one, of the same name."""
+
+    def shares(self) -> list[tuple[str, Any]]:
+        """Return each name in Hugging Face's folder and which outputs, the last axis, go there."""
+        if not self.parts:
+            return [(self.name, slice(None))]
+        return [(f"{part.name}.{self.parameter}", part.outputs) for part in self.parts]
+
+
+class Cut:
+    """Some outputs of a fused layer, read like a layer of their own."""
+
+    def __init__(self, layer: Any, outputs: Any) -> None:
+        self.layer, self.outputs = layer, paddle.to_tensor(outputs)
+
+    @property
+    def weight(self) -> paddle.Tensor:
+        """The weight [in, outputs], with any adapter merged in."""
+        return paddle.index_select(merged_weight(self.layer), self.outputs, axis=1)
+
+
+def places(causal: Any) -> Iterator[Place]:
+    """Yield where the weights of a causal language model are, without those of adapters."""
     tied = {"lm_head.weight"} if causal.config.tie_word_embeddings else set()
+    widths = widths_of(causal.config.to_dict())
     for layer_name, layer in causal.named_sublayers(include_self=True):
+        parts = parts_of(layer_name, widths)
         for parameter, tensor in layer.named_parameters(include_sublayers=False):
             name = f"{layer_name}.{parameter}".lstrip(".")
             if name in tied or parameter.startswith("lora_"):
                 continue
-            yield Weight(name, layer, parameter, is_transposed(layer, parameter, len(tensor.shape), name))
+            turned = is_transposed(layer, parameter, len(tensor.shape), name)
+            yield Place(name, layer, parameter, turned, parts)
+
+
+def weights(causal: Any) -> Iterator[Weight]:
+    """Yield the weights of a causal language model as Hugging Face has them: its own names, but for cuts."""
+    for place in places(causal):
+        for name, outputs in place.shares():
+            layer = Cut(place.layer, outputs) if place.parts else place.layer
+            yield Weight(name, layer, place.parameter, place.transposed)
 
 
 def is_transposed(layer: Any, parameter: str, dimensions: int, name: str) -> bool:

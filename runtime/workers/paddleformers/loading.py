@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from runtime.workers.fused_layers import parts_of, widths_of
 from runtime.workers.hf_load import UnloadableModelError, tensor_names
 from runtime.workers.paddleformers.processor import make_ready, on_processor
 from runtime.workers.speech import say
 
 UNFUSED = {"fuse_rms_norm": False}
 """What config.json must say where Paddle has no kernel for fused norm layers (nn/norm.py of 1.2.0)."""
+
+DERIVED = "rotary_emb.inv_freq"
+"""End of the names of tensors that old models store although they follow from the config."""
 
 READ = ("config.json", "generation_config.json", "model.safetensors.index.json")
 
@@ -48,16 +52,33 @@ def linked_view(folder: str | Path) -> Iterator[Path]:
         yield view
 
 
-def check_every_weight_is_given(model: Any, given: set[str], folder: Path) -> None:
-    """Raise `UnloadableModelError` unless each parameter has a tensor of its name in the folder."""
+def standard_names(model: Any) -> Iterator[str]:
+    """Yield what a Hugging Face folder calls the model's parameters."""
+    widths = widths_of(model.config.to_dict())
+    for name in dict(model.named_parameters()):
+        layer, _, parameter = name.rpartition(".")
+        parts = parts_of(layer, widths)
+        yield from [f"{part.name}.{parameter}" for part in parts] if parts else [name]
+
+
+def check_every_weight_is_given(model: Any, given: set[str]) -> None:
+    """Raise `UnloadableModelError` unless parameters and the folder's tensors `given` are one to one."""
     tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
-    missing = sorted(set(dict(model.named_parameters())) - given - tied)
-    if missing:
+    wanted = set(standard_names(model))
+    if missing := sorted(wanted - given - tied):
         raise UnloadableModelError(
             say(
                 "{count} weights have no tensor in the folder, the first is {first}.",
                 count=len(missing),
                 first=missing[0],
+            )
+        )
+    if spare := sorted(name for name in given - wanted - tied if DERIVED not in name):
+        raise UnloadableModelError(
+            say(
+                "PaddleFormers' model has no place for {count} tensors of the folder, the first is {first}.",
+                count=len(spare),
+                first=spare[0],
             )
         )
 
@@ -82,7 +103,7 @@ def load_with(config: Any, view: Path, source: Path) -> Any:
     model = AutoModelForCausalLM.from_pretrained(
         str(view), config=config, convert_from_hf=True, load_checkpoint_format="flex_checkpoint"
     )
-    check_every_weight_is_given(model, names, source)
+    check_every_weight_is_given(model, names)
     return model
 
 

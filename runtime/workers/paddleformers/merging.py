@@ -10,6 +10,7 @@ its name.
 from __future__ import annotations
 
 import gc
+import json
 import shutil
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ import paddle
 from runtime.workers import witness
 from runtime.workers.adapter import is_adapted, merged_weight
 from runtime.workers.decoding import causal_model
+from runtime.workers.fused_layers import split_adapter, widths_of
 from runtime.workers.hf_folder import copy_companions, original_tensors, put_in_place, rounded, sync
 from runtime.workers.merge_phases import say_phase, say_proven, say_written
 from runtime.workers.merge_proof import (
@@ -40,14 +42,17 @@ from runtime.workers.stage_run import Stage
 from runtime.workers.weight_change import LowRank
 
 
-def changes_of(folder: str | Path) -> dict[str, LowRank]:
-    """Return weight name -> what the LoRA adapter in `folder` adds to it: A [in, r] B [r, out] scaling."""
+def changes_of(folder: str | Path, base: str | Path) -> dict[str, LowRank]:
+    """Return tensor of the Hugging Face folder `base` -> what the LoRA adapter in `folder` adds to it."""
+    config = json.loads(Path(base, "config.json").read_text(encoding="utf-8"))
     scaling = float(adapter.read_config(folder)["scaling"])
-    tensors = adapter.read_tensors(folder)
-    names = [name.removesuffix(".lora_A") for name in tensors if name.endswith(".lora_A")]
+    layers: dict[str, dict[str, Any]] = {}
+    for name, tensor in adapter.read_tensors(folder).items():
+        layer, _, matrix = name.rpartition(".")
+        layers.setdefault(layer, {})[matrix] = tensor
     return {
-        f"{name}.weight": LowRank(tensors[f"{name}.lora_A"], tensors[f"{name}.lora_B"], scaling)
-        for name in names
+        f"{layer}.weight": LowRank(tensors["lora_A"], tensors["lora_B"], scaling)
+        for layer, tensors in split_adapter(layers, widths_of(config)).items()
     }
 
 
@@ -82,7 +87,7 @@ def write_merged(spec: dict[str, Any], model: Any, folder: Path, stage: Stage) -
         hf_writer.write(causal_model(model), base, folder)
         return
     folder.mkdir(parents=True)
-    changes = changes_of(spec["adapter"])
+    changes = changes_of(spec["adapter"], base)
 
     merge_shards(base, changes, folder, each_block=lambda done, total: say_written(stage, done, total))
     check_shards(base, changes, folder, each_block=lambda done, total: stage.check_stop())
@@ -100,12 +105,14 @@ def take_rounded_weights(model: Any, original: str) -> bool:
     given = original_tensors(original)
     if all(tensor.dtype in ("F32", "F64") for tensor in given.values()):
         return False
-    for weight in list(hf_writer.weights(causal_model(model))):
-        parameter = getattr(weight.layer, weight.parameter)
-        whole = merged_weight(weight.layer) if weight.parameter == "weight" else parameter
-        array = rounded(whole.astype("float64").numpy(), given[weight.name].dtype).astype(np.float64)
-        if is_adapted(weight.layer):
-            weight.layer.lora_B.set_value(paddle.zeros_like(weight.layer.lora_B))
+    for place in list(hf_writer.places(causal_model(model))):
+        parameter = getattr(place.layer, place.parameter)
+        whole = merged_weight(place.layer) if place.parameter == "weight" else parameter
+        array = whole.astype("float64").numpy()
+        for name, outputs in place.shares():
+            array[..., outputs] = rounded(array[..., outputs], given[name].dtype).astype(np.float64)
+        if is_adapted(place.layer):
+            place.layer.lora_B.set_value(paddle.zeros_like(place.layer.lora_B))
         parameter.set_value(paddle.to_tensor(array).astype(parameter.dtype))
     return True
 
