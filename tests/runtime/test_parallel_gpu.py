@@ -1,0 +1,60 @@
+"""Parallel trainings where there are NVIDIA GPUs and an engine built for them: they learn what one GPU
+learns, resume where they were, and what they hand out is proven."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.paths import engines_folder
+from tests.runtime.parallel_ways import WAYS
+from tests.runtime.results_setup import Trained, events_of, run_worker
+from tests.runtime.train_setup import Runs, rows, start, write_data
+
+pytestmark = [pytest.mark.engine, pytest.mark.gpu]
+
+ON_GPU: dict[str, Any] = {"device": "gpu", "max_steps": 6, "save_steps": 3, "eval_steps": 6}
+CLOSE = 0.05
+"""Loss: sums in another order and, with FlashMask, 16 bits instead of 32."""
+
+
+def gpus() -> int:
+    """Return how many GPUs the driver shows."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+@pytest.fixture(scope="module")
+def gpu_python() -> Path:
+    """The interpreter of an installed engine with CUDA."""
+    found = sorted(engines_folder().glob("paddlenlp-cu*/bin/python"))
+    if not found or not gpus():
+        pytest.skip("needs an NVIDIA GPU and `steersman engines install paddlenlp`")
+    return found[-1]
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_it_learns_what_one_gpu_learns_and_is_handed_out(
+    name: str, trained: dict[str, Trained], gpu_python: Path, tmp_path: Path
+) -> None:
+    way = WAYS[name]
+    if gpus() < way.processes:
+        pytest.skip(f"needs {way.processes} GPUs")
+    model = trained["llama-untied"]
+    runs = Runs(tmp_path, model.base, write_data(tmp_path / "data", rows(23), rows(6, seed=1)))
+    extras = {"lora_dropout": 0.0}
+    batch = {"gradient_accumulation_steps": 2 * way.processes}
+    assert start(gpu_python, 1, runs.spec("alone", extras, **ON_GPU, **batch)).wait(600) == 0
+    changes = {**ON_GPU, **way.changes}
+    if "tensor_parallel_degree" in way.changes:
+        changes |= batch
+    spec = runs.spec("run", extras, **changes)
+    assert start(gpu_python, way.processes, spec).wait(600) == 0, runs.messages("run")
+    alone, curve = runs.curve("alone"), runs.curve("run")
+    assert sorted(curve) == [1, 2, 3, 4, 5, 6]
+    assert all(abs(curve[step] - alone[step]) < CLOSE for step in curve)
+    adapter = str(runs.output("run") / "adapter")
+    assert run_worker(gpu_python, model.merge_spec(tmp_path / "merge", adapter=adapter)).returncode == 0
+    proofs = {proof["name"]: proof["passed"] for proof in events_of(tmp_path / "merge", "proof")}
+    assert proofs == {"merge.logits": True, "merge.tokens": True}
