@@ -69,6 +69,8 @@ check: env
 
 parity: engine
 	@$(PY) -m tests.parity.conversions
+	@$(STEERSMAN) engines install paddleformers --build cpu
+	@$(PY) -m tests.parity.ernie
 	@$(PY) -m tests.parity.transformers_parity $(MODEL)
 
 bench: engine

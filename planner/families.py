@@ -51,6 +51,9 @@ class Family(Record):
         False, description="`fuse_attention_ffn` is read, and a stock checkpoint converts."
     )
     fuse_on_load: bool = Field(False, description="A normal checkpoint is fused while it is loaded.")
+    fused_layers: bool = Field(
+        False, description="Query, key and value are one layer, and gate and up another, whatever is asked."
+    )
     fused_rope: bool = False
     fused_norm: bool = False
     fused_loss: bool = Field(False, description="`use_fused_linear_cross_entropy` is read.")

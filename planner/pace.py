@@ -17,6 +17,7 @@ SETTING_OF = {
     "lora_rank": "lora_rank",
     "lora_target_modules": "lora_target_modules",
     "num_prefix_tokens": "num_prefix_tokens",
+    "engine": "engine",
     "weight_format": "weight_quantize_algo",
     "double_quant": "weight_double_quant",
     "precision": "precision",

@@ -31,6 +31,7 @@ class Setup:
     """What decides peak memory and step time of one training process, or of a grid of them."""
 
     stage: str = "sft"
+    engine: str = "paddlenlp"
     method: str = "lora"
     lora_variant: str = "plain"
     lora_rank: int = 8
@@ -123,11 +124,13 @@ def linear_shapes(model: ModelFacts) -> dict[str, tuple[int, int]]:
     return weights.linear_shapes(model)
 
 
-def adapter_parameters(model: ModelFacts, rank: int, targets: str) -> int:
+def adapter_parameters(model: ModelFacts, rank: int, targets: str, engine: str) -> int:
     """Return the weights of all LoRA adapters of this rank."""
     from planner import weights
 
-    return weights.adapter_parameters(model, Setup(lora_rank=rank, lora_target_modules=targets))
+    return weights.adapter_parameters(
+        model, Setup(lora_rank=rank, lora_target_modules=targets, engine=engine)
+    )
 
 
 def trainable_parameters(model: ModelFacts, setup: Setup) -> int:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from planner.facts import ModelFacts
+from planner.families import family
 from planner.setup import Real, Setup, Whole
 
 FROZEN_BASE = ("lora", "qlora", "prefix_tuning", "vera", "lokr", "reft")
@@ -131,11 +132,28 @@ def largest_stage_share(model: ModelFacts, pipeline: Whole, virtual: Whole = 1) 
 
 
 def adapter_targets(model: ModelFacts, setup: Setup) -> dict[str, Shape]:
-    """Return the linear layers that get an adapter."""
+    """Return the linear layers that get an adapter; layers that the engine keeps as one get one together."""
     if setup.lora_target_modules == "attention":
         layers = model.num_hidden_layers
-        return {name: Shape(*shape, layers) for name, shape in attention_shapes(model).items()}
-    return all_shapes(model)
+        shapes = {name: Shape(*shape, layers) for name, shape in attention_shapes(model).items()}
+    else:
+        shapes = all_shapes(model)
+    found = family(setup.engine, model.model_type)
+    if found is None or not found.fused_layers:
+        return shapes
+    return {name: shape for group in FUSED for name, shape in together(shapes, group).items()}
+
+
+FUSED = (("q", "k", "v"), ("gate", "up"), ("o",), ("down",))
+"""Layers of a dense block, those together that are one layer where an engine fuses them."""
+
+
+def together(shapes: dict[str, Shape], group: tuple[str, ...]) -> dict[str, Shape]:
+    """Return the layers of a group as one, which has the inputs of each and the outputs of all."""
+    found = [shapes[name] for name in group if name in shapes]
+    if not found:
+        return {}
+    return {"".join(group): Shape(found[0].inputs, sum(shape.outputs for shape in found), found[0].number)}
 
 
 def adapter_parameters(model: ModelFacts, setup: Setup) -> int:

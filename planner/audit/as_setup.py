@@ -18,6 +18,7 @@ def setup_of(case: Case, stage: str) -> Setup:
     split = case.degrees
     return Setup(
         stage=stage,
+        engine=case.engine,
         method=method(case),
         lora_variant=variant(case),
         lora_rank=rank(case),

@@ -47,7 +47,7 @@ def lora_rank(s: Situation) -> Choice:
         rank *= 2
     if s.wishes.goal == "memory":
         rank = 8
-    number = parameters(adapter_parameters(s.model, rank, "all-linear"))
+    number = parameters(adapter_parameters(s.model, rank, "all-linear", s.word("engine")))
     return Choice(
         rank,
         say(
@@ -231,8 +231,8 @@ def lora_dropout(s: Situation) -> Choice:
 )
 def lora_targets(s: Situation) -> Choice:
     """Adapters on every linear layer, unless memory is what counts."""
-    everywhere = adapter_parameters(s.model, 8, "all-linear")
-    attention = adapter_parameters(s.model, 8, "attention")
+    everywhere = adapter_parameters(s.model, 8, "all-linear", s.word("engine"))
+    attention = adapter_parameters(s.model, 8, "attention", s.word("engine"))
     if not own_worker(s):
         return Choice(
             "all-linear",

@@ -199,6 +199,16 @@ def fuse_ffn(s: Situation) -> Choice:
 def _fused(s: Situation, ability: str, what: str) -> Choice:
     """Return the choice on fusing weights: saved fused, so only where other tools need not read them."""
     found, tensor = found_family(s), s.whole("tensor_parallel_degree")
+    if found.fused_layers:
+        return Choice(
+            False,
+            say(
+                "{engine} keeps {what} of {kind} models as one layer in any case, and has no switch for it.",
+                engine=s.word("engine"),
+                what=what,
+                kind=s.model.model_type,
+            ),
+        )
     if not (getattr(found, ability) and found.fuse_on_load):
         return Choice(
             False,

@@ -59,7 +59,9 @@ def _because(s: Situation, chosen: str, peak: str) -> str:
 
 
 def _share(s: Situation) -> str:
-    trained = adapter_parameters(s.model, s.whole("lora_rank"), s.word("lora_target_modules"))
+    trained = adapter_parameters(
+        s.model, s.whole("lora_rank"), s.word("lora_target_modules"), s.word("engine")
+    )
     return say(
         "{trained} of {total} weights ({share:.1%})",
         trained=parameters(trained),

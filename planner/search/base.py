@@ -59,6 +59,7 @@ def setup_for(s: Situation, **changes: object) -> Setup:
     flash = s.flag("use_flash_attention")
     base = Setup(
         stage=s.wishes.stage,
+        engine=s.word("engine"),
         method=method,
         lora_variant=str(s.known("lora_variant", "plain")),
         lora_rank=s.whole("lora_rank"),

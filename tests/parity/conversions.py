@@ -26,7 +26,7 @@ from runtime.workers.peft_export import export_peft
 from runtime.workers.shard_merge import merge_shards
 from runtime.workers.tensor_files import write_safetensors
 from runtime.workers.torch_bin import folder_bins
-from tests.parity.transformers_parity import HERE, compare, engine_python, scratch_python
+from tests.parity.transformers_parity import HERE, compare, engine_python, need, scratch_python
 from tests.runtime.model_folders import edit_json
 from tests.runtime.tiny_gemma import write_tiny_gemma
 from tests.tiny_model import write_tiny_llama
@@ -43,12 +43,6 @@ from safetensors.torch import load_file
 tensors = {name: value.to(torch.bfloat16) for name, value in load_file(sys.argv[1]).items()}
 torch.save(tensors, sys.argv[2] + "/pytorch_model.bin")
 """
-
-
-def need(python: Path, package: str) -> None:
-    """Install one more package into the scratch environment."""
-    if subprocess.run([python, "-c", f"import {package}"], capture_output=True, check=False).returncode:
-        subprocess.run([python, "-m", "pip", "install", "--quiet", package], check=True)
 
 
 def there_and_back(engine: Path, root: Path) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""What PaddleNLP says to the prompts, loading as the workers do. In the engine: `ours.py FOLDER JOB OUT`."""
+"""What an engine says to the prompts, loading as the workers do. In the engine: `ours.py FOLDER JOB OUT`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ def main() -> None:
     start.register_package()
     from runtime.workers.decoding import all_logits, greedy
     from runtime.workers.hf_load import load_hf_model, load_hf_tokenizer
-    from runtime.workers.prompting import encode_prompt
+    from runtime.workers.prompting import encode_prompt, load_tokenizer
     from runtime.workers.proof_precision import computes_double
+    from runtime.workers.toolkit import is_paddleformers
 
     folder, job_path, out = sys.argv[1:]
     job = json.loads(Path(job_path).read_text())
-    model, tokenizer = load_hf_model(folder), load_hf_tokenizer(folder)
+    model = load_hf_model(folder)
+    tokenizer = load_tokenizer(folder) if is_paddleformers() else load_hf_tokenizer(folder)
     prompts = [list(map(int, tokenizer(text)["input_ids"])) for text in job["texts"]]
     prompts += [encode_prompt(tokenizer, chat) for chat in job["chats"]]
     answers = greedy(model, prompts, set(), job["new_tokens"])

@@ -50,6 +50,12 @@ def scratch_python(folder: Path) -> Path:
     return python
 
 
+def need(python: Path, package: str) -> None:
+    """Install one more package into the scratch environment."""
+    if subprocess.run([python, "-c", f"import {package}"], capture_output=True, check=False).returncode:
+        subprocess.run([python, "-m", "pip", "install", "--quiet", package], check=True)
+
+
 def latest_model() -> Path:
     """Return the merged model of the latest run."""
     from runtime.chat import find_models

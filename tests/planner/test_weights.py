@@ -41,6 +41,17 @@ def test_adapter_weights_are_those_of_the_engine() -> None:
     assert weights.adapter_parameters(facts().model, Setup(lora_rank=8)) == 2_442_240
 
 
+def test_layers_that_the_engine_keeps_as_one_share_an_adapter() -> None:
+    """ERNIE-4.5-0.3B in PaddleFormers: four adapters in each of 18 blocks, with A [in, 8] and B [8, out]."""
+    ernie = facts("ernie-4.5-0.3b-base").model
+    fused, apart = Setup(engine="paddleformers", lora_rank=8), Setup(lora_rank=8)
+    attention, mlp = (1024 + 2048 + 512) + (2048 + 1024), (1024 + 2 * 3072) + (3072 + 1024)
+    assert weights.adapter_parameters(ernie, fused) == 18 * 8 * (attention + mlp)
+    assert weights.adapter_parameters(ernie, apart) == 18 * 8 * (attention + mlp + 3 * 1024)
+    narrow = replace(fused, lora_target_modules="attention")
+    assert weights.adapter_parameters(ernie, narrow) == 18 * 8 * attention
+
+
 def test_lora_on_attention_is_what_torch_trains() -> None:
     # peft, rank 8 on query, key, value and output of Llama-2-7B: 4 x 8 x (4096 + 4096) x 32.
     setup = Setup(lora_rank=8, lora_target_modules="attention")
