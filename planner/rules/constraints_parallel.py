@@ -137,6 +137,18 @@ PROCESSES: tuple[Constraint, ...] = (
         severity="rejects",
     ),
     Constraint(
+        "parallel.sharding-idle",
+        ("sharding", "sharding_parallel_degree"),
+        lambda s: s.word("sharding") != "none" and s.whole("sharding_parallel_degree") == 1,
+        lambda s: say(
+            "sharding {stage} stands idle: there is one replica, and the engine turns it off.",
+            stage=s.word("sharding"),
+        ),
+        template("Set sharding=none, or use more processes."),
+        "trainer/training_args.py:1166; paddleformers trainer/training_args.py:2816",
+        severity="warns",
+    ),
+    Constraint(
         "parallel.cpu-sequence",
         (
             "sequence_parallel",

@@ -105,6 +105,7 @@ CASES: dict[str, tuple[Scene, dict[str, Value]]] = {
     "parallel.crowded-cores": (CPU, {"num_processes": 4, "omp_num_threads": 8}),
     "parallel.cpu-splits": (CPU, {"tensor_parallel_degree": 2}),
     "parallel.cpu-sharding": (CPU, {"sharding": "stage2"}),
+    "parallel.sharding-idle": (V100, {"sharding": "stage1", "sharding_parallel_degree": 1}),
     "parallel.cpu-sequence": (CPU, {"sequence_parallel": True}),
     "parallel.auto-scripts": (A100, {"enable_auto_parallel": True}),
     "parallel.auto-degrees": (PRETRAIN, {"enable_auto_parallel": True, "sharding": "stage3"}),
