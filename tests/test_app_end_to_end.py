@@ -101,11 +101,15 @@ def run_of(home: Path) -> RunFolder | None:
     return RunFolder(folders[0].resolve()) if folders else None
 
 
-def wait_a_while(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Wait until something happened, or go on after a while."""
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.2)
+def settled(tmux: Tmux, seconds: float = 30) -> str:
+    """Return the screen once it has stood still for a second: nothing is being read or worked out."""
+    deadline, since, before = time.monotonic() + seconds, time.monotonic(), tmux.screen
+    while time.monotonic() - since < 1 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        now = tmux.screen
+        if now != before:
+            before, since = now, time.monotonic()
+    return before
 
 
 def test_from_the_first_question_to_a_finished_training(tmux: Tmux, home: Path, tmp_path: Path) -> None:
@@ -130,11 +134,9 @@ def test_from_the_first_question_to_a_finished_training(tmux: Tmux, home: Path, 
     tmux.type("/set max_steps=160")
     tmux.wait_for(r"Steps +160")
     for _ in range(20):  # every other default
-        if "What now?" in tmux.screen:
+        if "What now?" in settled(tmux):
             break
-        before = tmux.screen
         tmux.keys("Enter")
-        wait_a_while(lambda seen=before: tmux.screen != seen)
     tmux.wait_for("What now?")
     tmux.keys("a", "Enter")
     tmux.wait_until(lambda: run_of(home), "no run was started")
