@@ -23,7 +23,7 @@ from tests.runtime import train_table
 from tests.runtime.stand_in_run import events, reason
 from tests.runtime.train_setup import WORDS, write_data
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 ROOM = "STEERSMAN_TEST_MEMORY_ROOM"
 """See runtime/workers/memory_room.py."""
@@ -98,7 +98,6 @@ def test_memory_that_runs_out_in_mid_training_costs_one_step_down_and_no_step_of
     assert list(curve(run)) == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.slow
 def test_the_curve_is_that_of_a_machine_with_enough_memory(
     folder: Path, tiny_hf_model: Path, engine_python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
