@@ -17,7 +17,7 @@ from planner.plan import Plan
 from planner.schema import Record
 from planner.situation import Situation
 from planner.stage_workers import ENGINE_WORKERS
-from planner.unused import PREFERENCE_STAGES, TRAINING_STAGES, unused
+from planner.unused import TRAINING_STAGES, unused
 
 __all__ = [
     "LOW_BIT",
@@ -132,8 +132,13 @@ def runnable(plan: Plan) -> str:
         )
     elif not methods()[method].runs:
         reason = say("it does not train with method {method} yet", method=method)
-    elif stage in PREFERENCE_STAGES and int(str(plan.value("pipeline_parallel_degree"))) > 1:
-        reason = say("it does not learn preferences with a pipeline")
+    elif int(str(plan.value("pipeline_parallel_degree"))) > 1:
+        reason = say("it does not train with a pipeline")
+    elif plan.facts.hardware.nodes > 1:
+        reason = say(
+            "it starts processes on one machine, and this plan is for {nodes}",
+            nodes=plan.facts.hardware.nodes,
+        )
     elif methods()[method].adapter and not variants()[variant].runs:
         reason = say("it does not train {variant} adapters yet", variant=variant)
     elif not (found is not None and found.conversion_proven):

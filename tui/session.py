@@ -140,6 +140,15 @@ def check_runnable(table: Table) -> None:
         )
 
 
+def check_here(run: RunFolder, table: Table, file: str) -> None:
+    """Refuse a plan whose data or devices are not on this machine."""
+    from runtime.run import this_machine
+
+    plan = getattr(table, "plan", None)
+    if plan is not None:
+        this_machine.check(plan, run.root.parent, file)
+
+
 def check_fit(table: Table, *, yes: bool) -> None:
     """Refuse a plan whose own forecast says that it does not fit, unless the person insists."""
     from planner.errors import NothingFeasible

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from planner.errors import BadInput
+from planner.facts import DataFacts, Facts, HardwareFacts
 from planner.planfile import dumps
 from planner.solve import make_plan
 from planner.wishes import Wishes
+from runtime.run import this_machine
 from tests.planner.scenes import SHORT, facts
 from tests.tui.test_command_line import steersman
 
@@ -25,3 +28,46 @@ def test_a_stage_that_steersman_does_not_run_is_refused(tmp_path: Path, extra: t
     assert "and this plan is for stage quantise" in " ".join(done.stderr.split())
     assert "launch.sh" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+SERVER = "8x A100-80G nvlink"
+
+
+def refused(plan_facts: Facts, wishes: Wishes, tmp_path: Path, *extra: str) -> str:
+    """Return the sentence with which a run of the plan is refused before there is a run."""
+    path = tmp_path / "plan.yaml"
+    path.write_text(dumps(make_plan(plan_facts, wishes, alternatives=False), path.name), encoding="utf-8")
+    done = steersman("run", str(path), "--run", str(tmp_path / "run"), *extra, home=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert not (tmp_path / "run").exists()
+    return " ".join(done.stderr.split())
+
+
+def test_a_pipeline_and_several_machines_are_for_the_toolkits_own_scripts(tmp_path: Path) -> None:
+    pipeline = Wishes(pins={"pipeline_parallel_degree": 2})
+    sentence = refused(facts("llama-3.1-8b-instruct", SHORT, SERVER), pipeline, tmp_path)
+    assert "it does not train with a pipeline" in sentence and "launch.sh" in sentence
+    sentence = refused(facts("llama-3.1-8b-instruct", SHORT, "2 nodes x 8 H800 ib 400"), Wishes(), tmp_path)
+    assert "on one machine, and this plan is for 2" in sentence and "launch.sh" in sentence
+
+
+def test_data_that_were_only_described_cannot_be_trained_on(tmp_path: Path) -> None:
+    described: DataFacts = SHORT.model_copy(update={"typed": True})
+    sentence = refused(facts("smollm2-135m-instruct", described, "8 cores 32g"), Wishes(), tmp_path)
+    assert "made for data that were described" in sentence and "--data FILE" in sentence
+
+
+def test_devices_that_are_elsewhere_are_missed_before_anything_is_fetched(tmp_path: Path) -> None:
+    sentence = refused(facts("llama-3.1-8b-instruct", SHORT, SERVER), Wishes(), tmp_path)
+    assert "is for 8 x A100" in sentence and "devices of that maker" in sentence
+
+
+def test_a_plan_made_elsewhere_runs_where_its_devices_are(tmp_path: Path) -> None:
+    plan = make_plan(facts("llama-3.1-8b-instruct", SHORT, SERVER), Wishes(), alternatives=False)
+    larger: HardwareFacts = plan.facts.hardware.model_copy(update={"origin": "probed"})
+    this_machine.check(plan, tmp_path, "plan.yaml", lambda where: larger)
+    fewer = larger.model_copy(
+        update={"devices": tuple(one.model_copy(update={"count": 4}) for one in larger.devices)}
+    )
+    with pytest.raises(BadInput, match="has 4 devices"):
+        this_machine.check(plan, tmp_path, "plan.yaml", lambda where: fewer)

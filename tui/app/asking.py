@@ -143,7 +143,7 @@ def unstartable(plan: Plan | None) -> str:
     if plan.facts.hardware.origin == "typed":
         return say("the machine was described and is not this one; save the plan and run it there")
     if plan.facts.data.typed:
-        return say("the data was described and is not here; save the plan and run it where the data is")
+        return say("the data was described and is not here; plan again where it is")
     why = runnable(plan)
     return join((why,)) if why else ""
 

@@ -26,7 +26,7 @@ def start(plan: Plan, file: Path | None, reporter: Reporter | None = None, *, ye
     from runtime.run.start import start_supervisor
     from runtime.run.task import table_module
     from tui.run_choice import choose_run
-    from tui.session import check_fit, check_runnable
+    from tui.session import check_fit, check_here, check_runnable
 
     def tell(sentence: str) -> None:
         if reporter is not None:
@@ -37,6 +37,7 @@ def start(plan: Plan, file: Path | None, reporter: Reporter | None = None, *, ye
     table = table_module().build(RunFolder(root), text)
     check_runnable(table)
     check_fit(table, yes=yes)
+    check_here(RunFolder(root), table, file.name if file else plan.name)
     if reporter is not None and hasattr(table, "plan"):
         ensure(plan, reporter)
     tell(say("Checking the engine"))

@@ -105,6 +105,7 @@ def command(
     if dry_run:
         session.dry_run(RunFolder(root), table)
         return
+    session.check_here(RunFolder(root), table, str(plan_file))
     remember(Path(plan_file))
     run = RunFolder(root) if known else create_run(root, text)
     words = template("The run is in {folder}.")
