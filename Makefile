@@ -52,7 +52,7 @@ demo: env
 
 test: engine
 	@$(STEERSMAN) engines install paddleformers --build cpu
-	@$(PY) -m pytest -m 'not slow and not gpu' -n $(PROCESSES) --dist loadfile --junitxml=reports/test.xml
+	@$(PY) -m pytest -m 'not slow and not gpu' -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --junitxml=reports/test.xml
 
 test-slow: engine
 	@$(STEERSMAN) engines install paddleformers --build cpu

@@ -15,6 +15,16 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell's background jobs ignore Ctrl-C, and every process under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start engines come first: the quick ones share out what is left at the end.
+
+    With `-n` whole files are handed out in this order (`--no-loadscope-reorder`).
+    """
+    slow_starting = {item.path for item in items if item.get_closest_marker("engine")}
+    items.sort(key=lambda item: item.path not in slow_starting)
+
+
 CONVERT = """
 import json, pathlib, sys
 from paddlenlp.transformers import AutoModelForCausalLM, AutoTokenizer
