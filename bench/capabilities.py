@@ -81,10 +81,14 @@ def outcome(tests: Iterable[str]) -> Outcome:
 
 
 class Reports:
-    """What runs of pytest left behind in their `--junitxml` files."""
+    """What runs of pytest left behind in their `--junitxml` files.
+
+    Of a test that ran again, the last run counts.
+    """
 
     def __init__(self, files: Iterable[Path]) -> None:
-        self.cases = [case for file in files for case in ElementTree.parse(file).iter("testcase")]
+        cases = [case for file in files for case in ElementTree.parse(file).iter("testcase")]
+        self.cases = list({(case.get("classname"), case.get("name")): case for case in cases}.values())
 
     def outcome(self, tests: Iterable[str]) -> Outcome:
         """Return what happened to these tests; `SystemExit` names one that none of the runs held."""

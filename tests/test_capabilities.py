@@ -47,5 +47,10 @@ def test_what_an_earlier_run_left_behind_is_counted_by_test(tmp_path: Path) -> N
     reports = Reports([report])
     assert reports.outcome(["tests/test_rows.py::test_all"]) == Outcome(1, 1, 0, 4.0)
     assert reports.outcome(["tests/test_rows.py"]) == Outcome(2, 1, 1, 14.0)
+    again = tmp_path / "again.xml"
+    again.write_text(
+        '<testsuite><testcase classname="tests.test_rows" name="test_all[b]" time="1"/></testsuite>'
+    )
+    assert Reports([report, again]).outcome(["tests/test_rows.py::test_all"]) == Outcome(2, 0, 0, 2.5)
     with pytest.raises(SystemExit, match="test_unknown"):
         reports.outcome(["tests/test_rows.py::test_unknown"])
