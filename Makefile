@@ -6,6 +6,7 @@
 #   UPGRADE=1             with `lock`: take the newest versions
 #   PROCESSES=N           with `test`: test files that run at once (default: 2)
 #   PARTS='paint keys' with `bench-app`: only these; also memory, imports
+#   AGAIN='a.xml b.xml' with `capabilities`: reports of tests that ran again
 #   MODEL=DIR             with `parity`: the merged model (default: the latest run's)
 
 SHELL := /bin/sh
@@ -87,7 +88,7 @@ screenshots: env
 	@$(PY) -m tests.tui.app.screenshots
 
 capabilities: env
-	@$(PY) -m bench.capabilities --reports reports/test.xml reports/test-slow.xml
+	@$(PY) -m bench.capabilities --reports reports/test.xml reports/test-slow.xml $(AGAIN)
 
 messages: env
 	@$(PY) -m tests.messages

@@ -50,7 +50,9 @@ class Outcome(NamedTuple):
         """In the table: passed, or how many did not."""
         if not (self.passed or self.failed):
             return "skipped here"
-        return "passed" if not self.failed else f"{self.failed} of {self.failed + self.passed} failed"
+        if self.failed:
+            return f"{self.failed} of {self.failed + self.passed} failed"
+        return f"passed, {self.skipped} skipped" if self.skipped else "passed"
 
 
 def rows() -> list[Row]:

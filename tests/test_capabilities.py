@@ -29,6 +29,7 @@ def test_a_failure_is_seen_in_the_table_and_the_rest_of_the_page_stays() -> None
     row = Row("Data", "Rows", "CPU", "they survive", ("tests/test_rows.py",))
     line = line_of(row, Outcome(passed=3, failed=1, skipped=0, seconds=2.4))
     assert "1 of 4 failed" in line and "| 2 |" in line
+    assert Outcome(passed=3, failed=0, skipped=2, seconds=1).words == "passed, 2 skipped"
     page = with_table("# Page\n\nBefore.\n", line)
     again = with_table(page + "After.\n", "new")
     assert again == f"# Page\n\nBefore.\n\n{BEGIN}\nnew\n{END}\nAfter.\n"
