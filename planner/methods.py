@@ -26,6 +26,7 @@ __all__ = [
     "blocked",
     "in_stage",
     "methods",
+    "next_command",
     "runnable",
     "unused",
     "variants",
@@ -158,3 +159,9 @@ def runnable(plan: Plan) -> str:
     if not reason:
         return ""
     return say("`steersman run` cannot run this plan: {reason}.", reason=reason)
+
+
+def next_command(plan: Plan, file: str) -> str:
+    """Return the command that takes the plan in `file` further: `steersman run`, or render where another
+    program runs it."""
+    return f"steersman render {file} -o folder" if runnable(plan) else f"steersman run {file}"

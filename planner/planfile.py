@@ -16,6 +16,7 @@ import yaml
 
 from planner.errors import SteersmanError
 from planner.language import join, say, speaking, template
+from planner.methods import next_command
 from planner.plan import Plan
 from planner.plan_reading import parse
 from planner.setting_values import settings
@@ -26,7 +27,7 @@ HEADER = template(
     """\
 # A fine-tune, planned by Steersman. Run it:
 #
-#     steersman run {file}
+#     {command}
 #
 # Every decision has a value, the reason for it, and what was rejected. To change one, edit its `value`
 # (and nothing else): the next command that reads this file plans the rest around it, and says so if that
@@ -64,7 +65,10 @@ def dumps(plan: Plan, file: str = "plan.yaml") -> str:
         "values": {name: _plain(plan.value(name)) for name in settings()},
     }
     with speaking(plan.wishes.language):
-        parts = [say(HEADER, file=file), _yaml({"steersman": plan.steersman, "name": plan.name})]
+        parts = [
+            say(HEADER, command=next_command(plan, file)),
+            _yaml({"steersman": plan.steersman, "name": plan.name}),
+        ]
         parts += [f"# {say(words)}\n{_yaml({section: body[section]})}" for section, words in SECTIONS.items()]
     return "\n".join(parts)
 

@@ -188,5 +188,7 @@ def next_steps(plan: Plan, file: str | None) -> Iterator[tuple[str, str | Text]]
     if reason:
         yield say("Render it"), f"steersman render {name} -o folder"
         yield "", reason
+    elif plan.facts.data.typed:
+        yield say("Run it"), say("after planning again with --data FILE: these data were only described")
     else:
         yield say("Run it"), f"steersman run {name}"

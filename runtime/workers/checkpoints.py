@@ -84,6 +84,18 @@ def is_complete(folder: Path) -> bool:
 def publish(staged: Path, final: Path) -> None:
     """Seal a folder and rename it into place."""
     seal(staged)
+    put_in_place(staged, final)
+
+
+def hand_over(staged: Path, final: Path) -> None:
+    """Rename a folder of results into place, all of it on the disk."""
+    for path in staged.rglob("*"):
+        sync(path)
+    put_in_place(staged, final)
+
+
+def put_in_place(staged: Path, final: Path) -> None:
+    """Give a folder its name, in place of what has that name."""
     shutil.rmtree(final, ignore_errors=True)
     staged.rename(final)
     sync(final.parent)

@@ -203,11 +203,7 @@ def save_weights(trainer: ExactTrainer, arguments: Arguments, tokenizer: Any, fi
             pissa.write_plain_lora(trainer.model, partial)
         if holds_whole_model(trainer) and not getattr(trainer.model, "quantized", False):
             witness.write(trainer.model, trainer.tokenizer, partial, exact=weight_bits(trainer.model) == 32)
-        for path in partial.rglob("*"):
-            checkpoints.sync(path)
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
-        checkpoints.sync(final.parent)
+        checkpoints.hand_over(partial, final)
     trainer.wait()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.paths import engines_folder
 from tests.runtime.results_setup import Trained, make_taught, make_trained
 
 
@@ -21,3 +22,12 @@ def taught(
 ) -> Trained:
     """A tiny llama: folder `taught` has learnt one answer, `silent` to say nothing. Never write into it."""
     return make_taught(engine_python, tmp_path_factory.mktemp("taught") / "model", trained["llama-tied"])
+
+
+@pytest.fixture(scope="session")
+def gpu_python() -> Path:
+    """The interpreter of an installed engine with CUDA; skips where there is none."""
+    found = sorted(engines_folder().glob("paddlenlp-cu*/bin/python"))
+    if not found or not Path("/dev/nvidiactl").exists():
+        pytest.skip("needs an NVIDIA GPU and `steersman engines install paddlenlp`")
+    return found[-1]

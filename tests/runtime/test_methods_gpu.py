@@ -8,22 +8,12 @@ from typing import Any
 
 import pytest
 
-from runtime.paths import engines_folder
 from tests.runtime.results_setup import Trained, events_of, run_worker
 from tests.runtime.train_setup import Runs, rows, start, write_data
 
 pytestmark = [pytest.mark.engine, pytest.mark.gpu]
 
 FORMATS = ("weight_only_int8", "weight_only_int4", "nf4", "fp4")
-
-
-@pytest.fixture(scope="module")
-def gpu_python() -> Path:
-    """The interpreter of an installed engine with CUDA."""
-    found = sorted(engines_folder().glob("paddlenlp-cu*/bin/python"))
-    if not found or not Path("/dev/nvidiactl").exists():
-        pytest.skip("needs an NVIDIA GPU and `steersman engines install paddlenlp`")
-    return found[-1]
 
 
 @pytest.mark.parametrize("weight_format", FORMATS)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from runtime.paths import engines_folder
 from tests.runtime.parallel_ways import WAYS
 from tests.runtime.results_setup import Trained, events_of, run_worker
 from tests.runtime.train_setup import Runs, rows, start, write_data
@@ -23,15 +22,6 @@ CLOSE = 0.05
 def gpus() -> int:
     """Return how many GPUs the driver shows."""
     return len(list(Path("/dev").glob("nvidia[0-9]*")))
-
-
-@pytest.fixture(scope="module")
-def gpu_python() -> Path:
-    """The interpreter of an installed engine with CUDA."""
-    found = sorted(engines_folder().glob("paddlenlp-cu*/bin/python"))
-    if not found or not gpus():
-        pytest.skip("needs an NVIDIA GPU and `steersman engines install paddlenlp`")
-    return found[-1]
 
 
 @pytest.mark.parametrize("name", WAYS)

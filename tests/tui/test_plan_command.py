@@ -61,6 +61,47 @@ def test_the_plan_is_printed_with_reasons_and_written(
     assert plan.facts.data.lengths.counted
 
 
+@pytest.mark.parametrize(
+    ("flags", "said", "header"),
+    [
+        (("--data-rows", 500, "--data-tokens", 60), "plan again with --data FILE", "steersman run plan.yaml"),
+        (
+            (
+                "--data-rows",
+                500,
+                "--data-tokens",
+                60,
+                "--hardware",
+                "2x A100-80G",
+                "--set",
+                "pipeline_parallel_degree=2",
+            ),
+            "plan again with --data FILE",
+            "steersman render plan.yaml -o folder",
+        ),
+        (
+            ("--data", "steersman-demo", "--stage", "quantise"),
+            "steersman render",
+            "steersman render plan.yaml",
+        ),
+    ],
+    ids=["described data", "a pipeline", "quantising"],
+)
+def test_what_comes_next_is_something_that_works(
+    flags: tuple[object, ...],
+    said: str,
+    header: str,
+    tiny_hf_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "plan.yaml"
+    assert run("plan", "--model", tiny_hf_model, *flags, "-o", file) == 0
+    err = " ".join(capsys.readouterr().err.split())
+    assert said in err and f"steersman run {file}" not in err
+    assert f"#     {header}" in file.read_text(encoding="utf-8")
+
+
 def test_rejected_values_and_sources_show_on_request(
     tiny_hf_model: Path, chats: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

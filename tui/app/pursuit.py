@@ -153,8 +153,11 @@ class Pursuit:
             the_app(self.screen).desk.put(result)
         elif what == "save":
             the_app(self.screen).desk.file = result
-            words = template("Saved as {path}. Run it with: steersman run {path}")
-            dialogue.tell("note", lambda: say(words, path=result))
+            from planner.methods import next_command
+
+            words, plan = template("Saved as {path}. Run it with: {command}"), dialogue.plan
+            command = next_command(plan, str(result)) if plan is not None else f"steersman run {result}"
+            dialogue.tell("note", lambda: say(words, path=result, command=command))
         elif what == "open" and isinstance(result, tuple):
             the_app(self.screen).open_plan(*result)
         elif what == "what if":

@@ -278,10 +278,16 @@ def stdout() -> Any:
 
 def write_plan(plan: Plan, output: Path) -> None:
     """Write the plan file and say what comes next."""
+    from planner.methods import next_command
     from planner.planfile import dumps
     from runtime.paths import write_atomically
     from runtime.recent_plans import remember
 
     write_atomically(output, dumps(plan, output.name))
     remember(output)
-    click.echo(say("Wrote {path}. Run it with: steersman run {path}", path=output), err=True)
+    if plan.facts.data.typed:
+        words = say("Wrote {path}. Before it is run, plan again with --data FILE.", path=output)
+    else:
+        command = next_command(plan, str(output))
+        words = say("Wrote {path}. Run it with: {command}", path=output, command=command)
+    click.echo(words, err=True)

@@ -29,9 +29,5 @@ def save_weights(trainer: Any, arguments: Any, tokenizer: Any, final: Path) -> N
             hf_writer.write(trainer.model, source, partial, precision="F32" if exact else "")
         trainer.model.config.use_cache = True
         witness.write(trainer.model, tokenizer, partial, exact=exact)
-        for path in partial.rglob("*"):
-            checkpoints.sync(path)
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
-        checkpoints.sync(final.parent)
+        checkpoints.hand_over(partial, final)
     trainer.wait()
