@@ -76,7 +76,7 @@ def test_the_plan_is_printed_with_reasons_and_written(
                 "--set",
                 "pipeline_parallel_degree=2",
             ),
-            "plan again with --data FILE",
+            "steersman render",
             "steersman render plan.yaml -o folder",
         ),
         (

@@ -278,14 +278,14 @@ def stdout() -> Any:
 
 def write_plan(plan: Plan, output: Path) -> None:
     """Write the plan file and say what comes next."""
-    from planner.methods import next_command
+    from planner.methods import next_command, runnable
     from planner.planfile import dumps
     from runtime.paths import write_atomically
     from runtime.recent_plans import remember
 
     write_atomically(output, dumps(plan, output.name))
     remember(output)
-    if plan.facts.data.typed:
+    if plan.facts.data.typed and not runnable(plan):
         words = say("Wrote {path}. Before it is run, plan again with --data FILE.", path=output)
     else:
         command = next_command(plan, str(output))
