@@ -11,6 +11,7 @@ import paddle
 
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
+from runtime.workers.toolkit import is_paddleformers
 
 UNSUPPORTED = {
     "pissa": "PiSSA as PaddleNLP writes it",
@@ -72,6 +73,10 @@ def read_tensors(folder: str | Path) -> dict[str, np.ndarray]:
 
 def attach(base: Any, folder: str | Path) -> Any:
     """Return `base` with the adapter in `folder`, whatever its method, in eval mode."""
+    if is_paddleformers():
+        from runtime.workers.paddleformers.adapter import attach as attach_flex
+
+        return attach_flex(base, folder)
     from runtime.workers import tuning  # imports PaddleNLP's trainers, which no plain LoRA needs
 
     files = tuning.files_in(folder)

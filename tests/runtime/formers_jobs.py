@@ -108,6 +108,13 @@ def llama_jobs(root: Path, source: Path) -> tuple[Formers, dict[str, dict[str, A
             ),
         },
         "chat": {"do": "chat", "base": str(prepared), "model": str(merged), "messages": CHATS[0]},
+        "predict": {
+            "do": "predict",
+            "base": str(prepared),
+            "model": str(merged),
+            "adapter": str(runs.output("lora") / "adapter"),
+            "prompts": [[5, 6, 7], [40, 41, 42, 43]],
+        },
         "pairs": {"do": "train", "spec": paired.train("lora", **PAIRS)},
         "pairs_full": {"do": "train", "spec": paired.train("full", **PAIRS, **FULL)},
         "texts": {"do": "train", "spec": read.train("full", **TEXTS, **FULL)},

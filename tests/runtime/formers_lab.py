@@ -245,6 +245,21 @@ def chat(base: str, model: str, messages: list[dict[str, str]]) -> dict[str, Any
     return {"kinds": [reply["kind"] for reply in answer(models, request, Interruption())]}
 
 
+def predict(base: str, model: str, adapter: str, prompts: list[list[int]]) -> dict[str, Any]:
+    """Answer with the merged model and with base and adapter, loaded as `steersman predict` does."""
+    from runtime.workers import predicting
+    from runtime.workers.decoding import greedy
+
+    folders = {"tuned": model, "adapter": adapter}
+    models = {
+        which: predicting.load({"which": which, "base": base, "model": folder})
+        for which, folder in folders.items()
+    }
+    return {
+        which: [one.tokens for one in greedy(layer, prompts, set(), 8)] for which, layer in models.items()
+    }
+
+
 def main() -> int:
     register_workers()
     lab = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))

@@ -164,6 +164,11 @@ def test_both_models_answer_and_chat(lab: Lab) -> None:
     assert lab["chat"]["kinds"][0] == "loading" and lab["chat"]["kinds"][-1] == "end"
 
 
+def test_base_and_adapter_answer_rows_like_the_merged_model(lab: Lab) -> None:
+    answers = lab["predict"]
+    assert answers["adapter"] == answers["tuned"] and all(len(tokens) == 8 for tokens in answers["tuned"])
+
+
 @pytest.mark.parametrize("run", ["lora", "full"])
 def test_preferences_start_from_the_reference_and_are_learned(lab: Lab, run: str) -> None:
     assert lab["pairs"]["code"] == lab["pairs_full"]["code"] == 0
