@@ -16,6 +16,7 @@ from paddle.static import InputSpec
 
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
+from runtime.workers.toolkit import is_paddleformers
 
 NAME = "step"
 """File name of the graph, without its ending."""
@@ -45,6 +46,11 @@ def attention(
 
 def check_traceable(causal: Any) -> None:
     """Raise `RefusedError` for a model whose attention cannot be replaced by `attention`."""
+    if is_paddleformers():
+        raise RefusedError(
+            say("Static graphs are made with PaddleNLP only."),
+            remedy=say("Leave the model as a Hugging Face folder: --target huggingface."),
+        )
     if not any(hasattr(layer, "attn_func") for layer in causal.sublayers()):
         raise RefusedError(
             say(

@@ -115,6 +115,18 @@ def llama_jobs(root: Path, source: Path) -> tuple[Formers, dict[str, dict[str, A
             "adapter": str(runs.output("lora") / "adapter"),
             "prompts": [[5, 6, 7], [40, 41, 42, 43]],
         },
+        "static": {
+            "do": "stage",
+            "name": "static_export",
+            "spec": runs.spec(
+                "lora",
+                "export",
+                base=str(prepared),
+                model=str(merged),
+                destination=str(root / "static"),
+                tolerance=1e-4,
+            ),
+        },
         "pairs": {"do": "train", "spec": paired.train("lora", **PAIRS)},
         "pairs_full": {"do": "train", "spec": paired.train("full", **PAIRS, **FULL)},
         "texts": {"do": "train", "spec": read.train("full", **TEXTS, **FULL)},

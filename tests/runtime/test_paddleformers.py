@@ -164,6 +164,11 @@ def test_both_models_answer_and_chat(lab: Lab) -> None:
     assert lab["chat"]["kinds"][0] == "loading" and lab["chat"]["kinds"][-1] == "end"
 
 
+def test_a_static_graph_is_refused_in_words(lab: Lab) -> None:
+    assert lab["static"]["refused"][0] == "Static graphs are made with PaddleNLP only."
+    assert not (lab.runs.root / "static").exists()
+
+
 def test_base_and_adapter_answer_rows_like_the_merged_model(lab: Lab) -> None:
     answers = lab["predict"]
     assert answers["adapter"] == answers["tuned"] and all(len(tokens) == 8 for tokens in answers["tuned"])
