@@ -145,6 +145,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = arguments or []
     at = given.index("--reports") if "--reports" in given else len(given)
     wanted, files = given[:at], [Path(name) for name in given[at + 1 :]]
+    if absent := [str(file) for file in files if not file.is_file()]:
+        print(f"there is no {', '.join(absent)}: run `make test` and `make test-slow` first", file=sys.stderr)
+        return 2
     look_up = Reports(files).outcome if files else outcome
     chosen = [row for row in rows() if not wanted or row.section in wanted]
     if not chosen:

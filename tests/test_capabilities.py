@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.capabilities import BEGIN, END, Outcome, Reports, Row, line_of, rows, with_table
+from bench.capabilities import BEGIN, END, Outcome, Reports, Row, line_of, main, rows, with_table
 from runtime.paths import PROJECT
 
 
@@ -55,3 +55,10 @@ def test_what_an_earlier_run_left_behind_is_counted_by_test(tmp_path: Path) -> N
     assert Reports([report, again]).outcome(["tests/test_rows.py::test_all"]) == Outcome(2, 0, 0, 2.5)
     with pytest.raises(SystemExit, match="test_unknown"):
         reports.outcome(["tests/test_rows.py::test_unknown"])
+
+
+def test_a_report_that_is_not_there_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--reports", str(tmp_path / "none.xml")]) == 2
+    assert "make test" in capsys.readouterr().err
