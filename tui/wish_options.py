@@ -33,7 +33,9 @@ def wish_options(function: Any) -> Any:
     """Add the options; each is None, or empty, when it was not given. `read` turns them into wishes."""
     positive = click.FloatRange(0, min_open=True)
     options = [
-        click.option("--stage", type=click.Choice(STAGES), help="What kind of training [sft]."),
+        click.option(
+            "--stage", type=click.Choice(STAGES), help="What kind of training [what the rows are for]."
+        ),
         click.option("--goal", type=click.Choice(GOALS), help="What to favour on conflict [balance]."),
         click.option("--method", type=click.Choice(METHODS), help="Fix what is trained."),
         click.option("--engine", type=click.Choice(ENGINES), help="Fix the training toolkit."),

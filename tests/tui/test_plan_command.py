@@ -102,6 +102,23 @@ def test_what_comes_next_is_something_that_works(
     assert f"#     {header}" in file.read_text(encoding="utf-8")
 
 
+def test_the_rows_say_which_training_they_are_for(
+    tiny_hf_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    row = {"prompt": "say it", "chosen": "gladly", "rejected": "no"}
+    pairs.write_text("".join(json.dumps({**row, "prompt": f"say {n}"}) + "\n" for n in range(40)), "utf-8")
+    file = tmp_path / "plan.yaml"
+    plan = ("plan", "--model", tiny_hf_model, "--data", pairs, "-o", file)
+    assert run(*plan) == 0
+    assert "so the stage is dpo" in capsys.readouterr().err
+    assert loads(file.read_text(encoding="utf-8"), "plan.yaml").wishes.stage == "dpo"
+    assert run(*plan, "--force", "--stage", "reward") == 0
+    assert "so the stage is" not in capsys.readouterr().err
+    assert run(*plan, "--force", "--stage", "sft") == 2
+    assert "does not learn from them" in capsys.readouterr().err
+
+
 def test_rejected_values_and_sources_show_on_request(
     tiny_hf_model: Path, chats: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

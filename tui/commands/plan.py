@@ -92,6 +92,8 @@ def command(
         assert data_rows is not None and data_tokens is not None
         facts = described(model, data_rows, data_tokens, hardware, where, dev_fraction, wishes.stage)
     else:
+        if options["stage"] is None:
+            wishes = wishes.model_copy(update={"stage": stage_of(data)})
         facts = gathered(model, data, hardware, where, dev_fraction, wishes)
     plan = make_plan(facts, wishes)
     if trial:
@@ -195,6 +197,27 @@ def refuse_overwrite(output: Path | None, force: bool) -> None:
             say("{path} exists already.", path=output),
             remedy=say("Add --force to replace it, or choose another name."),
         )
+
+
+def stage_of(data: str) -> str:
+    """Return the training that the data are made for, saying it where it is not sft; raises `BadInput`."""
+    from planner.interview.questions.stage import DETECTED, layout_words
+    from runtime.data.bundled import resolve_data
+    from runtime.find_other_data import other_layout
+    from tui.commands.data import ProgressLine
+
+    with ProgressLine(say("reading")) as progress:
+        layout = other_layout(resolve_data(data, progress))
+    if layout is None:
+        return "sft"
+    stage = DETECTED[layout]
+    words = say(
+        "Your rows are {layout}, so the stage is {stage}; another one: --stage.",
+        layout=layout_words(layout),
+        stage=stage,
+    )
+    report(words)
+    return stage
 
 
 def gathered(
