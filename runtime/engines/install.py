@@ -23,6 +23,7 @@ from pathlib import Path
 from planner.engine_builds import EngineBuild, build_of, engines
 from planner.errors import BadInput
 from planner.language import join, say
+from runtime.engines.extras import install_extras
 from runtime.engines.interpreter import Interpreter, find_interpreter
 from runtime.engines.locks import lock_hash, lock_path
 from runtime.engines.registry import (
@@ -68,6 +69,7 @@ def install(engine: str, build: str, report: Report, *, fresh: bool = False) -> 
                 )
             )
             _clear(engine, build, keep=link.resolve())
+            install_extras(engine, python, report)
             return python
         _refuse_if_in_use(engine, build)
         _clear(engine, build, keep=link.resolve() if found.state != "absent" else None)
@@ -91,6 +93,7 @@ def install(engine: str, build: str, report: Report, *, fresh: bool = False) -> 
             shutil.rmtree(folder, ignore_errors=True)
             raise
         _clear(engine, build, keep=folder)
+        install_extras(engine, python, report)
     report(say("Engine {engine} ({build}) is ready at {folder}.", engine=engine, build=build, folder=link))
     return python
 

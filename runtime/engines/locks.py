@@ -15,6 +15,7 @@ from pathlib import Path
 from planner.engine_builds import TABLE, build_of, engines
 from planner.errors import BadInput, SteersmanError
 from planner.language import say
+from runtime.engines.extras import EXTRAS, extra_lock
 from runtime.engines.uv_tool import run_uv
 from runtime.paths import PROJECT, write_atomically
 
@@ -73,6 +74,10 @@ def make_locks(upgrade: bool = False) -> list[Path]:
                 gpu_text = _without_header(target.read_text("utf-8"))
             write_atomically(target, header + SECOND_STEP.format(paddle=details.paddle) + gpu_text)
             written.append(target)
+    for name in sorted({name for names in EXTRAS.values() for name in names}):
+        source = f"recipes/engines/extras/{name}.in"
+        header = f"# Made by `make lock` from {source}, for Python 3.10 to 3.12 on Linux.\n"
+        written.append(_compile([source, "--no-deps"], extra_lock(name), header, upgrade))
     return written
 
 

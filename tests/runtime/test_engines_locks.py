@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from planner.engine_builds import engines
+from runtime.engines.extras import EXTRAS, extra_lock
 from runtime.engines.locks import APP_LOCK, FOLDER, lock_hash, lock_path, pins
 
 ENGINE_LOCKS = [lock_path(engine, build) for engine, row in engines().items() for build in row.builds]
@@ -81,6 +82,16 @@ def test_the_cpu_lock_holds_paddle_and_the_app_lock_does_not() -> None:
     app = pins(APP_LOCK.read_text("utf-8"))
     assert not {"paddlepaddle", "paddlenlp", "torch", "transformers"} & app.keys()
     assert {"textual", "uv", "pytest"} <= app.keys()
+
+
+@pytest.mark.parametrize("name", sorted({name for names in EXTRAS.values() for name in names}))
+def test_what_lies_beside_an_engine_is_pinned_and_hashed_too(name: str) -> None:
+    locked = entries(extra_lock(name))
+    assert all("--hash=sha256:" in entry for entry in locked)
+    found = pins(extra_lock(name).read_text("utf-8"))
+    assert found[name] == ["2.6.0"]
+    assert int(found["setuptools"][0].split(".")[0]) < 81, "newer ones have no pkg_resources"
+    assert not {"paddlepaddle", "numpy", "opencv-python"} & found.keys(), "those are the engine's own matter"
 
 
 def test_each_build_has_an_identity_of_its_own() -> None:
