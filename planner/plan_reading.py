@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import ValidationError
 
 from planner.did_you_mean import hint
-from planner.errors import BadInput
+from planner.errors import BadInput, SteersmanError
 from planner.language import join, say, template
+from planner.older_plans import filled, refuse_unknown
 from planner.plan import Plan
 from planner.schema import Record
 from planner.setting_values import check_value, find, settings
@@ -28,25 +29,41 @@ MAKE_ANEW = template("Make a new one with `steersman plan`.")
 OPTIONAL = ("alternatives",)
 """What an older version's plan lacks."""
 
+WRITTEN = {"because": "", "rule": "edited", "source": ""}
+"""A decision on a newer setting that a person wrote into an older plan is a value alone."""
+
 Path = tuple[str | int, ...]
 
 
-def parse(text: str, where: str, version: str) -> tuple[Plan, dict[str, Value], str]:
-    """Return the plan as it stands in the file, the values as they were planned, and the planned inputs'
-    fingerprint."""
+class Reading(NamedTuple):
+    """A plan file as it stands, complete."""
+
+    plan: Plan
+    planned: dict[str, Value]
+    """The values as they were planned, which is how an edit is seen."""
+    inputs: str
+    """Fingerprint of the facts and wishes that it was planned from."""
+    filled: tuple[str, ...]
+    """Settings that the file lacks, because an earlier version saved it."""
+
+
+def parse(text: str, where: str, version: str) -> Reading:
+    """Return what a plan file says, with today's defaults for settings that are newer than it."""
     tree = Tree(text, where)
     top = tree.mapping()
+    refuse_newer(str(top.get("steersman", "")), version, tree)
     known = [*Plan.model_fields, "as_planned"]
     tree.no_unknown((), top, known)
     tree.none_missing((), top, [name for name in known if name not in OPTIONAL])
-    refuse_newer(str(top["steersman"]), version, tree)
-    decisions = flatten(tree, top["decisions"])
     planned = top.pop("as_planned")
-    if not isinstance(planned, dict) or set(planned.get("values", ())) != set(settings()):
+    noted = planned.get("values") if isinstance(planned, dict) else None
+    if not isinstance(noted, dict) or not noted:
         raise tree.error(("as_planned",), say("`as_planned` is damaged."), remedy=say(MAKE_ANEW))
-    values = {
-        name: check_value(name, value, tree.at(("as_planned",))) for name, value in planned["values"].items()
-    }
+    unknown = [name for name in noted if name not in settings() and not hint(str(name), settings())]
+    refuse_unknown(unknown, tree.at(tree.path_of(unknown[:1])), str(top["steersman"]), version)
+    lacked = tuple(name for name in settings() if name not in noted)
+    decisions = flatten(tree, top["decisions"], lacked)
+    values = {name: check_value(name, value, tree.at(("as_planned",))) for name, value in noted.items()}
     pins = top["wishes"].get("pins", {}) if isinstance(top["wishes"], dict) else {}
     for name in pins:
         pins[name] = check_value(name, pins[name], tree.at(("wishes", "pins", name)))
@@ -54,22 +71,43 @@ def parse(text: str, where: str, version: str) -> tuple[Plan, dict[str, Value], 
         plan = Plan.model_validate({**top, "decisions": decisions})
     except ValidationError as error:
         raise tree.explained(error) from error
-    return plan, values, str(planned.get("facts_and_wishes"))
+    missing = tuple(name for name in lacked if name not in decisions)
+    if lacked:
+        plan, values = completed(plan, values, lacked, tree)
+    return Reading(plan, values, str(planned.get("facts_and_wishes")), missing)
 
 
-def flatten(tree: Tree, grouped: Any) -> dict[str, Any]:
-    """Return decisions by setting, checked: known subjects, known settings, none missing, values of the right
-    type."""
+def completed(
+    plan: Plan, planned: dict[str, Value], lacked: tuple[str, ...], tree: Tree
+) -> tuple[Plan, dict[str, Value]]:
+    """Return an older plan with what it lacks; a setting that a person wrote into it counts as an edit."""
+    own = {name: decision for name, decision in plan.decisions.items() if name not in lacked}
+    try:
+        whole = filled(plan.model_copy(update={"decisions": own}))
+    except SteersmanError as error:
+        error.what = f"{tree.where}: {error.what}"
+        raise
+    values = {**planned, **{name: whole.value(name) for name in lacked}}
+    written = {name: one for name, one in plan.decisions.items() if one.value != whole.value(name)}
+    return whole.model_copy(update={"decisions": {**whole.decisions, **written}}), values
+
+
+def flatten(tree: Tree, grouped: Any, lacked: tuple[str, ...]) -> dict[str, Any]:
+    """Return decisions by setting, checked: known subjects and settings, values of the right type, and none
+    missing but `lacked`, those that did not exist when the plan was saved."""
     grouped = tree.as_mapping(("decisions",), grouped)
     tree.no_unknown(("decisions",), grouped, list(GROUPS))
-    tree.none_missing(("decisions",), grouped, list(GROUPS))
+    needed = {
+        name: [one for one in record.model_fields if one not in lacked] for name, record in GROUPS.items()
+    }
+    if not lacked:
+        tree.none_missing(("decisions",), grouped, list(GROUPS))
     found: dict[str, Any] = {}
-    for group, record in GROUPS.items():
+    for group, entries in grouped.items():
         path: Path = ("decisions", group)
-        entries = tree.as_mapping(path, grouped[group])
-        for name in entries:
+        for name, decision in tree.as_mapping(path, entries).items():
             setting = find(str(name), tree.at((*path, name)))
-            if setting.group != group:
+            if setting.group != group and not lacked:
                 raise tree.error(
                     (*path, name),
                     say(
@@ -79,12 +117,14 @@ def flatten(tree: Tree, grouped: Any) -> dict[str, Any]:
                         wrong=group,
                     ),
                 )
-        tree.none_missing(path, entries, list(record.model_fields))
-        for name, decision in entries.items():
             decision = tree.as_mapping((*path, name), decision)
             tree.none_missing((*path, name), decision, ["value"])
             value = check_value(name, decision["value"], tree.at((*path, name, "value")))
-            found[name] = {**decision, "value": value}
+            if name in lacked and "because" in decision:
+                raise tree.error(("as_planned",), say("`as_planned` is damaged."), remedy=say(MAKE_ANEW))
+            found[name] = {**(WRITTEN if name in lacked else {}), **decision, "value": value}
+    for group, names in needed.items():
+        tree.none_missing(("decisions", group), found, names)
     return found
 
 
@@ -116,6 +156,11 @@ class Tree:
         while path and path not in self.lines:
             path = path[:-1]
         return self.line(self.lines[path]) if path in self.lines else f"{self.where}: "
+
+    def path_of(self, names: list[str]) -> Path:
+        """Return where the first of these settings is decided, or where all are when there is none."""
+        found = (path for path in self.lines if path[:1] == ("decisions",) and path[-1:] == tuple(names[:1]))
+        return next(found, ("decisions",))
 
     def line(self, number: int) -> str:
         """Return the place before a sentence."""

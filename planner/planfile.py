@@ -7,8 +7,6 @@ the file, which is how an edit is seen.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from importlib import metadata
 from typing import Any
 
@@ -17,6 +15,7 @@ import yaml
 from planner.errors import SteersmanError
 from planner.language import join, say, speaking, template
 from planner.methods import next_command
+from planner.older_plans import fingerprint, known_fingerprints, lacking
 from planner.plan import Plan
 from planner.plan_reading import parse
 from planner.setting_values import settings
@@ -61,7 +60,7 @@ def dumps(plan: Plan, file: str = "plan.yaml") -> str:
     body = plan.model_dump(mode="json", exclude_none=True)
     body["decisions"] = _by_subject(body["decisions"])
     body["as_planned"] = {
-        "facts_and_wishes": fingerprint(plan),
+        "facts_and_wishes": fingerprint(plan.facts, plan.wishes),
         "values": {name: _plain(plan.value(name)) for name in settings()},
     }
     with speaking(plan.wishes.language):
@@ -79,15 +78,20 @@ def loads(text: str, where: str = "plan.yaml") -> Plan:
     Raises `BadInput` with file, line and field for anything that is not a plan, and whatever `make_plan` says
     when an edited value or wish cannot work.
     """
-    plan, planned_values, planned_inputs = parse(text, where, metadata.version("steersman"))
+    return loads_telling(text, where)[0]
+
+
+def loads_telling(text: str, where: str = "plan.yaml") -> tuple[Plan, str]:
+    """Return the plan, and one line about what it lacks since an earlier version saved it; mostly empty."""
+    plan, planned, inputs, lacked = parse(text, where, metadata.version("steersman"))
     edited = {
         name: decision.value
         for name, decision in plan.decisions.items()
-        if (type(decision.value), decision.value) != (type(planned_values[name]), planned_values[name])
+        if (type(decision.value), decision.value) != (type(planned[name]), planned[name])
     }
-    if not edited and planned_inputs == fingerprint(plan):
-        return plan
-    return replanned(plan, edited, planned_values, where)
+    if edited or inputs not in known_fingerprints(plan.facts, plan.wishes):
+        plan = replanned(plan, edited, planned, where)
+    return plan, lacking(lacked, plan, where)
 
 
 def replanned(plan: Plan, edited: dict[str, Value], before: dict[str, Value], where: str) -> Plan:
@@ -116,12 +120,6 @@ def replanned(plan: Plan, edited: dict[str, Value], before: dict[str, Value], wh
             }
         )
     return again.model_copy(update={"decisions": decisions, "name": plan.name})
-
-
-def fingerprint(plan: Plan) -> str:
-    """Return a short hash of what the plan was made from."""
-    inputs = [plan.facts.model_dump(mode="json"), plan.wishes.model_dump(mode="json")]
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _by_subject(decisions: dict[str, Any]) -> dict[str, dict[str, Any]]:
