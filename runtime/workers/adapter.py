@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import paddle
 
+from runtime.workers import adapter_files
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
 from runtime.workers.toolkit import is_paddleformers
@@ -61,6 +62,8 @@ def read_tensors(folder: str | Path) -> dict[str, np.ndarray]:
             tensors.update(load_file(str(shard)))
         return tensors
     path = folder / "lora_model_state.pdparams"
+    if not path.exists() and (stages := adapter_files.stage_files(folder)):
+        return adapter_files.stages_in(folder, stages)
     if not path.exists():
         raise RefusedError(
             say(
@@ -120,7 +123,10 @@ def attach_lora(base: Any, folder: str | Path) -> Any:
         )
     model = LoRAModel.from_pretrained(base, str(folder), lora_config=config)
     model.eval()
-    check_consumed(model, read_tensors(folder))
+    tensors = read_tensors(folder)
+    if adapter_files.stage_files(Path(folder)):  # PaddleNLP reads them in a pipeline of as many stages only
+        model.model.set_state_dict({name: paddle.to_tensor(value) for name, value in tensors.items()})
+    check_consumed(model, tensors)
     return model
 
 

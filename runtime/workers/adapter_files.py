@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from runtime.workers.weights_pickle import read_arrays
 Array = NDArray[Any]
 
 CONFIGS = {"lora_config.json": "lora", "vera_config.json": "vera", "lokr_config.json": "lokr"}
+STAGE_FILE = re.compile(r"\.pp(?P<stage>\d+)\.pdparams$")
 BROKEN = {"pissa": "PiSSA as PaddleNLP writes it", "loraga": "LoRA-GA", "do_qat": "quantization-aware LoRA"}
 """Keys of lora_config.json whose adapters do not stand beside unchanged base weights."""
 
@@ -90,6 +92,8 @@ def tensors_in(folder: Path) -> dict[str, Array]:
     if shards:
         entries = [item for shard in shards for item in entries_of(shard).items()]
         return {name: float_array(entry).astype(np.float32) for name, entry in entries}
+    if stages := stage_files(folder):
+        return stages_in(folder, stages)
     files = sorted(folder.glob("*_model_state*.pdparams"))
     if len(files) != 1:
         raise RefusedError(
@@ -97,6 +101,24 @@ def tensors_in(folder: Path) -> dict[str, Array]:
             say("One *_model_state.pdparams or peft_model*.safetensors should be there."),
         )
     return {name: plain(value) for name, value in read_arrays(files[0]).items()}
+
+
+def stage_files(folder: Path) -> list[Path]:
+    """Return the files that the stages of a pipeline saved; empty where another wrote the folder."""
+    files = sorted(folder.glob("*_model_state*.pdparams"))
+    return files if files and all(STAGE_FILE.search(path.name) for path in files) else []
+
+
+def stages_in(folder: Path, files: list[Path]) -> dict[str, Array]:
+    """Return the tensors that the stages of a pipeline saved, one file each (trainer.py:2811-2871)."""
+    stages = sorted(int(match["stage"]) for path in files if (match := STAGE_FILE.search(path.name)))
+    if stages != list(range(len(files))):
+        missing = min(set(range(stages[-1])) - set(stages), default=0)
+        raise RefusedError(
+            say("{folder} lacks the file of pipeline stage {stage}.", folder=folder, stage=missing),
+            remedy=say("Copy the files of all processes into one folder."),
+        )
+    return {name: plain(value) for path in files for name, value in read_arrays(path).items()}
 
 
 def plain(array: Array) -> Array:

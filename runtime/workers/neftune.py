@@ -18,11 +18,17 @@ def bound(alpha: float, length: int, width: int) -> float:
 
 def install(model: Any, alpha: float) -> None:
     """Add noise to what the model's embedding layer gives in training mode, by Paddle's random state."""
+    disturb(model.get_input_embeddings(), alpha)
 
-    def disturb(layer: Any, inputs: Any, output: paddle.Tensor) -> paddle.Tensor:
+
+def disturb(embedding: Any, alpha: float) -> None:
+    """Add noise to what an embedding layer gives; None is that of a pipeline's stage which has none."""
+
+    def with_noise(layer: Any, inputs: Any, output: paddle.Tensor) -> paddle.Tensor:
         if not layer.training:
             return output
         largest = bound(alpha, output.shape[-2], output.shape[-1])
         return output + paddle.uniform(output.shape, output.dtype, min=-largest, max=largest)
 
-    model.get_input_embeddings().register_forward_post_hook(disturb)
+    if embedding is not None:
+        embedding.register_forward_post_hook(with_noise)

@@ -72,6 +72,12 @@ def real_tokens(inputs: dict[str, Any]) -> int:
     return int(mask.astype("int64").sum())
 
 
+def replicas(args: SFTConfig) -> int:
+    """Return how many groups of processes see rows of their own: in a group that splits the model every
+    process counts the same tokens."""
+    return max(1, int(getattr(args, "dataset_world_size", args.world_size)))
+
+
 class Progress(TrainerCallback):  # type: ignore[misc]
     """Counts on every rank, agrees over ranks once per step, speaks on rank 0."""
 
@@ -99,7 +105,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         stop = float(self.stop.requested())
         # One rank looks, because on a shared disk the others may see a removed file a while longer.
         save = float(args.process_index == 0 and take_save_request(self.emitter.folder))
-        tokens = float(self.fresh_tokens)
+        tokens = self.fresh_tokens * replicas(args) / args.world_size
         memories = [memory]
         if args.world_size > 1:
             values = [stop, save, tokens] + [0.0] * args.world_size

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from paddlenlp.trainer import PdArgumentParser
 from paddlenlp.trl import DataConfig, ModelConfig, SFTConfig
 
+from runtime.workers import pipelines
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say, template
 
@@ -150,6 +151,7 @@ def check_values(
                 remedy=say("Leave it out."),
             )
     check_methods(values, path)
+    pipelines.check(values, path)
     check_device(values, path, processes)
 
 
@@ -218,12 +220,12 @@ def check_device(values: dict[str, Any], path: str | Path, processes: int) -> No
                 say("{path}: {meaning} needs a GPU, but the device is cpu.", path=path, meaning=meaning),
                 remedy=say("Set `{key}` to false.", key=key),
             )
-    for key in ("tensor_parallel_degree", "pipeline_parallel_degree"):
-        if int(values.get(key, -1)) > 1:
-            raise RefusedError(
-                say("{path}: `{key}` needs GPUs; on the CPU Paddle refuses it.", path=path, key=key),
-                remedy=say("Use data parallelism."),
-            )
+    if int(values.get("tensor_parallel_degree", -1)) > 1:
+        key = "tensor_parallel_degree"
+        raise RefusedError(
+            say("{path}: `{key}` needs GPUs; on the CPU Paddle refuses it.", path=path, key=key),
+            remedy=say("Use data parallelism."),
+        )
     if str(values.get("sharding", "")).split()[:1] not in ([], ["stage1"]):
         raise RefusedError(
             say("{path}: sharding beyond stage1 needs GPUs.", path=path),

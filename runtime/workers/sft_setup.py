@@ -16,6 +16,7 @@ from runtime.workers import (
     answer_logits,
     cpu_norm,
     neftune,
+    pipelines,
     sft_arguments,
     sft_dataset,
     shifted_attention,
@@ -100,11 +101,14 @@ def build_model(arguments: Arguments, extras: dict[str, Any]) -> Model:
     if hasattr(config, "ignore_index"):
         config.ignore_index = -100
     config.seq_length = arguments.data.max_length
-    base = AutoModelForCausalLM.from_pretrained(source.model_name_or_path, config=config)
+    split = pipelines.in_pipeline(training)
+    load = pipelines.load if split else AutoModelForCausalLM.from_pretrained
+    base = load(source.model_name_or_path, config=config)
     hooks = answer_logits.install(base, training)
     cpu_norm.install(base)
     if source.neftune:
-        neftune.install(base, source.neftune_noise_alpha)
+        layer = pipelines.embedding(base) if split else base.get_input_embeddings()
+        neftune.disturb(layer, source.neftune_noise_alpha)
     if training.use_ssa:
         shifted_attention.install(base, training.ssa_group_size_ratio)
     return Model(tuning.begin(base, arguments, dtype, extras), hooks)
@@ -169,7 +173,8 @@ def build_trainer(
     training.disable_tqdm = True
     if training.ddp_find_unused_parameters is None:
         training.ddp_find_unused_parameters = False  # every trainable parameter takes part in every pass
-    on_gpu = paddle.device.get_device() != "cpu"
+    packed_on_gpu = arguments.data.zero_padding and paddle.device.get_device() != "cpu"
+    one_length = arguments.data.pad_to_max_length or packed_on_gpu or pipelines.in_pipeline(training)
     trainer = kind(
         emitter=emitter,
         progress=progress,
@@ -182,12 +187,7 @@ def build_trainer(
         eval_dataset=splits.dev.dataset if splits.dev else None,
         tokenizer=tokenizer,
         optimizers=(None, scheduler),
-        data_collator=collate
-        or collator(
-            tokenizer,
-            arguments.data,
-            fixed_length=arguments.data.pad_to_max_length or (arguments.data.zero_padding and on_gpu),
-        ),
+        data_collator=collate or collator(tokenizer, arguments.data, fixed_length=one_length),
         callbacks=[*callbacks, Patience(progress, emitter, patience)],
     )
     trainer.set_optimizer_grouped_parameters(

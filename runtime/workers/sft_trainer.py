@@ -15,7 +15,7 @@ from paddle.io import BatchSampler, DataLoader, Dataset, DistributedBatchSampler
 from paddlenlp.trainer.trainer_utils import EvalLoopOutput
 from paddlenlp.trl import SFTTrainer
 
-from runtime.workers import checkpoint_layout, tuning
+from runtime.workers import checkpoint_layout, pipelines, tuning
 from runtime.workers.answer_logits import AnswerLogits
 from runtime.workers.emit import Emitter
 from runtime.workers.evaluation import EvalBatches, TokenMean
@@ -68,6 +68,8 @@ class ExactTrainer(PublishedCheckpoints, SFTTrainer):  # type: ignore[misc]
     def training_step(self, model: Any, inputs: dict[str, Any], step_control: int = 0) -> paddle.Tensor:
         """Count the micro-batch's tokens, then train on it."""
         self.progress.count(inputs)
+        if pipelines.in_pipeline(self.args):
+            inputs = pipelines.inputs_for(self._prepare_inputs(inputs))
         return super().training_step(model, inputs, step_control=step_control)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False) -> Any:
@@ -103,7 +105,11 @@ class ExactTrainer(PublishedCheckpoints, SFTTrainer):  # type: ignore[misc]
 
     def look(self, inputs: dict[str, Any], mean: TokenMean) -> None:
         """Add a dev batch to `mean`. Where the logits are spread over devices, only the loss counts."""
-        if max(self.args.tensor_parallel_degree, self.args.pipeline_parallel_degree) > 1:
+        if pipelines.in_pipeline(self.args):
+            with self.autocast_smart_context_manager():
+                pipelines.look(self.model_wrapped, self._prepare_inputs(inputs), mean)
+            return
+        if self.args.tensor_parallel_degree > 1:
             loss, _, _ = self.prediction_step(self.model, inputs, prediction_loss_only=True)
             mean.add(loss, inputs["labels"])
             return

@@ -189,13 +189,14 @@ def result_name(arguments: Arguments) -> str:
 
 def save_weights(trainer: ExactTrainer, arguments: Arguments, tokenizer: Any, final: Path) -> None:
     """Write the trained weights with PaddleNLP's own writer, all or nothing."""
-    from runtime.workers import checkpoints, pissa, witness
+    from runtime.workers import checkpoints, pipelines, pissa, witness
 
     partial = final.with_name(f".{final.name}.partial")
     if trainer.args.process_index == 0:
         shutil.rmtree(partial, ignore_errors=True)
     trainer.wait()
-    trainer.save_model(str(partial), merge_tensor_parallel=trainer.args.tensor_parallel_degree > 1)
+    with pipelines.as_one_model(trainer):
+        trainer.save_model(str(partial), merge_tensor_parallel=trainer.args.tensor_parallel_degree > 1)
     trainer.wait()
     if trainer.args.process_index == 0:
         (partial / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody needs
