@@ -43,6 +43,9 @@ SCRIPT = {
 }
 """PaddleNLP's script that reads each template's config."""
 
+DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+"""Word of the setting `precision` -> the numbers' name in Paddle."""
+
 COMPUTE_TYPE = {"weight_only_int8": "wint8", "weight_only_int4": "wint4", "nf4": "nf4"}
 """PaddleFormers' word for quantised base weights (cli/hparams/finetuning_args.py:310-348)."""
 
@@ -224,11 +227,12 @@ def launch_command(plan: Plan, python: str, start: str, spec: str, log_dir: str)
 def worker_environment(plan: Plan, *, alone: bool = False) -> dict[str, str]:
     """Return the variables of an engine's processes that the plan decides.
 
-    A process that works `alone` (convert, merge, generate, chat) gets the threads of all training processes.
+    A process that works `alone` (convert, merge, generate, chat) gets the threads of all training processes
+    of its machine.
     """
     threads = int(str(plan.value("omp_num_threads")))
-    if alone and not plan.facts.hardware.devices:
-        threads *= int(str(plan.value("num_processes")))
+    if alone:
+        threads *= max(1, int(str(plan.value("num_processes"))) // plan.facts.hardware.nodes)
     environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     if plan.value("mkl_debug_cpu_type"):
         environment["MKL_DEBUG_CPU_TYPE"] = str(plan.value("mkl_debug_cpu_type"))
@@ -236,6 +240,8 @@ def worker_environment(plan: Plan, *, alone: bool = False) -> dict[str, str]:
         environment["SWANLAB_MODE"] = "cloud" if plan.value("tracker") == "swanlab-cloud" else "local"
     if plan.value("network_interface"):
         environment["NCCL_SOCKET_IFNAME"] = str(plan.value("network_interface"))
+    if alone and plan.facts.hardware.devices:
+        environment["STEERSMAN_ANSWER_DTYPE"] = DTYPES[str(plan.value("precision"))]
     return environment
 
 
@@ -253,7 +259,7 @@ def launch_script(plan: Plan, arguments: list[str]) -> str:
 
 def after(plan: Plan, result: str) -> str:
     """Return what to do with the finished model in the folder `result`, as Markdown with commands."""
-    dtype = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}[str(plan.value("precision"))]
+    dtype = DTYPES[str(plan.value("precision"))]
     name = f"{plan.value('engine')}/after.md.j2"
     text = filled(plan, name, **values(plan), result=shlex.quote(result), dtype=dtype)
     lines = text.strip().splitlines()

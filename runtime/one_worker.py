@@ -22,7 +22,7 @@ from planner.language import say
 from runtime.engines.registry import python_of, state
 from runtime.events import EVENT, AnyEvent, Error, Log, Progress, Proof
 from runtime.paths import PROJECT, home
-from runtime.run.environment import stage_environment
+from runtime.run.environment import ON_HOST, stage_environment
 from runtime.run.task import StageTask
 
 START = PROJECT / "runtime" / "workers" / "start.py"
@@ -49,8 +49,13 @@ def installed_python(engine: str = "paddlenlp") -> Path:
     return python_of(engine, "cpu")
 
 
-def run_worker(worker: str, spec: dict[str, Any], show: Show, python: Path | None = None) -> Outcome:
-    """Run `worker` with `spec` and return what it gave; StageFailed in its own words when it fails."""
+def run_worker(
+    worker: str, spec: dict[str, Any], show: Show, python: Path | None = None, *, on_host: bool = True
+) -> Outcome:
+    """Run `worker` with `spec` and return what it gave; StageFailed in its own words when it fails.
+
+    Unless `on_host` is False it sees no device, and computes as its proofs need it.
+    """
     python = python or installed_python()
     (home() / "tmp").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{worker}-", dir=home() / "tmp") as name:
@@ -58,7 +63,8 @@ def run_worker(worker: str, spec: dict[str, Any], show: Show, python: Path | Non
         values = {"stage": worker, "stage_folder": name, **spec}
         (folder / "spec.json").write_text(json.dumps(values), encoding="utf-8")
         command = (str(python), str(START), worker, str(folder / "spec.json"))
-        task = StageTask(stage=worker, command=command, spec=values, inside_engine=True)
+        environment = ON_HOST if on_host else {}
+        task = StageTask(worker, command, values, environment=environment, inside_engine=True)
         with (folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
                 command,

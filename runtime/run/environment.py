@@ -43,6 +43,10 @@ SECRETS = frozenset(
     AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN WANDB_API_KEY OPENAI_API_KEY ANTHROPIC_API_KEY
     """.split()  # noqa: SIM905
 )
+ON_HOST = {"CUDA_VISIBLE_DEVICES": ""}
+"""For one process that converts, merges or proves: no devices. On them Paddle rounds the factors of float32
+products to TF32 by default (its test/legacy_test/test_tf32_cublas.py), more than a proof allows, and a model
+that training shared between several does not fit into one."""
 ALWAYS = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONFAULTHANDLER": "1"}
 
 

@@ -21,6 +21,7 @@ def export(table: PlanTable, done: Done) -> StageTask:
         "export",
         done,
         done.digests("convert", "merge"),
+        on_host=True,
         proofs=("export.logits", "export.tokens"),
         disk_bytes=STATIC_BYTES_PER_PARAMETER * table.plan.facts.model.parameters,
         base=done.path("convert", "model"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
 from planner.errors import BadInput
 from planner.language import say
 from planner.plan import Plan
-from planner.planfile import loads
+from planner.planfile import loads, loads_telling
 from planner.render import launch_command, train_config, train_extras, worker_environment
 from runtime import replay_versions
 from runtime.data.bundled import resolve_data
@@ -18,6 +19,7 @@ from runtime.engines.check import check
 from runtime.engines.interface import Engine, engine
 from runtime.engines.registry import link_of
 from runtime.paths import PROJECT, models_folder
+from runtime.run.environment import ON_HOST
 from runtime.run.layout import RunFolder
 from runtime.run.task import Committed, Easing, StageTask
 from runtime.stages.after import export
@@ -43,15 +45,17 @@ def name_of_plan(text: str, where: str) -> str:
 
 def build(run: RunFolder, text: str) -> PlanTable:
     """Return the table of a run whose plan file has this text."""
-    return PlanTable(run, loads(text, str(run.plan)))
+    return PlanTable(run, *loads_telling(text, str(run.plan)))
 
 
 class PlanTable:
     """The stages that a plan asks for."""
 
-    def __init__(self, run: RunFolder, plan: Plan) -> None:
+    def __init__(self, run: RunFolder, plan: Plan, lacking: str = "") -> None:
         self.run = run
         self.plan = plan
+        self.lacking = lacking
+        """One line about what was filled in a plan that an earlier version saved."""
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -86,7 +90,8 @@ class PlanTable:
 
     def task(self, stage: str, done: Mapping[str, Committed]) -> StageTask:
         """Return one stage's task; see `runtime.run.task.Table`."""
-        return TASKS[stage](self, Done(done))
+        task = TASKS[stage](self, Done(done))
+        return replace(task, newer_settings=True) if self.lacking else task
 
     def python(self) -> str:
         """Return the engine's interpreter, which `check` has found to be there and to work."""
@@ -136,9 +141,10 @@ class PlanTable:
         files: dict[str, str] | None = None,
         proofs: tuple[str, ...] = (),
         disk_bytes: int = 0,
+        on_host: bool = False,
         **spec: Any,
     ) -> StageTask:
-        """Return the task of a stage that runs as one process inside the engine."""
+        """Return the task of a stage that runs as one process inside the engine; see `ON_HOST`."""
         folder = self.run.stage(stage)
         return StageTask(
             stage=stage,
@@ -155,6 +161,7 @@ class PlanTable:
             environment={
                 **self.engine.environment,
                 **worker_environment(self.plan, alone=stage != "preflight"),
+                **(ON_HOST if on_host else {}),
             },
             inside_engine=True,
             proofs=proofs,
@@ -199,6 +206,7 @@ def convert(table: PlanTable, done: Done) -> StageTask:
         "convert",
         done,
         inputs,
+        on_host=True,
         proofs=("convert.logits",),
         source_folder=done.path("acquire", "model"),
         destination=str(models_folder() / table.engine.name / f"{name}-{content}"),
@@ -285,6 +293,7 @@ def merge(table: PlanTable, done: Done) -> StageTask:
         "merge",
         done,
         done.digests("acquire", "convert", "train"),
+        on_host=True,
         proofs=MERGE_PROOFS.get(plan.wishes.stage, ("merge.logits", "merge.tokens")),
         disk_bytes=5 * plan.facts.model.parameters,
         base=done.path("convert", "model"),

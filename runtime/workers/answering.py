@@ -7,18 +7,19 @@ model in memory at a time. An answer that was cut by the limit of new tokens is 
 from __future__ import annotations
 
 import gc
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from runtime.workers.answering_place import where_it_fits
 from runtime.workers.decoding import Answer, greedy
 from runtime.workers.hf_load import UnloadableModelError
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import decode_answer, encode_prompt, end_tokens, load_tokenizer
 from runtime.workers.refusal import RefusedError
 from runtime.workers.result_load import load_result
+from runtime.workers.samples_file import write_samples
 from runtime.workers.scores import score
 from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
@@ -151,6 +152,7 @@ def prove(samples: list[dict[str, Any]], stage: Stage) -> None:
         )
 
 
+@where_it_fits("generate.answers")
 def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
     """Answer with both models, write samples.json, prove."""
     conversations, limit = spec["prompts"], int(spec["max_new_tokens"])
@@ -158,7 +160,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
         raise RefusedError(
             say("There is no prompt to answer."), remedy=say("Give at least one held-out prompt.")
         )
-    dtype = spec.get("dtype", "float32")
+    dtype = spec["dtype"]
     tokenizer = load_tokenizer(spec["base"])
     prompts = [encode_prompt(tokenizer, messages) for messages in conversations]
     ends = end_tokens(tokenizer, spec["base"], spec["model"])
@@ -242,11 +244,3 @@ def compare_with_references(samples: list[dict[str, Any]], stage: Stage) -> dict
     return {
         f"{which}_{name}": round(value, 6) for which, found in scores.items() for name, value in found.items()
     }
-
-
-def write_samples(folder: Path, samples: list[dict[str, Any]]) -> Path:
-    """Write samples.json beside its name and rename it; return its path."""
-    path, partial = folder / "samples.json", folder / ".samples.json.partial"
-    partial.write_text(json.dumps(samples, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
-    return path

@@ -10,7 +10,8 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from runtime.workers import answering, embedding_arguments, embedding_dataset
+from runtime.workers import embedding_arguments, embedding_dataset
+from runtime.workers.answering_place import where_it_fits
 from runtime.workers.embedding_dataset import Encoder, Example
 from runtime.workers.embedding_trainer import look
 from runtime.workers.paddle_load import load_paddle_model
@@ -18,6 +19,7 @@ from runtime.workers.pretrain_continuing import holds_float32, say_done, trained
 from runtime.workers.prompting import load_tokenizer
 from runtime.workers.refusal import RefusedError
 from runtime.workers.result_load import load_result
+from runtime.workers.samples_file import write_samples
 from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 
@@ -30,6 +32,7 @@ SAME_LOSS_16_BIT = 0.5
 """The same where weights are stored with 16 bits."""
 
 
+@where_it_fits("generate.embeddings")
 def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
     """Search with both models, write samples.json, prove."""
     started = time.monotonic()
@@ -55,12 +58,10 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
             lambda done: say_done(stage, before + done, total, words),
         )
 
-    base = searched(0, say("base"), load_paddle_model(spec["base"]))
+    base = searched(0, say("base"), load_paddle_model(spec["base"], spec["dtype"]))
     gc.collect()
-    tuned = searched(1, say("tuned"), load_result(spec["model"], spec["base"]))
-    path = answering.write_samples(
-        Path(spec["stage_folder"]), samples(examples, texts, tokenizer, base, tuned)
-    )
+    tuned = searched(1, say("tuned"), load_result(spec["model"], spec["base"], spec["dtype"]))
+    path = write_samples(Path(spec["stage_folder"]), samples(examples, texts, tokenizer, base, tuned))
     stage.emitter.artifact("samples", path)
     same_tokens(spec["model"], examples, encoder, file)
     prove(spec, base, tuned, len(examples), held_out, stage)

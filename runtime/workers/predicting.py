@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from runtime.workers.answering import decode
+from runtime.workers.answering_place import choose
 from runtime.workers.decoding import Answer, next_logits
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import encode_prompt, end_tokens, load_tokenizer
 from runtime.workers.refusal import RefusedError
-from runtime.workers.result_load import load_result
+from runtime.workers.result_load import is_adapter, load_result
 from runtime.workers.speech import say
 from runtime.workers.talking import Interruption
 
@@ -28,11 +29,13 @@ Reply = dict[str, Any]
 
 def load(spec: dict[str, Any]) -> Any:
     """Return the model that is to answer."""
-    which, dtype = spec["which"], spec.get("dtype", "float32")
+    which = spec["which"]
     if which == "static":
         from runtime.workers.static_runner import StaticModel
 
         return StaticModel(spec["model"])
+    whole = which != "adapter" and not is_adapter(spec["model"])
+    dtype = spec.get("dtype") or choose(spec["base"], whole=whole).dtype
     if which == "base":
         return load_paddle_model(spec["base"], dtype)
     if which == "adapter":

@@ -11,6 +11,7 @@ import gc
 from typing import Any
 
 from runtime.workers import answering
+from runtime.workers.answering_place import where_it_fits
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.preference_weighing import Held, held_out, likelihoods, weigh
 from runtime.workers.prompting import load_tokenizer
@@ -21,6 +22,7 @@ from runtime.workers.stage_run import Stage
 Weights = list[tuple[float, float]]
 
 
+@where_it_fits("generate.answers", "generate.preferences")
 def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
     """Answer, then weigh; return the samples and all figures."""
     outputs, figures = answering.work(spec, stage)
@@ -29,14 +31,14 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
 
 def weighed(spec: dict[str, Any], stage: Stage) -> dict[str, float]:
     """Weigh the held-out rows by the base model and by what is handed out; return the figures."""
-    tokenizer = load_tokenizer(spec["base"])
+    tokenizer, dtype = load_tokenizer(spec["base"]), spec.get("dtype", "float32")
     held = held_out(spec, tokenizer)
     if not held:
         stage.emitter.log(say("No row was held out, so preferences on unseen rows are not known."), "warning")
         return {}
-    base = weigh(held, likelihoods(load_paddle_model(spec["base"])), False, stage)
+    base = weigh(held, likelihoods(load_paddle_model(spec["base"], dtype)), False, stage)
     gc.collect()
-    tuned = weigh(held, likelihoods(load_result(spec["model"], spec["base"])), False, stage)
+    tuned = weigh(held, likelihoods(load_result(spec["model"], spec["base"], dtype)), False, stage)
     moved = [(after[0] - before[0], after[1] - before[1]) for before, after in zip(base, tuned, strict=True)]
     return say_judged(held, moved, stage) if spec["plan_stage"] == "kto" else say_pairs(moved, stage)
 

@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from runtime.workers import answering, pretrain_perplexity
+from runtime.workers.answering_place import where_it_fits
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.pretrain_dataset import DEV, TRAIN, Blocks, open_index
 from runtime.workers.pretrain_perplexity import Surprise
 from runtime.workers.prompting import end_tokens, load_tokenizer
 from runtime.workers.refusal import RefusedError
 from runtime.workers.result_load import load_result
+from runtime.workers.samples_file import write_samples
 from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 
@@ -52,6 +54,7 @@ class Went(NamedTuple):
     continued: answering.Answered
 
 
+@where_it_fits("generate.perplexity", "generate.answers")
 def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
     """Read and go on with both models, write samples.json, prove."""
     folder, limit = Path(spec["data"]), int(spec["max_new_tokens"])
@@ -86,9 +89,9 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
             answering.answer_all(model, tokenizer, given, ends, max(1, min(limit, room)), stage, on_answer),
         )
 
-    base = goes(0, say("base"), load_paddle_model(spec["base"]))
+    base = goes(0, say("base"), load_paddle_model(spec["base"], spec["dtype"]))
     gc.collect()
-    tuned = goes(1, say("tuned"), load_result(spec["model"], spec["base"]))
+    tuned = goes(1, say("tuned"), load_result(spec["model"], spec["base"], spec["dtype"]))
     samples = [
         {
             "prompt": [{"role": "user", "content": tokenizer.decode(one.given, skip_special_tokens=True)}],
@@ -100,7 +103,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
         }
         for row, one in enumerate(beginnings)
     ]
-    path = answering.write_samples(Path(spec["stage_folder"]), samples)
+    path = write_samples(Path(spec["stage_folder"]), samples)
     stage.emitter.artifact("samples", path)
     prove_perplexity(spec, base.surprise, tuned.surprise, batches == len(blocks) and held_out, stage)
     prove_continued(tuned.continued, stage)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from runtime.workers import reward_folder, reward_model
-from runtime.workers.answering import write_samples
+from runtime.workers.answering_place import where_it_fits
 from runtime.workers.preference_weighing import Held, held_out, scores_of, weigh
 from runtime.workers.prompting import load_tokenizer
 from runtime.workers.refusal import RefusedError
+from runtime.workers.samples_file import write_samples
 from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 
@@ -21,6 +22,7 @@ SHOWN = 8
 Scores = list[tuple[float, float]]
 
 
+@where_it_fits("generate.scores")
 def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, Any]]:
     """Score the held-out pairs before and after, write samples.json, say how many are told apart."""
     tokenizer = load_tokenizer(spec["base"])
@@ -34,10 +36,10 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
         )
         held = held_out(spec, tokenizer, "train")
     stage.emitter.progress(0, 2, "parts", say("an untrained head scores"))
-    before = scored(reward_model.with_fresh_head(spec["base"], int(spec["seed"])), held, stage)
+    before = scored(reward_model.with_fresh_head(spec["base"], int(spec["seed"]), spec["dtype"]), held, stage)
     gc.collect()
     stage.emitter.progress(1, 2, "parts", say("the reward model scores"))
-    after = scored(reward_folder.load(spec["model"]), held, stage)
+    after = scored(reward_folder.load(spec["model"], spec["dtype"]), held, stage)
     stage.emitter.progress(2, 2, "parts", say("scored"))
     path = write_samples(
         Path(spec["stage_folder"]),

@@ -21,12 +21,13 @@ from typing import Any, TextIO
 import numpy as np
 import paddle
 
+from runtime.workers.answering_place import choose
 from runtime.workers.decoding import next_logits, sample
 from runtime.workers.paddle_load import load_paddle_model
 from runtime.workers.prompting import decode_answer, encode_prompt, end_tokens, load_tokenizer
 from runtime.workers.proof_precision import memory_available_bytes
 from runtime.workers.refusal import RefusedError
-from runtime.workers.result_load import load_result
+from runtime.workers.result_load import is_adapter, load_result
 from runtime.workers.speech import say
 
 UNFINISHED = "\ufffd"
@@ -58,7 +59,8 @@ class Models:
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
-        self.dtype = spec.get("dtype", "float32")
+        self.dtype: str | None = spec.get("dtype")
+        """Settled with the place where the models answer, when the first one is asked for."""
         self.tokenizer = load_tokenizer(spec["base"])
         self.ends = end_tokens(self.tokenizer, spec["base"], spec["model"])
         self.loaded: dict[str, Any] = {}
@@ -84,6 +86,9 @@ class Models:
         if which not in ("base", "tuned"):
             raise RefusedError(say("`which` is {which!r}; it must be base or tuned.", which=which))
         if which not in self.loaded:
+            if self.dtype is None:
+                whole = not is_adapter(self.spec["model"])
+                self.dtype = choose(self.spec["base"], whole=whole).dtype
             if which == "base":
                 self.loaded[which] = load_paddle_model(self.spec["base"], self.dtype)
             else:

@@ -168,6 +168,14 @@ def test_a_process_that_works_alone_gets_every_core() -> None:
     assert worker_environment(plan(), alone=True)["OMP_NUM_THREADS"] == "2"
 
 
+def test_on_a_device_a_model_answers_in_the_numbers_that_it_was_trained_in() -> None:
+    name = "STEERSMAN_ANSWER_DTYPE"
+    on_gpus = plan("qwen2.5-7b-instruct", SHORT, "8x A100-80G")
+    assert worker_environment(on_gpus, alone=True)[name] == "bfloat16"
+    assert worker_environment(plan("qwen2.5-7b-instruct", SHORT, "8x V100"), alone=True)[name] == "float16"
+    assert name not in worker_environment(on_gpus) and name not in worker_environment(plan(), alone=True)
+
+
 def test_launch_script_is_sound_shell_and_asks_for_the_first_machine(tmp_path: Path) -> None:
     for made in (plan(), plan("qwen2.5-7b-instruct", SHORT, "2 nodes x 4 A100")):
         script = tmp_path / "launch.sh"

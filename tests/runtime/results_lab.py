@@ -32,7 +32,15 @@ import paddle  # noqa: E402
 from paddlenlp.peft import LoRAConfig, LoRAModel  # noqa: E402
 from safetensors.numpy import load_file, save_file  # noqa: E402
 
-from runtime.workers import answering, decoding, merge_proof, merging, prompting, proof_precision  # noqa: E402
+from runtime.workers import (  # noqa: E402
+    answering,
+    answering_place,
+    decoding,
+    merge_proof,
+    merging,
+    prompting,
+    proof_precision,
+)
 from runtime.workers.adapter import attach  # noqa: E402
 from runtime.workers.emit import Emitter  # noqa: E402
 from runtime.workers.hf_folder import write_hf_folder  # noqa: E402
@@ -89,6 +97,21 @@ def do_merge(spec: dict[str, Any]) -> dict[str, Any]:
 def do_generate(spec: dict[str, Any]) -> dict[str, Any]:
     """Do the work of stage generate."""
     return refusal(answering.work, spec, stage_in(spec["stage_folder"], "generate"))
+
+
+def do_places(cases: list[list[Any]]) -> list[Any]:
+    """Return where models of such sizes answer."""
+    return [answering_place.fitting(*case) for case in cases]
+
+
+def do_no_room(spec: dict[str, Any]) -> dict[str, Any]:
+    """Do the work of stage generate on a machine whose memory is full."""
+    before = answering_place.host_memory_available_bytes
+    answering_place.host_memory_available_bytes = lambda: 1000  # type: ignore[attr-defined]
+    try:
+        return do_generate(spec)
+    finally:
+        answering_place.host_memory_available_bytes = before  # type: ignore[attr-defined]
 
 
 def do_full(base: str, adapter: str, destination: str) -> None:

@@ -15,6 +15,16 @@ from tests.tiny_model import SPECIALS
 pytestmark = pytest.mark.engine
 
 PROMPTS = [[1, 20, 30, 40, 50, 60, 70, 80], [1, 20, 90], [5], [1, 100, 110, 120, 130]]
+GB = 10**9
+PLACES: dict[str, tuple[tuple[Any, ...], list[str] | None]] = {
+    # weights, numbers on a device, bytes free there, bytes free on the host -> where, and in which numbers
+    "7B in bf16 on 24 GB": ((7.6e9, "bfloat16", 24 * GB, 64 * GB), ["gpu", "bfloat16"]),
+    "7B in float32 not on 24 GB": ((7.6e9, "float32", 24 * GB, 64 * GB), ["cpu", "float32"]),
+    "14B in bf16 not on 24 GB": ((14.7e9, "bfloat16", 24 * GB, 128 * GB), ["cpu", "float32"]),
+    "72B on a host with room": ((72e9, "bfloat16", 80 * GB, 512 * GB), ["cpu", "float32"]),
+    "72B nowhere": ((72e9, "bfloat16", 80 * GB, 256 * GB), None),
+    "no device": ((7.6e9, "bfloat16", None, 64 * GB), ["cpu", "float32"]),
+}
 END = SPECIALS.index("<|im_end|>")
 
 
@@ -48,6 +58,8 @@ def results(
         "no prompts": spec("no prompts", prompts=[]),
         "no model": spec("no model", model=str(root)),
         "unanswerable": spec("unanswerable", prompts=[[{"role": "assistant", "content": "Hi"}]]),
+        "places": {"do": "places", "cases": [case for case, _ in PLACES.values()]},
+        "no room": spec("no room") | {"do": "no_room"},
     }
     found = run_lab(engine_python, root / "lab", list(steps.values()))
     return {"folder": root, **dict(zip(steps, found, strict=True))}
@@ -162,6 +174,20 @@ def test_the_worker_proves_a_model_that_has_learnt_to_answer(
     assert proof["passed"]
     assert proof["measured"]["differing"] == 3 and proof["measured"]["ended_share"] == 1.0
     assert result["figures"]["tokens_per_second"] > 0
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_a_model_answers_where_it_fits(case: str, results: dict[str, Any]) -> None:
+    assert results["places"][list(PLACES).index(case)] == PLACES[case][1]
+
+
+def test_a_model_that_fits_nowhere_leaves_the_run_whole(results: dict[str, Any]) -> None:
+    """What was trained and merged is no worse for it: the stage says that nothing was asked, and why."""
+    outputs, figures = results["no room"]["gave"]
+    assert json.loads(Path(outputs["samples"]).read_text()) == [] and figures == {"asked": 0}
+    proof = events_of(results["folder"] / "no room", "proof")[0]
+    assert proof["name"] == "generate.answers" and proof["passed"]
+    assert proof["measured"] == {"compared": "nothing"} and "GB are free" in proof["sentence"]
 
 
 def test_an_empty_answer_fails_the_proof(taught: Trained, engine_python: Path, tmp_path: Path) -> None:

@@ -58,6 +58,14 @@ def test_only_the_stages_that_need_a_token_may_see_one(table: PlanTable) -> None
     assert "HF_TOKEN" in seen["acquire"]
 
 
+def test_what_proves_computes_on_the_host_and_what_answers_where_it_fits(table: PlanTable) -> None:
+    """Devices round float32 products to more than a proof allows, and one alone may be too small."""
+    hidden = {
+        stage for stage, task in tasks(table).items() if task.environment.get("CUDA_VISIBLE_DEVICES") == ""
+    }
+    assert hidden == {"convert", "merge"}
+
+
 def test_training_goes_through_paddles_launcher(table: PlanTable) -> None:
     command = table.task("train", {}).command
     assert command[1:3] == ("-m", "paddle.distributed.launch")
