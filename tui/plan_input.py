@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from planner.errors import BadInput, SteersmanError
 from planner.language import current, say
 from planner.plan import Plan
-from planner.planfile import loads
+from planner.planfile import loads_telling
 from planner.solve import make_plan
 
 
-def read_plan(path: Path) -> Plan:
-    """Return the plan in a file, edits planned around; `BadInput` in one sentence for anything else."""
+def read_plan(path: Path, tell: Callable[[str], object] = str) -> Plan:
+    """Return the plan in a file, edits planned around; `BadInput` in one sentence for anything else.
+
+    What an earlier version's file lacks is filled, and `tell` gets one line about it.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or say("it is not text")
         raise BadInput(say("The plan {path} cannot be read: {reason}.", path=path, reason=reason)) from error
     try:
-        return loads(text, str(path))
+        plan, lacking = loads_telling(text, str(path))
     except BadInput as error:
         if is_config(text):
             raise BadInput(
@@ -27,6 +31,9 @@ def read_plan(path: Path) -> Plan:
                 remedy=say("Ask about it with: steersman audit {path}", path=path),
             ) from error
         raise
+    if lacking:
+        tell(lacking)
+    return plan
 
 
 def is_config(text: str) -> bool:

@@ -12,6 +12,7 @@ from planner.language import say, template
 from runtime.events import AnyEvent, Proof, State
 from runtime.run import commit
 from runtime.run.layout import RunFolder, StageFolder
+from runtime.run.newer_settings import only_added
 from runtime.run.task import Committed, StageTask, Table
 
 MOST_DIFFERENCES = 3
@@ -86,10 +87,13 @@ def histories(events: Iterable[AnyEvent]) -> dict[str, StageHistory]:
 def decide(task: StageTask, run: RunFolder, history: StageHistory) -> Verdict:
     """Return the verdict on one stage. Reads and hashes the outputs that it left."""
     now = commit.fingerprint(task, run)
+    known = {history.started_fingerprint, *history.continuable}
     changed_task = history.started_fingerprint not in ("", now) and now not in history.continuable
+    if changed_task and only_added(task, run, known):
+        changed_task, now = False, history.started_fingerprint
     if history.committed is not None:
         proven = commit.committed(history.committed, run)
-        if proven.fingerprint != now:
+        if proven.fingerprint != now and not only_added(task, run, {proven.fingerprint}):
             return Verdict(task.stage, "redo", changes(task, run), from_scratch=changed_task)
         for output in proven.outputs.values():
             problem = commit.difference(output)

@@ -84,6 +84,9 @@ class Supervisor:
         if self.journal.removed_bytes:
             cut = say("The last line of the journal was cut short by a crash and has been removed.")
             self.log("", cut, "warning")
+        lacking = getattr(self.table, "lacking", "")
+        if lacking:
+            self.log("", lacking)
         self.table.check()
         self._end_all_leftovers()
         if not self.accept:

@@ -77,6 +77,8 @@ class StageTask:
     """How long a graceful stop may take before the process is terminated."""
     disk_bytes: int = 0
     """Space that it needs in the run folder."""
+    newer_settings: bool = False
+    """Whether an earlier version saved its plan, so that a key may be there that its last attempt lacked."""
     reserve_bytes: int = 0
     """Free space, beside two checkpoints, below which it is paused while it runs; 0: never."""
 
@@ -99,8 +101,9 @@ class Easing:
 class Table(Protocol):
     """The stages of one run.
 
-    A table may have two abilities more: `on_oom` (stop, ask or replan: what its plan says should happen when
-    memory runs out) and `ease(memory)`, which returns an `Easing` or None.
+    A table may have three abilities more: `on_oom` (stop, ask or replan: what its plan says should happen
+    when memory runs out), `ease(memory)`, which returns an `Easing` or None, and `lacking`, one line about
+    what an earlier version's plan lacks.
     """
 
     @property

@@ -25,6 +25,10 @@ class StandInTable:
         self.behaviours: dict[str, dict[str, Any]] = self.values["stages"]
 
     @property
+    def lacking(self) -> str:
+        return str(self.values.get("lacking", ""))
+
+    @property
     def on_oom(self) -> str:
         return str(self.values.get("on_oom", "stop"))
 
@@ -84,6 +88,7 @@ class StandInTable:
             files={"config.json": json.dumps({"value": behaviour.get("value")})},
             inputs=inputs,
             proofs=("holds",),
+            newer_settings=bool(self.lacking),
             **expect,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,12 +65,12 @@ def save(made: Plan, file: Path | None, folder: Path) -> Path:
     return file
 
 
-def read(text: str, folder: Path) -> RunFolder | tuple[Plan, Path]:
+def read(text: str, folder: Path, tell: Callable[[str], object] = str) -> RunFolder | tuple[Plan, Path]:
     """Return a run, or a saved plan with its file in the language of the moment; raises `BadInput`."""
     from tui.app.opening import read as opened
     from tui.plan_input import in_language
 
-    found = opened(text, folder)
+    found = opened(text, folder, tell)
     return (in_language(found[0]), found[1]) if isinstance(found, tuple) else found
 
 

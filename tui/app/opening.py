@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
     from planner.plan import Plan
 
 
-def read(text: str, folder: Path) -> RunFolder | tuple[Plan, Path]:
-    """Return the run, or the plan with its file. `folder` is what a relative path starts from. BadInput."""
+def read(text: str, folder: Path, tell: Callable[[str], object] = str) -> RunFolder | tuple[Plan, Path]:
+    """Return the run, or the plan with its file. `folder` is what a relative path starts from. BadInput.
+
+    `tell` gets one line about what was filled in the plan of an earlier version.
+    """
     path = Path(text).expanduser()
     path = path if path.is_absolute() else folder / path
     if path.is_dir() and is_run(path):
@@ -22,7 +26,7 @@ def read(text: str, folder: Path) -> RunFolder | tuple[Plan, Path]:
     if path.is_dir() and (path / "plan.yaml").is_file():
         path = path / "plan.yaml"
     if path.is_file():
-        return read_plan(path), path
+        return read_plan(path, tell), path
     if path.exists():
         raise BadInput(
             say("{path} is neither a plan nor a run.", path=path),
@@ -37,12 +41,14 @@ def read(text: str, folder: Path) -> RunFolder | tuple[Plan, Path]:
         ) from error
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path, tell: Callable[[str], object] = str) -> Plan:
     """Return the plan in a file, and remember the file."""
-    from planner.planfile import loads
+    from planner.planfile import loads_telling
     from runtime.recent_plans import remember
     from runtime.run.task import read_plan_file
 
-    plan = loads(read_plan_file(path), str(path))
+    plan, lacking = loads_telling(read_plan_file(path), str(path))
+    if lacking:
+        tell(lacking)
     remember(path)
     return plan

@@ -94,7 +94,8 @@ class Pursuit:
     def open(self, text: str) -> None:
         """Read a saved plan, or find a run."""
         folder = the_app(self.screen).folder
-        self.begin("open", lambda reporter: legwork.read(text, folder))
+        tell = the_app(self.screen).notify
+        self.begin("open", lambda reporter: legwork.read(text, folder, tell))
 
     def save(self) -> None:
         """Write the plan: where it is saved already, else into the person's folder."""

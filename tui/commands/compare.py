@@ -23,7 +23,7 @@ def command(plan_files: tuple[Path, ...], why: bool, as_json: bool) -> None:
     """
     from planner.errors import BadInput
     from planner.language import say
-    from tui.commands.plan import stdout
+    from tui.commands.plan import report, stdout
     from tui.comparison import as_data
     from tui.comparison_view import print_comparison
     from tui.plan_input import in_language, read_plan
@@ -33,7 +33,7 @@ def command(plan_files: tuple[Path, ...], why: bool, as_json: bool) -> None:
             say("A comparison needs two plans or more."),
             remedy=say("For example: {command}", command="steersman compare lora.yaml full.yaml"),
         )
-    plans = [in_language(read_plan(path)) for path in plan_files]
+    plans = [in_language(read_plan(path, report)) for path in plan_files]
     names = distinct(plan_files)
     if as_json:
         click.echo(json.dumps(as_data(names, plans), ensure_ascii=False, indent=2))

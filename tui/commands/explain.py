@@ -25,12 +25,12 @@ def command(plan_file: Path, fields: tuple[str, ...], as_json: bool) -> None:
       steersman explain plan.yaml parallel
       steersman explain plan.yaml memory --lang zh
     """
-    from tui.commands.plan import stdout
+    from tui.commands.plan import report, stdout
     from tui.explanation import as_data, known, page
     from tui.plan_input import in_language, read_plan
 
     asked = tuple(known(field) for field in fields)
-    plan = in_language(read_plan(plan_file))
+    plan = in_language(read_plan(plan_file, report))
     if as_json:
         click.echo(json.dumps(as_data(plan, asked), ensure_ascii=False, indent=2))
         return

@@ -28,7 +28,7 @@ def command(plan_file: Path, folder: Path, configs_only: bool) -> None:
     from planner.errors import BadInput
     from planner.language import say
     from planner.methods import runnable
-    from planner.planfile import loads
+    from planner.planfile import loads_telling
     from runtime.rendered import refuse_foreign, render_folder
     from tui.commands.data import ProgressLine
 
@@ -42,7 +42,9 @@ def command(plan_file: Path, folder: Path, configs_only: bool) -> None:
                 reason=getattr(error, "strerror", None) or say("it is not text"),
             )
         ) from error
-    plan = loads(text, str(plan_file))
+    plan, lacking = loads_telling(text, str(plan_file))
+    if lacking:
+        click.echo(lacking, err=True)
     refuse_foreign(folder)
     with ProgressLine(say("rendering")) as progress:
         written = render_folder(plan, folder, configs_only=configs_only, progress=progress)

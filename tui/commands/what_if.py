@@ -55,12 +55,12 @@ def command(
     """
     from planner.language import say
     from planner.solve import make_plan
-    from tui.commands.plan import refuse_overwrite, stdout, write_plan
+    from tui.commands.plan import refuse_overwrite, report, stdout, write_plan
     from tui.comparison import as_data
     from tui.comparison_view import print_comparison
     from tui.plan_input import in_language, read_plan
 
-    plan = in_language(read_plan(plan_file))
+    plan = in_language(read_plan(plan_file, report))
     wishes = changed_wishes(plan, options, release)
     refuse_overwrite(output, force)
     facts = changed_facts(plan, wishes, model, hardware, output)

@@ -223,7 +223,8 @@ class HomeScreen(Screen[None]):
     def _open(self, text: str, folder: Path, job: str = "open") -> None:
         from tui.app.opening import read
 
-        the_app(self).work.start(job, self, lambda _: read(text, folder))
+        app = the_app(self)
+        app.work.start(job, self, lambda _: read(text, folder, app.notify))
 
     def action_demo(self) -> None:
         """Plan the demo."""
