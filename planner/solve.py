@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from functools import cache
 from importlib import metadata
 
 from planner import acceptance
@@ -46,7 +47,7 @@ def make_plan(facts: Facts, wishes: Wishes, *, alternatives: bool = True) -> Pla
         forecast = make_forecast(s)
         refuse_oversize(s, forecast)
         plan = Plan(
-            steersman=metadata.version("steersman"),
+            steersman=version(),
             name=plan_name(s),
             facts=facts,
             wishes=s.wishes,
@@ -184,6 +185,12 @@ def refuse_unaccepted(plan: Plan) -> None:
     found = acceptance.refusals(plan)
     if found:
         raise refusal(found, plan.wishes.pins)
+
+
+@cache
+def version() -> str:
+    """Return the version that makes plans; looking it up takes as long as a fifth of a plan."""
+    return metadata.version("steersman")
 
 
 def plan_name(s: Situation) -> str:

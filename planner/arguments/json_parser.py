@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from copy import deepcopy
+from functools import cache, lru_cache
 from typing import Any, NoReturn
 
 from planner.arguments import schema
@@ -83,6 +84,7 @@ def options(argument: Argument) -> dict[str, Any]:
     return {"type": CONVERTERS[argument.kind]}
 
 
+@cache
 def options_of(script: str) -> tuple[str, ...]:
     """Return all option names, with the `no_...` twins of switches that are on by default."""
     known = schema.arguments("paddlenlp", script).values()
@@ -125,20 +127,29 @@ def parse(script: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], froze
     return parsed, frozenset(given), found
 
 
+@lru_cache(maxsize=4096)
+def judged(script: str, name: str, words: tuple[str, ...]) -> dict[str, Any] | None:
+    """Return what argparse makes of the words after an option, by its name; None if it refuses them.
+
+    Kept: the plans that are compared for one answer share nearly all of their config. Not to be written into.
+    """
+    try:
+        accepted, extra = judge(script).parse_known_args([f"--{name}", *words])
+    except (Refused, json.JSONDecodeError):
+        return None
+    return None if extra else vars(accepted)
+
+
 def value_faults(
     script: str, name: str, key: str, value: object, parsed: dict[str, Any]
 ) -> Iterator[Finding]:
     """Let argparse judge one value; what it accepts is put into `parsed`."""
     argument = schema.arguments("paddlenlp", script)[name]
-    try:
-        accepted, extra = judge(script).parse_known_args([f"--{name}", *command_line(value)])
-    except (Refused, json.JSONDecodeError):
+    accepted = judged(script, name, tuple(command_line(value)))
+    if accepted is None:
         yield refused(argument, key, value)
         return
-    if extra:
-        yield refused(argument, key, value)
-        return
-    parsed[name] = getattr(accepted, name, parsed[name])
+    parsed[name] = deepcopy(accepted.get(name, parsed[name]))
     if value is None:
         yield none_text(key, name)
 
