@@ -22,6 +22,8 @@ class Expected:
 
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
+    stage: str = ""
+    """What kind of training the plan is for; empty where it cannot be read."""
 
 
 def expected(run: RunFolder) -> Expected:
@@ -29,10 +31,10 @@ def expected(run: RunFolder) -> Expected:
     from planner.planfile import loads
 
     try:
-        forecast = loads(run.plan.read_text(encoding="utf-8"), str(run.plan)).forecast
+        plan = loads(run.plan.read_text(encoding="utf-8"), str(run.plan))
     except (OSError, SteersmanError):
         return Expected()
-    return Expected(dict(forecast.stage_seconds), forecast.peak_memory_bytes)
+    return Expected(dict(plan.forecast.stage_seconds), plan.forecast.peak_memory_bytes, plan.wishes.stage)
 
 
 def stage_remaining(stage: StageView, forecast: Expected, now: float) -> float | None:

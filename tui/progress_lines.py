@@ -11,6 +11,7 @@ from runtime.events import AnyEvent, Artifact, Log, Metric, Progress, Proof, Sta
 from runtime.run.durations import span
 from runtime.run.view import RunView
 from tui.estimate import Expected, run_remaining, stage_remaining
+from tui.learning_figures import learning
 from tui.run_states import amount_words
 
 PROGRESS_SECONDS = 10.0
@@ -71,6 +72,7 @@ def progress_line(view: RunView, forecast: Expected, name: str, now: float) -> s
         latest |= metric.values
     if "loss" in latest:
         parts.append(say("loss {loss:.4f}", loss=latest["loss"]))
+    parts += [f"{one.label} {one.text()}" for one in learning(latest, forecast.stage)]
     if "tokens_per_second" in latest:
         parts.append(say("{tokens} tokens/s", tokens=f"{latest['tokens_per_second']:.0f}"))
     left = stage_remaining(stage, forecast, now)

@@ -16,6 +16,7 @@ from runtime.events import Proof
 from runtime.run.durations import span
 from runtime.run.view import RunView, StageView
 from tui.estimate import Expected, run_remaining, stage_remaining
+from tui.learning_figures import learning
 from tui.progress_lines import said
 from tui.run_states import STAGE_STATES, STATES, amount_words
 from tui.sparkline import sparkline
@@ -159,7 +160,7 @@ def amount(number: float, unit: str) -> str:
 
 
 def figures(stage: StageView, forecast: Expected) -> list[Text]:
-    """Return loss, learning rate, speed and memory, in two lines."""
+    """Return loss and what else tells whether the model learns; then learning rate, speed and memory."""
     latest: dict[str, float] = {}
     for metric in stage.metrics:
         latest |= metric.values
@@ -170,6 +171,7 @@ def figures(stage: StageView, forecast: Expected) -> list[Text]:
         first.append(sparkline(curve, CURVE_WIDTH), style="cyan")
     if "eval_loss" in latest:
         first.append("  " + say("dev loss {loss:.4f}", loss=latest["eval_loss"]))
+    third = Text("  " + " · ".join(f"{one.label} {one.text()}" for one in learning(latest, forecast.stage)))
     if "learning_rate" in latest:
         second.append(say("learning rate {rate:.2e}", rate=latest["learning_rate"]))
     if "tokens_per_second" in latest:
@@ -180,7 +182,7 @@ def figures(stage: StageView, forecast: Expected) -> list[Text]:
         words = template("memory {used} of {forecast} forecast")
         words = words if forecast.peak_memory_bytes else template("memory {used}")
         second.append("  " + say(words, used=used, forecast=expected))
-    return [line for line in (first, second) if line.plain.strip()]
+    return [line for line in (first, third, second) if line.plain.strip()]
 
 
 def cut(line: Text, width: int) -> Text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -12,7 +13,9 @@ from rich.console import Console
 from planner.language import speaking
 from runtime.events import AnyEvent, Log, Metric, Progress, Proof, State
 from runtime.run.view import RunView, fold
+from tui.app.run_figures import training_rows
 from tui.estimate import Expected, correction, run_remaining, stage_remaining
+from tui.learning_figures import learning
 from tui.progress_lines import PlainLines, progress_line, sentence
 from tui.progress_stages import picture
 from tui.sparkline import sparkline
@@ -92,6 +95,42 @@ def test_the_current_stage_shows_what_a_person_waits_for() -> None:
     assert "learning rate 2.00e-04" in text
     assert "160 tokens/s" in text
     assert "memory 1.5 GiB of 2.0 GiB forecast" in text
+
+
+LEARNING = [
+    (
+        "dpo",
+        {"rewards/margins": 0.52, "rewards/accuracies": 0.75, "eval_rewards/margins": 0.31, "eval_loss": 0.6},
+        "reward margin +0.520, dev +0.310 · pairs told apart 75%",
+    ),
+    ("kto", {"rewards/margins": -0.1, "kl": 0.25}, "reward margin -0.100 · distance to the reference 0.250"),
+    ("reward", {"eval_rewards/accuracies": 0.6}, "pairs told apart dev 60%"),
+    (
+        "embedding",
+        {"eval_recall": 0.875, "eval_margin": 0.2},
+        "right passage found first dev 88% · similarity margin dev +0.200",
+    ),
+    ("pretrain", {"loss": math.log(20), "eval_loss": math.log(30)}, "perplexity 20.00, dev 30.00"),
+    ("pretrain", {"loss": 1e9}, "perplexity inf"),
+    ("sft", {"eval_loss": 2.0}, ""),
+]
+
+
+@pytest.mark.parametrize(("stage", "values", "line"), LEARNING)
+def test_what_matters_beside_the_loss_is_shown(stage: str, values: dict[str, float], line: str) -> None:
+    view = fold([*under_way(), Metric(t=82, stage="train", step=31, values=values)], STAGES)
+    forecast = replace(FORECAST, stage=stage)
+    told = " · ".join(f"{one.label} {one.text()}" for one in learning(values, stage))
+    assert told == line
+    console = Console(width=100, file=io.StringIO(), color_system=None)
+    console.print(picture("my-run", view, forecast, 83, 100))
+    assert isinstance(console.file, io.StringIO)
+    assert line in console.file.getvalue()
+    plain = progress_line(view, forecast, "train", 83)
+    rows = {row.label.lower(): row.value for row in training_rows(view, forecast)}
+    for one in learning(values, stage):
+        assert f"{one.label} {one.text()}" in plain
+        assert rows[one.label] == one.text()
 
 
 def test_the_time_left_is_the_forecast_corrected_by_what_was_measured() -> None:

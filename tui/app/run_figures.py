@@ -12,6 +12,7 @@ from runtime.run.durations import span
 from runtime.run.utilisation import Utilisation
 from runtime.run.view import RunView, StageView
 from tui.estimate import Expected
+from tui.learning_figures import learning
 
 MOST_DEVICES = 8
 LOOK_BACK = 1000
@@ -53,6 +54,7 @@ def training_rows(view: RunView, forecast: Expected) -> list[Row]:
         rows.append(Row(say("Loss"), number(values["loss"])))
     if "eval_loss" in values:
         rows.append(Row(say("Dev loss"), number(values["eval_loss"])))
+    rows += [Row(capital(one.label), one.text()) for one in learning(values, forecast.stage)]
     if "learning_rate" in values:
         rows.append(Row(say("Learning rate"), f"{values['learning_rate']:.2e}"))
     if "tokens_per_second" in values:
@@ -63,6 +65,11 @@ def training_rows(view: RunView, forecast: Expected) -> list[Row]:
     if "peak_memory_bytes" in values:
         rows.append(memory_row(values["peak_memory_bytes"], forecast.peak_memory_bytes))
     return rows
+
+
+def capital(label: str) -> str:
+    """Return a label as the first word of a row."""
+    return label[:1].upper() + label[1:]
 
 
 def memory_row(measured: float, forecast: int) -> Row:
