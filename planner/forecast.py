@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 from planner import memory, pace, speed
-from planner.after_stages import stages_of
 from planner.budget import look_seconds, start_seconds
 from planner.language import say
 from planner.phrases import GIB, MIB, duration, plural
@@ -16,32 +15,9 @@ from planner.search.base import held, memory_limit, profile_of
 from planner.search.ranking import memory_ratio
 from planner.setup import FULL_RECOMPUTE, Setup
 from planner.situation import Situation
+from planner.stage_times import BYTES_PER_SECOND, stage_seconds, stored_bytes
 from planner.unused import WITHOUT_TRAINING
 from planner.workload import kept_tokens
-
-STAGE_SECONDS = {
-    "acquire": 8.0,
-    "convert": 8.0,
-    "prepare": 2.0,
-    "preflight": 15.0,
-    "merge": 15.0,
-    "generate": 18.0,
-    "export": 14.0,
-    "report": 2.0,
-}
-"""Fixed seconds of each stage: starting Python, importing the engine, proving. Measured with a tiny model on
-two AMD EPYC cores; what grows with the model is added below."""
-
-BYTES_PER_SECOND = 20 * MIB
-"""Download speed that is assumed; the real one shows in the acquire stage."""
-
-CONVERT_BYTES_PER_SECOND = 100 * MIB
-"""Reading, transposing and writing weights, with hashes."""
-
-GENERATE_TOKENS_PER_SECOND = 12.7
-"""Greedy answers with a key/value cache at 135M on one core; falls with the model's size."""
-
-PROMPTS = 8
 
 MEASURED_RANGE = 0.5
 """What is left of the range of a time forecast when many like runs on this machine correct it: estimated."""
@@ -123,33 +99,13 @@ def evaluation_seconds(s: Situation) -> float:
     return math.ceil(s.whole("max_steps") / s.whole("eval_steps")) * look_seconds(s)
 
 
-def stage_seconds(s: Situation) -> dict[str, float]:
-    """Return seconds per stage, except train."""
-    stored = s.model.parameters * 2
-    work = s.model.parameters * 4 / CONVERT_BYTES_PER_SECOND
-    pace_of_model = GENERATE_TOKENS_PER_SECOND * 135e6 / s.model.active_parameters * (20 if s.on_gpu else 1)
-    answers = 2 * PROMPTS * 0.5 * s.whole("max_new_tokens") / max(0.1, pace_of_model)
-    grows = {
-        "acquire": 0.0 if s.model.source.kind == "local" else stored / BYTES_PER_SECOND,
-        "convert": 2 * work,
-        "prepare": s.data.lengths.total / 400_000,
-        "preflight": work + 3 * pace.step_seconds(s),
-        "merge": 3 * work,
-        "generate": answers,
-        "export": 5 * work,
-    }
-    wanted = {stage: base for stage, base in STAGE_SECONDS.items() if stage in stages_of(s)}
-    return {stage: round(base + grows.get(stage, 0.0), 1) for stage, base in wanted.items()}
-
-
 def disk_bytes(s: Situation) -> int:
-    """Return the disk a run takes: the fetched model, its converted float32 copy, checkpoints, the merged
-    result."""
+    """Return the disk a run takes: the fetched model, its converted copy, checkpoints, the merged result."""
+    one = s.model.parameters * stored_bytes(s.model)
     if s.wishes.stage in WITHOUT_TRAINING:
-        return s.model.parameters * (4 + 4) + 50 * MIB
+        return 2 * one + 50 * MIB
     kept = s.whole("save_total_limit") + 1
-    copies = s.model.parameters * (4 + 4 + 4)
-    return int(copies + kept * checkpoint_bytes(s) + s.data.lengths.total * 8 + 50 * MIB)
+    return int(3 * one + kept * checkpoint_bytes(s) + s.data.lengths.total * 8 + 50 * MIB)
 
 
 def assumptions(s: Situation) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from planner.facts import Calibration
 from planner.model_catalogue import find_model
 from planner.plan import Plan
 from planner.solve import make_plan
+from planner.stage_times import stored_bytes
 from planner.wishes import Wishes
 from tests.planner.scenes import SHORT, data, facts, plan
 
@@ -49,6 +50,20 @@ def test_a_download_counts_only_when_there_is_one() -> None:
     hub = plan("qwen2.5-7b-instruct", hardware=EIGHT).forecast.stage_seconds["acquire"]
     assert hub > plan().forecast.stage_seconds["acquire"]
     assert find_model("qwen2.5-7b-instruct") is not None
+
+
+def test_a_model_answers_faster_on_a_device_that_holds_it_than_on_the_host() -> None:
+    """A 7B model in 16 bits takes 19 GB with what it computes on: a V100 has 16 GiB, a 4090 has 24."""
+    seconds = {
+        card: plan("qwen2.5-7b-instruct", SHORT, card).forecast.stage_seconds["generate"]
+        for card in ("4x 4090", "4x V100-16G")
+    }
+    assert seconds["4x 4090"] < 60 < seconds["4x V100-16G"]
+
+
+def test_hubs_keep_16_bits_and_what_comes_out_of_a_gguf_file_has_32() -> None:
+    hub, wheel = plan("qwen2.5-0.5b-instruct"), plan("smollm2-135m-instruct")
+    assert stored_bytes(hub.facts.model) == 2 and stored_bytes(wheel.facts.model) == 4
 
 
 def test_time_is_a_range_around_the_forecast_and_the_plan_says_how_wide() -> None:
