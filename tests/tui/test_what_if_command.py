@@ -57,6 +57,28 @@ def test_the_new_plan_is_kept_on_request(file: Path, tmp_path: Path, capsys: Cap
     assert "exists already" in capsys.readouterr().err
 
 
+def test_other_data_change_what_follows_from_them(file: Path, capsys: Capture) -> None:
+    assert what_if(file, "--data", "40000 rows of 3000:8192 tokens", "--json") == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    changed = {one["name"]: one for one in found["differences"]["what_if"]["settings"]}
+    assert "max_length" in changed
+    assert "38,000 rows to train on" in said.err
+    assert what_if(file, "--data", "steersman-demo", "--hardware", "8x A100-80G nvlink") == 0
+    out = capsys.readouterr().out
+    assert "steersman-demo" in out
+    assert "110 rows" in out
+    assert what_if(file, "--data", "no-such.jsonl") == 2
+    assert "no-such.jsonl" in capsys.readouterr().err
+
+
+def test_data_of_another_kind_are_refused_in_a_sentence(file: Path, tmp_path: Path, capsys: Capture) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text('{"prompt": "a?", "chosen": "b", "rejected": "c"}\n' * 8, encoding="utf-8")
+    assert what_if(file, "--data", pairs) == 2
+    assert "pairs.jsonl" in capsys.readouterr().err
+
+
 def test_a_fixed_setting_can_be_released(file: Path, capsys: Capture) -> None:
     assert what_if(file, "--release", "lora_rank", "--json") == 0
     answer = json.loads(capsys.readouterr().out)

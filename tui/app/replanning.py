@@ -47,7 +47,9 @@ def changed(plan: Plan, change: Change) -> Task:
         check_release(plan, change.release)
         reporter.say(say("Planning again"))
         wishes = plan.wishes.model_copy(update=change.wishes)
-        facts = changed_facts(plan, wishes, change.model, change.hardware, None)
+        facts = changed_facts(
+            plan, wishes, reporter.say, model=change.model, hardware=change.hardware, data=change.data
+        )
         pins: dict[str, Value | None] = {**dict.fromkeys(change.release), **change.pins}
         again, _ = what_if(plan.model_copy(update={"facts": facts}), pins=pins, **change.wishes)
         if again.facts == plan.facts and again.wishes == plan.wishes:

@@ -22,10 +22,11 @@ NUMBERS = {
 WORDS = {"stage": "stage", "goal": "goal", "target": "target"}
 """Word -> field of `Wishes` that holds one of a few words."""
 
-FACTS = ("hardware", "model")
+FACTS = ("hardware", "model", "data")
 NAMES = {
     "硬件": "hardware",
     "模型": "model",
+    "数据": "data",
     "目标": "goal",
     "阶段": "stage",
     "方法": "method",
@@ -50,6 +51,7 @@ class Change(NamedTuple):
 
     hardware: str | None = None
     model: str | None = None
+    data: str | None = None
     wishes: dict[str, Any] = {}  # noqa: RUF012
     pins: dict[str, Value] = {}  # noqa: RUF012
     release: tuple[str, ...] = ()
@@ -114,6 +116,8 @@ def _with(change: Change, word: str, rest: str) -> Change:
         return change._replace(hardware=rest)
     if word == "model":
         return change._replace(model=rest)
+    if word == "data":
+        return change._replace(data=rest)
     if word == "release":
         return change._replace(release=(*change.release, find(rest, "").name))
     if word in ("set", "method", "engine"):

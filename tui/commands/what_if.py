@@ -11,7 +11,9 @@ import click
 from tui.wish_options import wish_options
 
 if TYPE_CHECKING:
-    from planner.facts import Facts
+    from collections.abc import Callable
+
+    from planner.facts import DataFacts, Facts, ModelFacts
     from planner.plan import Plan
     from planner.wishes import Wishes
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @click.option("--model", help="Another model: catalogue name, folder, config.json, or owner/name on a hub.")
 @click.option("--hardware", help="Another machine: '8x A100-80G nvlink', '4090'; `here` probes this one.")
+@click.option("--data", help="Other data: file, folder, bundled set, or '20000 rows of 800:4096 tokens'.")
 @wish_options
 @click.option("--release", multiple=True, metavar="NAME", help="Let the planner decide a setting you fixed.")
 @click.option(
@@ -32,6 +35,7 @@ def command(
     plan_file: Path,
     model: str | None,
     hardware: str | None,
+    data: str | None,
     release: tuple[str, ...],
     output: Path | None,
     force: bool,
@@ -48,6 +52,8 @@ def command(
       steersman what-if plan.yaml --hardware "8x A100-80G nvlink"
       steersman what-if plan.yaml --goal quality --set lora_rank=32
       steersman what-if plan.yaml --model qwen2.5-14b-instruct -o larger.yaml
+      steersman what-if plan.yaml --data longer.jsonl
+      steersman what-if plan.yaml --data "20000 rows of 800:4096 tokens"
       steersman what-if plan.yaml --release method --why
 
     \b
@@ -63,7 +69,7 @@ def command(
     plan = in_language(read_plan(plan_file, report))
     wishes = changed_wishes(plan, options, release)
     refuse_overwrite(output, force)
-    facts = changed_facts(plan, wishes, model, hardware, output)
+    facts = changed_facts(plan, wishes, report, model=model, hardware=hardware, data=data, output=output)
     refuse_no_change(plan, facts, wishes)
     other = make_plan(facts, wishes)
     names = [say("now"), say("what if")]
@@ -96,36 +102,61 @@ def changed_wishes(plan: Plan, options: dict[str, Any], release: tuple[str, ...]
 
 
 def changed_facts(
-    plan: Plan, wishes: Wishes, model: str | None, hardware: str | None, output: Path | None
+    plan: Plan,
+    wishes: Wishes,
+    tell: Callable[[str], None],
+    *,
+    model: str | None = None,
+    hardware: str | None = None,
+    data: str | None = None,
+    output: Path | None = None,
 ) -> Facts:
-    """Return the plan's facts with another model or machine.
+    """Return the plan's facts with another model, machine or data; `tell` gets what is found on the way.
 
-    Token lengths stay those of the plan: another model's tokenizer may count somewhat otherwise, which is
-    said. What was measured corrects like runs alone.
+    Token lengths of data that stay are those of the plan: another model's tokenizer may count somewhat
+    otherwise, which is said. What was measured corrects like runs alone.
     """
     from planner.language import say
     from runtime.acquire.resolve import resolve_model
     from runtime.calibration import calibration_for
     from runtime.gather import machine_facts, pinned, preferred_weights
-    from tui.commands.plan import report
 
     changes: dict[str, Any] = {}
     if hardware is not None:
         where = output.resolve().parent if output else Path.cwd()
         changes["hardware"] = machine_facts(None if hardware == "here" else hardware, where)
     if model is not None:
-        changes["model"] = pinned(resolve_model(model, report, preferred_weights(wishes.stage)), report)
-        if changes["model"].model_type != plan.facts.model.model_type:
+        changes["model"] = pinned(resolve_model(model, tell, preferred_weights(wishes.stage)), tell)
+        if data is None and changes["model"].model_type != plan.facts.model.model_type:
             lengths = plan.facts.data.lengths.model_copy(update={"counted": False})
             changes["data"] = plan.facts.data.model_copy(update={"lengths": lengths})
-            report(
+            tell(
                 say(
                     "Token lengths are those of {model}; another tokenizer differs.",
                     model=plan.facts.model.name,
                 )
             )
+    if data is not None:
+        changes["data"] = other_data(data, changes.get("model", plan.facts.model), wishes, tell)
     facts = plan.facts.model_copy(update=changes)
     return facts.model_copy(update={"calibration": calibration_for(facts)}) if changes else facts
+
+
+def other_data(text: str, model: ModelFacts, wishes: Wishes, tell: Callable[[str], None]) -> DataFacts:
+    """Return the facts of data that are named, every row of them read, or that are described by their size.
+
+    `BadInput` for data that cannot be read, or that teach nothing in the plan's stage.
+    """
+    from planner.interview.questions.data import described
+    from runtime.find_facts import find_data
+    from runtime.gather import data_sentence
+
+    found = described(text, wishes.stage)
+    if found is None:
+        seed = int(str(wishes.pins.get("seed", 42)))
+        found = find_data(text, model, stage=wishes.stage, seed=seed, report=tell)
+    tell(data_sentence(found))
+    return found
 
 
 def refuse_no_change(plan: Plan, facts: Facts, wishes: Wishes) -> None:
@@ -136,5 +167,7 @@ def refuse_no_change(plan: Plan, facts: Facts, wishes: Wishes) -> None:
     if facts == plan.facts and wishes == plan.wishes:
         raise BadInput(
             say("Nothing is different from the plan."),
-            remedy=say("Change something: --hardware, --model, --goal, --set name=value, --release name."),
+            remedy=say(
+                "Change something: --hardware, --model, --data, --goal, --set name=value, --release name."
+            ),
         )

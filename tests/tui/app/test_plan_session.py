@@ -32,6 +32,8 @@ def test_changes_are_taken_back_one_by_one() -> None:
         ("目标 memory", Change(wishes={"goal": "memory"})),
         ("hardware 8x A100-80G nvlink", Change(hardware="8x A100-80G nvlink")),
         ('--hardware "8x A100-80G nvlink"', Change(hardware="8x A100-80G nvlink")),
+        ("data 20000 rows of 800 tokens", Change(data="20000 rows of 800 tokens")),
+        ("数据 chats.jsonl goal speed", Change(data="chats.jsonl", wishes={"goal": "speed"})),
         ("lora_rank=32 learning_rate=1e-4", Change(pins={"lora_rank": 32, "learning_rate": 1e-4})),
         ("--set lora_rank=32", Change(pins={"lora_rank": 32})),
         ("method full", Change(pins={"method": "full"})),

@@ -61,7 +61,13 @@ def candidates(app: SteersmanApp) -> Sequence[str]:
         " ".join(f"{name}={str(value).lower()}" for name, value in one.changes.items())
         for one in (plan.alternatives if plan else ())
     ]
-    return (*others, *(f"goal {goal}" for goal in GOALS), "hardware 8x A100-80G", "hardware 2x 4090")
+    return (
+        *others,
+        *(f"goal {goal}" for goal in GOALS),
+        "hardware 8x A100-80G",
+        "hardware 2x 4090",
+        "data 20000 rows of 800 tokens",
+    )
 
 
 COMMAND = SlashCommand(
