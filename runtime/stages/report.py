@@ -29,7 +29,16 @@ PAGE_NAME = "report.html"
 
 
 def main(spec: dict[str, Any]) -> int:
-    """Write the report of a run, in the language of its plan, and return 0."""
+    """Write the report of a run, let the next forecast learn from it, and return 0."""
+    write(spec)
+    # What was measured corrects the next forecast on this machine; that it cannot be kept spoils no run.
+    with suppress(OSError):
+        record(RunFolder(Path(spec["run_folder"])))
+    return 0
+
+
+def write(spec: dict[str, Any]) -> None:
+    """Write the report of a run, in the language of its plan."""
     run = RunFolder(Path(spec["run_folder"]))
     plan = loads(run.plan.read_text(encoding="utf-8"), str(run.plan))
     emitter = Emitter(spec["stage_folder"], spec["stage"])
@@ -44,12 +53,8 @@ def main(spec: dict[str, Any]) -> int:
     write_atomically(folder / "report.md", text)
     write_atomically(run.root / PAGE_NAME, html)
     emitter.artifact("report", run.root / PAGE_NAME)
-    # What was measured corrects the next forecast on this machine; that it cannot be kept spoils no run.
-    with suppress(OSError):
-        record(run)
     outputs = {"report": folder / "report.json", "page": folder / "report.md", "html": run.root / PAGE_NAME}
     write_result(folder, {name: str(path) for name, path in outputs.items()})
-    return 0
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from runtime.run.view import RunView
 from runtime.stages.handing_over import commands
 from runtime.stages.measured import comparisons, losses, question, samples
 from runtime.stages.report_looks import SCORES, early_end
+from runtime.stages.report_quantised import quantised
 from runtime.stages.report_rewards import REWARD_CURVES, rewards
 
 OUTPUT_NAMES = {
@@ -68,6 +69,7 @@ def content(run: RunFolder, plan: Plan, view: RunView) -> dict[str, Any]:
             {"question": question(sample), "base": sample.get("base", ""), "tuned": sample.get("tuned", "")}
             for sample in samples(run, view)
         ],
+        "quantised": quantised(run),
         "files": {**files, **places},
         "next": [*next_steps(run, view), *(commands(plan, model) if model else [])],
     }

@@ -15,6 +15,7 @@ from runtime.run.durations import span
 from runtime.stages.report_curves import Curve, chart
 from runtime.stages.report_looks import figures as look_figures
 from runtime.stages.report_page import figure, introduction, quantity
+from runtime.stages.report_quantised import quantised_head, quantised_rows
 from runtime.stages.report_rewards import figures as reward_figures
 from runtime.stages.report_rewards import tiles as reward_tiles
 
@@ -25,6 +26,8 @@ WORDS = (
     template("The mark on each bar stands at 1: exactly as planned."),
     template("base model"),
     template("tuned model"),
+    template("Quantised"),
+    template("Before the arrow the model as it is, after it the quantised one, on rows not trained on."),
     template("A click on a command or path selects the whole of it."),
     template("Written by Steersman from the journal of the run. This page needs no network."),
 )
@@ -51,6 +54,9 @@ def document(report: dict[str, Any]) -> str:
         tiles=tiles(report),
         charts=charts(report),
         comparisons=[comparison(row) for row in report["comparisons"]],
+        quantised=(quantised_head(), quantised_rows(report["quantised"]))
+        if report.get("quantised")
+        else None,
         proofs=[{**proof, "figures": figures(proof["measured"])} for proof in report["proofs"]],
         one=ONE,
         say=say,

@@ -8,6 +8,7 @@ from typing import Any
 from planner.language import join, say
 from planner.phrases import size
 from runtime.run.durations import span
+from runtime.stages.report_quantised import quantised_head, quantised_rows
 from runtime.stages.report_rewards import sentence
 
 
@@ -22,6 +23,7 @@ def page(report: dict[str, Any]) -> str:
         proof_table(report["proofs"]),
         f"## {say('Before and after')}",
         sample_table(report["samples"]),
+        *quantised_part(report.get("quantised", [])),
         f"## {say('Files')}",
         file_list(report["files"]),
         f"## {say('Next')}",
@@ -104,6 +106,11 @@ def sample_table(samples: list[dict[str, Any]]) -> str:
     """Return the answers of base and tuned model side by side."""
     rows = [(sample["question"], sample["base"], sample["tuned"]) for sample in samples]
     return table((say("prompt"), say("before"), say("after")), rows)
+
+
+def quantised_part(found: list[dict[str, Any]]) -> list[str]:
+    """Return what quantised models cost, with its heading; nothing where there are none."""
+    return [f"## {say('Quantised')}", table(quantised_head(), quantised_rows(found))] if found else []
 
 
 def file_list(files: dict[str, str]) -> str:

@@ -28,10 +28,21 @@ register_workers()
 
 import paddle  # noqa: E402
 
-from runtime.workers import predicting, quantising, static_export, static_proof, static_runner, static_step  # noqa: E402
-from runtime.workers.decoding import greedy, left_padded, next_logits  # noqa: E402
+from runtime.workers import (  # noqa: E402
+    predicting,
+    quantised_folder,
+    quantising,
+    quantising_methods,
+    quantising_slim,
+    static_export,
+    static_proof,
+    static_runner,
+    static_step,
+)
+from runtime.workers.decoding import batch_logits, greedy, left_padded, next_logits  # noqa: E402
 from runtime.workers.emit import Emitter  # noqa: E402
 from runtime.workers.hf_load import load_hf_model  # noqa: E402
+from runtime.workers.quantised_linear import FewBitsLinear, largest, rounded_weight  # noqa: E402
 from runtime.workers.refusal import RefusedError  # noqa: E402
 from runtime.workers.stage_run import Stage  # noqa: E402
 from runtime.workers.stop import StopRequest  # noqa: E402
@@ -104,7 +115,7 @@ def do_predict(spec: dict[str, Any], rows: list[dict[str, Any]], tokens: int) ->
 
 
 def do_quantise(spec: dict[str, Any]) -> dict[str, Any]:
-    """Measure a model before and after rounding."""
+    """Quantise a model, and measure it before and after."""
     return refusal(quantising.work, spec, stage_in(spec["stage_folder"], "quantise"))
 
 
@@ -112,30 +123,105 @@ def do_kernel(method: str) -> dict[str, float]:
     """Return how far our rounding is from that of Paddle's own kernels, and from the weight."""
     from paddle.nn.quant import weight_dequantize, weight_quantize
 
-    from runtime.workers.quantised_linear import rounded_weight
-
     paddle.seed(1)
     weight = paddle.randn([128, 256]).astype("float16")
     stored, scale = weight_quantize(weight, algo=method)
     theirs = weight_dequantize(stored, scale, algo=method, out_dtype="float16").astype("float32")
-    ours = rounded_weight(weight.astype("float32"), quantising.BITS[method])
+    ours = rounded_weight(weight.astype("float32"), quantising_methods.BITS[method])
     plain = weight.astype("float32")
     return {"apart": float((ours - theirs).abs().max()), "lost": float((ours - plain).abs().max())}
 
 
-def do_scales() -> dict[str, float]:
-    """Return by how much the kernels' scales differ from ours, at most."""
+def do_scales(folder: str) -> dict[str, float]:
+    """Return by how much the scales that Paddle's kernels find in a folder's weights differ from its own.
+
+    The kernels that store weights run on a CPU in float16; those that compute with them do not.
+    """
     from paddle.nn.quant import weight_quantize
+    from safetensors.paddle import load_file
 
-    from runtime.workers.quantised_linear import LARGEST
+    stored = load_file(f"{folder}/{quantised_folder.WEIGHTS}")
+    how = json.loads(Path(folder, quantised_folder.HOW).read_text())
+    scales = json.loads(Path(folder, quantised_folder.WEIGHT_SCALES).read_text())
+    algo, most = f"weight_only_int{how['bits']}", largest(how["bits"])
+    apart = 0.0
+    for layer in how["layers"]:
+        ours = paddle.to_tensor(scales[f"{layer}.weight_quanter"]) / most
+        _, theirs = weight_quantize(stored[f"{layer}.weight"].astype("float16"), algo=algo, arch=80)
+        apart = max(apart, float((theirs.astype("float32") / ours - 1).abs().max()))
+    return {"apart": apart}
 
-    weight = paddle.randn([128, 256]).astype("float16")
-    largest = weight.astype("float32").abs().max(axis=0)
+
+def do_kernel_folder(folder: str) -> dict[str, float]:
+    """Return how far Paddle's kernels, given a folder's weights, are from what the folder's reader computes."""
+    from paddle.nn.quant import weight_only_linear, weight_quantize
+    from safetensors.paddle import load_file
+
+    stored = load_file(f"{folder}/{quantised_folder.WEIGHTS}")
+    how = json.loads(Path(folder, quantised_folder.HOW).read_text())
+    layers = dict(quantised_folder.load(folder).named_sublayers())
+    apart = most = 0.0
+    for name in how["layers"]:
+        weight, layer = stored[f"{name}.weight"].astype("float16"), layers[name]
+        whole, scale = weight_quantize(weight, algo=f"weight_only_int{how['bits']}")
+        inputs = paddle.randn([8, weight.shape[0]]).astype("float16")
+        theirs = weight_only_linear(
+            inputs, whole, weight_scale=scale, weight_dtype=f"int{how['bits']}"
+        ).astype("float32")
+        ours = paddle.matmul(inputs.astype("float32"), layer.weight)
+        apart = max(apart, float((theirs - ours).abs().max()))
+        most = max(most, float(ours.abs().max()))
+    return {"apart": apart, "most": most}
+
+
+def do_plain_rounding(folder: str, model: str) -> dict[str, float]:
+    """Return how far a folder's weights are from the model's, rounded here without PaddleSlim."""
+    read, original = quantised_folder.load(folder), load_hf_model(model)
+    bits = json.loads(Path(folder, quantised_folder.HOW).read_text())["bits"]
+    few = {name: layer for name, layer in read.named_sublayers() if isinstance(layer, FewBitsLinear)}
+    plain = dict(original.named_sublayers())
+    apart = [(few[name].weight - rounded_weight(plain[name].weight, bits)).abs().max() for name in few]
+    return {"layers": len(few), "apart": float(max(apart))}
+
+
+def do_smoothing(model: str, slim: str, rows: list[list[int]]) -> dict[str, float]:
+    """Return what shifting and smoothing alone do to a model's logits: nothing, but for rounding errors."""
+    quantising_slim.open_slim(slim)
+    causal = quantising.load_model(model)
+    before = [batch_logits(causal, [row]).numpy() for row in rows]
+
+    def calibrate(first_twice: bool) -> None:
+        for row in [*(rows[:1] if first_twice else []), *rows]:
+            batch_logits(causal, [row])
+
     found = {}
-    for method, bits in quantising.BITS.items():
-        _, scale = weight_quantize(weight, algo=method, arch=80)
-        found[method] = float((scale.astype("float32") * LARGEST[bits] / largest - 1).abs().max())
+    with quantising_slim.able_to_work():
+        for name, change in (
+            ("shift", lambda: quantising_methods.shift(causal, calibrate)),
+            ("smooth", lambda: quantising_methods.smooth(causal, "a8w8", calibrate)),
+        ):
+            change()
+            after = [batch_logits(causal, [row]).numpy() for row in rows]
+            pairs = zip(before, after, strict=True)
+            found[name] = float(max(abs(one - other).max() for one, other in pairs))
     return found
+
+
+def do_broken_reload(spec: dict[str, Any]) -> dict[str, Any]:
+    """Quantise while the reader forgets what smoothing did to the inputs."""
+    kept = quantised_folder.few_bits
+    forget = {"smooth": None}
+
+    def forgetful(*given: Any) -> Any:
+        layer = kept(*given)
+        layer.few = layer.few._replace(**forget)
+        return layer
+
+    quantised_folder.few_bits = forgetful
+    try:
+        return do_quantise(spec)
+    finally:
+        quantised_folder.few_bits = kept
 
 
 def do_tolerance(spec: dict[str, Any]) -> dict[str, Any]:
