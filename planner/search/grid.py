@@ -24,6 +24,11 @@ FULL_PIPELINE = 2
 """Micro-batches for each stage of a pipeline, if the data have room for them: with twice as many as stages a
 third of the time is lost at its ends, with fewer more (arXiv:2104.04473, section 2.2.1)."""
 
+OFFLOADED_ROUNDS = 16
+"""The same where optimizer states travel to the device and back in every step, which takes seconds: so many
+micro-batches share one journey (llm/config/deepseek-v3/sft_argument.json: 16 with
+tensorwise_offload_optimizer)."""
+
 MOST_TOKENS = {"cpu": 256, "gpu": 16384}
 """Tokens of one forward pass beyond which a device gains no speed."""
 
@@ -91,8 +96,8 @@ def accelerator_grid(
 ) -> Setup | None:
     """Return every way on accelerators; None when there is none.
 
-    `wanted` sequences make a step, or up to `room` to fill a pipeline. `small_pieces` also splits models that
-    are too small for it.
+    `wanted` sequences make a step, or up to `room` to fill a pipeline or to pay for an offload.
+    `small_pieces` also splits models that are too small for it.
     """
     splits = layouts(s, axes, base.master_grad)
     if not len(splits["tensor"]):
@@ -109,8 +114,9 @@ def accelerator_grid(
     per_pass = flat["micro_batch"] * replicas
     rounds = accumulations(s, wanted, per_pass)
     if s.pin("gradient_accumulation_steps") is None:
-        filled = np.minimum(FULL_PIPELINE * flat["pipeline"], (room / per_pass).astype(np.int64))
-        rounds = np.where(flat["pipeline"] > 1, np.maximum(rounds, filled), rounds)
+        full = np.where(flat["pipeline"] > 1, FULL_PIPELINE * flat["pipeline"], 1)
+        full = np.maximum(full, np.where(flat["offload"], OFFLOADED_ROUNDS, 1))
+        rounds = np.maximum(rounds, np.minimum(full, (room / per_pass).astype(np.int64)))
         # Chunks of layers take turns, so their micro-batches come in whole rounds (Paddle 3.3.1
         # pipeline_parallel.py:3484).
         whole = np.maximum(1, rounds // flat["pipeline"]) * flat["pipeline"]
@@ -118,7 +124,7 @@ def accelerator_grid(
     keep = (flat["virtual"] == 1) | (rounds % flat["pipeline"] == 0)
     if s.pin("per_device_train_batch_size") is None:
         keep &= flat["micro_batch"] <= np.maximum(1, wanted / replicas)
-        # What only fills a pipeline is dealt out in single sequences, or the step would grow twice.
+        # What is only added for that is dealt out in single sequences, or the step would grow twice.
         keep &= (flat["micro_batch"] == 1) | (rounds * per_pass <= ROUNDING * wanted)
     if not keep.any():
         return None

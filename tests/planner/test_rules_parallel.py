@@ -78,7 +78,41 @@ def test_a_model_that_does_not_fit_on_one_device_is_split_and_says_what_less_wou
         for name in ("tensor_parallel_degree", "pipeline_parallel_degree")
         for other in made.decisions[name].alternatives
     ]
-    assert any("Needs" in reason or "slower" in reason for reason in reasons)
+    assert any("Needs" in reason or "slower" in reason or "less time" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "pins"),
+    [
+        ("qwen2.5-7b-instruct", "4x 4090", {}),
+        ("qwen2.5-7b-instruct", "2x 3090", {}),
+        ("qwen2.5-32b-instruct", "8x A100-80G", {}),
+        ("qwen2.5-72b-instruct", "8x A100-80G", {}),
+        ("qwen2.5-32b-instruct", "8x L20", {}),
+        ("llama-2-13b", "8x 910B", {}),
+        ("qwen2.5-32b-instruct", "8x H100", {"method": "full"}),
+        ("llama-3.1-70b-instruct", "8x H100", {"method": "full"}),
+        ("llama-2-13b", "8x A100-80G", {"method": "full"}),
+    ],
+)
+def test_one_machine_needs_no_pipeline_where_the_way_without_is_nearly_as_fast(
+    model: str, machine: str, pins: dict[str, Any]
+) -> None:
+    # As upstream fine-tunes: tensor parallelism with sharding (tests/test_tipc/llm/*/sft.json).
+    made = plan(model, MANY, machine, **pins)
+    assert made.value("pipeline_parallel_degree") == 1
+    assert int(str(made.value("tensor_parallel_degree"))) > 1
+
+
+def test_what_a_pipeline_would_have_saved_is_told() -> None:
+    reasons = plan("qwen2.5-7b-instruct", MANY, "4x 4090").decisions["pipeline_parallel_degree"].alternatives
+    assert any("less time, too little for a pipeline" in one.because for one in reasons)
+
+
+def test_offloaded_states_travel_once_for_many_sequences() -> None:
+    made = plan("llama-3.1-70b-instruct", MANY, "8x H100", method="full")
+    assert made.value("offload_optim") is True
+    assert int(str(made.value("gradient_accumulation_steps"))) >= 16
 
 
 def test_degrees_multiply_to_the_processes() -> None:
