@@ -9,19 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from planner.errors import BadInput, SteersmanError
 from planner.facts import Facts
 from planner.language import join, say, speaking
 from planner.plan import Decision, Plan
-from planner.rules import RULES
-from planner.rules.engine import RULES as ENGINE_RULES
+from planner.refusals import show
 from planner.setting_values import settings
-from planner.situation import Situation
-from planner.solve import decide, show
-from planner.unused import unused
 from planner.wishes import Value, Wishes
+
+if TYPE_CHECKING:
+    from planner.situation import Situation
 
 FILLED = "filled"
 """Rule of a decision that the saved plan did not have."""
@@ -122,6 +121,11 @@ def lacking(names: Iterable[str], values: Plan, where: str) -> str:
 
 
 def _decided(plan: Plan, own: dict[str, Value]) -> Situation:
+    from planner.rules import RULES  # here, because most files lack nothing, and rules take long to import
+    from planner.rules.engine import RULES as ENGINE_RULES
+    from planner.situation import Situation
+    from planner.solve import decide
+
     wishes = plan.wishes.model_copy(update={"pins": {**own, **plan.wishes.pins}})
     s = Situation(plan.facts, wishes, dict(plan.decisions))
     for rule in (*ENGINE_RULES, *RULES):
@@ -131,6 +135,8 @@ def _decided(plan: Plan, own: dict[str, Value]) -> Situation:
 
 
 def _as_default(s: Situation, name: str) -> Decision:
+    from planner.unused import unused
+
     decision = s.decisions[name]
     if name in s.wishes.pins:
         return decision

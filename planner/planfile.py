@@ -18,8 +18,8 @@ from planner.methods import next_command
 from planner.older_plans import fingerprint, known_fingerprints, lacking
 from planner.plan import Plan
 from planner.plan_reading import parse
+from planner.refusals import show
 from planner.setting_values import settings
-from planner.solve import make_plan, show
 from planner.wishes import Value, Wishes
 
 HEADER = template(
@@ -96,6 +96,8 @@ def loads_telling(text: str, where: str = "plan.yaml") -> tuple[Plan, str]:
 
 def replanned(plan: Plan, edited: dict[str, Value], before: dict[str, Value], where: str) -> Plan:
     """Return the plan made again with the edits fixed; edited decisions say what they replaced."""
+    from planner.solve import make_plan  # here, because most files are as they were planned
+
     pins = plan.wishes.pins | edited
     try:
         again = make_plan(plan.facts, Wishes.model_validate({**plan.wishes.model_dump(), "pins": pins}))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
-import pynvml
 
 from planner.facts import DeviceFacts
 from planner.language import say
@@ -27,8 +27,12 @@ class Nvidia(NamedTuple):
     failures: tuple[str, ...] = ()
 
 
-def probe_nvidia(nvml: Any = pynvml, root: Path = Path("/")) -> Nvidia:
-    """Return the visible devices, grouped by model. No driver and no card is an answer, not a failure."""
+def probe_nvidia(nvml: Any = None, root: Path = Path("/")) -> Nvidia:
+    """Return the visible devices, grouped by model. No driver and no card is an answer, not a failure.
+
+    `nvml` is the module pynvml, or something like it; None imports it, which takes a tenth of a second.
+    """
+    nvml = nvml or importlib.import_module("pynvml")
     try:
         nvml.nvmlInit()
     except nvml.NVMLError as error:
