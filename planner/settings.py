@@ -83,6 +83,9 @@ class DataSettings(Record):
     dataset_type: Literal["messages", "erniekit"] = Field(
         description="Layout of PaddleFormers' rows: messages, or erniekit's text or src and tgt."
     )
+    group_size: Count = Field(
+        description="Passages beside each query of an embedding model: its own and the row's wrong ones."
+    )
     mix_strategy: Literal["concat", "random", "interleave_under", "interleave_over"] = Field(
         description="How PaddleFormers draws from several files."
     )
@@ -182,6 +185,9 @@ class OptimisationSettings(Record):
         description="Steps from zero to the peak learning rate."
     )
     min_learning_rate: float = Field(ge=0, description="Where the decay ends; pretraining only.")
+    embedding_temperature: float = Field(
+        gt=0, description="Sharpness of an embedding model's comparison; lower lets the nearest count more."
+    )
     weight_decay: float = Field(ge=0, description="AdamW decay.")
     max_grad_norm: float = Field(gt=0, description="Gradient clipping by global norm.")
     num_train_epochs: Count = Field(description="Passes over the data.")

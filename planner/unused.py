@@ -45,6 +45,9 @@ NLP_ONLY = (
 )
 """Settings that no recipe of PaddleFormers writes (recipes/paddleformers)."""
 
+EMBEDDING_ONLY = ("group_size", "embedding_temperature")
+"""Settings that only upstream's script of embeddings has (llm/run_embedding.py)."""
+
 WITHOUT_TRAINING = {
     "quantise": (
         "engine",
@@ -160,6 +163,8 @@ def _data(s: Situation, setting: str) -> str:
         return say("Not used: rows are not packed.")
     if setting == "src_length" and stage == "pretrain":
         return say("Not used: pretraining learns from every token, and there is no prompt.")
+    if setting in EMBEDDING_ONLY and stage != "embedding":
+        return say("Not used: only embedding models compare queries with passages.")
     if setting == "max_new_tokens" and stage in ("reward", "embedding"):
         return say("Not used: a model of stage {stage} writes no answers.", stage=stage)
     return ""

@@ -7,6 +7,7 @@ from planner.rules import (
     batch,
     checkpoints,
     data,
+    embedding,
     formers,
     kernels,
     looks,
@@ -26,6 +27,7 @@ BEFORE_SEARCH: tuple[Rule, ...] = (
     *kernels.EARLY_RULES,
     *preference.EARLY_RULES,
     *data.EARLY_RULES,
+    *embedding.EARLY_RULES,
 )
 """What the search starts from."""
 

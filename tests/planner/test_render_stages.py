@@ -136,6 +136,12 @@ def test_the_folder_holds_all_that_the_toolkits_own_script_needs(case: Case, tmp
         assert "{{" not in text and "{%" not in text
 
 
+def test_an_embedding_models_own_settings_are_in_its_config() -> None:
+    pins: tuple[tuple[str, Any], ...] = (("embedding_temperature", 0.05), ("group_size", 3))
+    written = config(planned(Case("paddlenlp", "embedding", "qwen2.5-0.5b-instruct", pins=pins)))
+    assert (written["embedding_temperature"], written["group_size"]) == (0.05, 3)
+
+
 @every_stage
 def test_launch_starts_as_many_processes_as_planned_and_the_right_script(case: Case) -> None:
     made = planned(case)

@@ -164,6 +164,8 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
         (QWEN3, False),
     ],
     "checkpoints.async": [({}, False)],
+    "embedding.group_size": [({**NEW, "stage": "embedding"}, 8)],
+    "embedding.temperature": [({**NEW, "stage": "embedding"}, 0.02)],
     "worker.network": [({}, ""), ({**BIG, "hardware": "2 nodes x 8 H800 ib 400"}, "")],
     "worker.tracker": [(NEW, "swanlab-offline"), ({**NEW, **UPSTREAM}, "none"), (QWEN3, "none")],
     "after.merge": [
@@ -301,6 +303,9 @@ UNUSED: list[tuple[dict[str, Any], str, bool]] = [
     ({}, "min_learning_rate", True),
     ({**NEW, "stage": "pretrain"}, "src_length", True),
     ({**NEW, "stage": "embedding"}, "max_new_tokens", True),
+    ({**NEW, "stage": "embedding"}, "group_size", False),
+    ({**NEW, "stage": "dpo"}, "group_size", True),
+    ({**NEW}, "embedding_temperature", True),
     ({}, "network_interface", True),
     ({**BIG, "hardware": "2 nodes x 8 H800 ib 400"}, "network_interface", False),
 ]
