@@ -13,6 +13,7 @@ from planner.language import say
 from planner.render import worker_environment
 from runtime.engines.registry import python_of
 from runtime.line_worker import LineWorker
+from runtime.prediction.place import find_place
 from runtime.results import answering_plan, result_folder
 from runtime.run.layout import RunFolder
 from runtime.run.status import read_status
@@ -34,6 +35,14 @@ class ChatPlace:
     """The engine's interpreter."""
     environment: Mapping[str, str]
     """Variables that the plan decides for engine processes."""
+    static: Path | None = None
+    """The exported static graph, where that is to answer instead of the merged model."""
+
+    @property
+    def spec(self) -> dict[str, str]:
+        """What the worker is told."""
+        told = {"base": str(self.base), "model": str(self.model)}
+        return told | ({"static": str(self.static)} if self.static else {})
 
     @property
     def folder(self) -> Path:
@@ -46,21 +55,24 @@ class ChatPlace:
         return self.run.root / "chat.jsonl"
 
 
-def find_models(run: RunFolder) -> ChatPlace:
-    """Return where a run's models are. BadInput when the merge is not proven or a model is gone."""
+def find_models(run: RunFolder, *, static: bool = False) -> ChatPlace:
+    """Return where a run's models are. BadInput when the merge is not proven or a model is gone.
+
+    With `static` the exported static graph answers for the tuned model; BadInput when there is none.
+    """
     status = read_status(run)
     base, model = (result_folder(run, status, stage) for stage in ("convert", "merge"))
     plan = answering_plan(run)
     python = python_of(str(plan.value("engine")), str(plan.value("engine_build")))
-    return ChatPlace(run, base, model, python, worker_environment(plan, alone=True))
+    graph = find_place(run, "static").model if static else None
+    return ChatPlace(run, base, model, python, worker_environment(plan, alone=True), graph)
 
 
 class ChatWorker(LineWorker):
     """One worker process. Use as a context manager; it ends with the block, or with this process."""
 
     def __init__(self, place: ChatPlace) -> None:
-        spec = {"base": str(place.base), "model": str(place.model)}
-        super().__init__("chat", place.folder, place.python, place.environment, spec)
+        super().__init__("chat", place.folder, place.python, place.environment, place.spec)
 
     def __enter__(self) -> ChatWorker:
         return self

@@ -46,8 +46,8 @@ class ServedModel:
         """Return the worker, started if there is none."""
         if self.worker is None or self.worker.process.poll() is not None:
             self.close()
-            spec = {"base": str(self.place.base), "model": str(self.place.model)}
-            self.worker = LineWorker("chat", self.folder, self.place.python, self.place.environment, spec)
+            place = self.place
+            self.worker = LineWorker("chat", self.folder, place.python, place.environment, place.spec)
         return self.worker
 
     def close(self) -> None:

@@ -53,8 +53,9 @@ class Interruption:
 class Models:
     """The two models, each loaded when it is first asked for, and their tokenizer.
 
-    Where there is no room for both, the one makes way for the other. `free_bytes` of the specification says
-    how much room there is; without it, what is free is looked up.
+    With `static` in the specification, that exported graph answers as the tuned one. Where there is no room
+    for both, the one makes way for the other. `free_bytes` of the specification says how much room there is;
+    without it, what is free is looked up.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -85,6 +86,10 @@ class Models:
         """Return the `base` or the `tuned` model."""
         if which not in ("base", "tuned"):
             raise RefusedError(say("`which` is {which!r}; it must be base or tuned.", which=which))
+        if which == "tuned" and "static" in self.spec and which not in self.loaded:
+            from runtime.workers.static_runner import StaticModel
+
+            self.loaded[which] = StaticModel(self.spec["static"])
         if which not in self.loaded:
             if self.dtype is None:
                 whole = not is_adapter(self.spec["model"])
@@ -98,6 +103,8 @@ class Models:
 
 def weights_bytes(model: Any) -> int:
     """Return the size of a model's weights in memory."""
+    if hasattr(model, "step_logits"):
+        return int(sum(path.stat().st_size for path in model.folder.glob("*.pdiparams")))
     return sum(int(np.prod(one.shape)) * int(one.element_size()) for one in model.parameters())
 
 

@@ -38,6 +38,7 @@ from runtime.workers import (  # noqa: E402
     static_proof,
     static_runner,
     static_step,
+    talking,
 )
 from runtime.workers.decoding import batch_logits, greedy, left_padded, next_logits  # noqa: E402
 from runtime.workers.emit import Emitter  # noqa: E402
@@ -114,6 +115,21 @@ def do_predict(spec: dict[str, Any], rows: list[dict[str, Any]], tokens: int) ->
     return list(predictor.batch({"rows": rows, "max_new_tokens": tokens}, Nothing()))  # type: ignore[arg-type]
 
 
+def do_talk(spec: dict[str, Any], messages: list[dict[str, str]], **asked: Any) -> dict[str, Any]:
+    """Ask both models of a chat once; return the ends of their answers, and how the tuned one was loaded."""
+
+    class Nothing:
+        came = False
+
+    models = talking.Models(spec)
+    found: dict[str, Any] = {}
+    for which in ("tuned", "base"):
+        request = {"messages": messages, "which": which, **asked}
+        *_, end = talking.answer(models, request, Nothing())  # type: ignore[arg-type]
+        found[which] = {name: end[name] for name in ("text", "reason", "tokens")}
+    return {**found, "static": isinstance(models.loaded.get("tuned"), static_runner.StaticModel)}
+
+
 def do_quantise(spec: dict[str, Any]) -> dict[str, Any]:
     """Quantise a model, and measure it before and after."""
     return refusal(quantising.work, spec, stage_in(spec["stage_folder"], "quantise"))
@@ -153,7 +169,7 @@ def do_scales(folder: str) -> dict[str, float]:
 
 
 def do_kernel_folder(folder: str) -> dict[str, float]:
-    """Return how far Paddle's kernels, given a folder's weights, are from what the folder's reader computes."""
+    """Return how far Paddle's kernels, given a folder's weights, are from what its reader computes."""
     from paddle.nn.quant import weight_only_linear, weight_quantize
     from safetensors.paddle import load_file
 

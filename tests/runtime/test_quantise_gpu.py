@@ -1,4 +1,4 @@
-"""What a quantised folder says is what Paddle's own weight-only kernels compute, where there is an NVIDIA GPU."""
+"""What a quantised folder says is what Paddle's own weight-only kernels compute, where there is a GPU."""
 
 from __future__ import annotations
 

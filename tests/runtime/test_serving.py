@@ -24,6 +24,7 @@ from runtime.serving.model import Limits, ServedModel
 from runtime.serving.stopping import StopFilter
 from tests.runtime.finished_run import engine_home, finished_run
 from tests.runtime.results_setup import CHATS, LEARNT, Trained
+from tui.command_line import main
 
 KEY = "a-key-of-the-test"
 
@@ -31,10 +32,10 @@ KEY = "a-key-of-the-test"
 class Served:
     """The running command."""
 
-    def __init__(self, home: Path, run: Path, **environment: str) -> None:
+    def __init__(self, home: Path, run: Path, *options: str, **environment: str) -> None:
         command = [sys.executable, "-m", "tui.command_line", "serve-model", str(run), "--port", "0"]
         self.process = subprocess.Popen(
-            [*command, "--name", "tiny"],
+            [*command, "--name", "tiny", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -157,6 +158,11 @@ def test_strangers_and_unknown_addresses_are_refused(served: Served) -> None:
     assert served.ask(("/models", {}), Host="rebound.example")[0][0] == 403
     status, text = served.ask(("/embeddings", {"input": "a"}))[0]
     assert status == 404 and json.loads(text)["error"]["code"] == "not_found"
+
+
+def test_one_model_is_served(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve-model", "--base", "--static"]) == 2
+    assert "one is served" in " ".join(capsys.readouterr().err.split())
 
 
 def test_one_is_answered_one_waits_and_the_rest_are_sent_away() -> None:

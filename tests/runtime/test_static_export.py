@@ -13,11 +13,14 @@ import pytest
 
 from tests.runtime.finished_run import engine_home, finished_run
 from tests.runtime.results_setup import CHATS, LEARNT, PROJECT, Trained, events_of, run_lab
+from tests.runtime.test_serving import Served
+from tui.command_line import main
 
 pytestmark = pytest.mark.engine
 
 LAB = Path(__file__).parent / "after_lab.py"
 PROMPTS = [[1, 20, 30, 40, 50, 60, 70, 80], [1, 20, 90], [5], [1, 100, 110, 120, 130]]
+SAMPLING = {"max_new_tokens": 30, "temperature": 0.8, "top_p": 0.9, "seed": 7}
 ROWS = [{"row": number, "messages": chat} for number, chat in enumerate(CHATS, start=1)]
 
 
@@ -47,6 +50,10 @@ def results(
         spec = {"base": str(base), "model": str(model), "which": which}
         return {"do": "predict", "spec": spec, "rows": ROWS, "tokens": 30, **more}
 
+    def talk(**more: Any) -> dict[str, Any]:
+        spec = {"base": str(taught.base), "model": str(taught.root / "taught"), **more}
+        return {"do": "talk", "spec": spec, "messages": CHATS[0], **SAMPLING}
+
     llama = trained["llama-tied"]
     static = root / "llama" / "static"
     long = [*ROWS, {"row": 4, "messages": [{"role": "user", "content": "a" * 600}]}]
@@ -62,6 +69,8 @@ def results(
         "static rows": predict("static", static),
         "adapter rows": predict("adapter", llama.adapter, llama.base, tokens=8),
         "base rows": predict("base", llama.base, llama.base, tokens=8),
+        "dynamic talk": talk(),
+        "static talk": talk(static=str(static)),
         "no numbers": {"do": "tolerance", "spec": {"stage_folder": str(root / "no numbers")}},
     }
     found = run_lab(engine_python, root / "lab", list(steps.values()), LAB)
@@ -114,6 +123,31 @@ def test_every_way_of_loading_answers_a_batch(results: dict[str, Any]) -> None:
         for which in ("adapter", "base")
     ]
     assert texts[0] != texts[1]
+
+
+def test_a_chat_hears_the_same_from_the_static_graph(results: dict[str, Any]) -> None:
+    """Drawn by chance, too: the same seed draws the same tokens from equal scores."""
+    dynamic, static = results["dynamic talk"], results["static talk"]
+    assert not dynamic.pop("static") and static.pop("static")
+    assert static == dynamic
+    assert dynamic["tuned"]["text"] != dynamic["base"]["text"]
+
+
+@pytest.mark.parametrize("command", [["serve-model"], ["chat", "--prompt", "Hi"]])
+def test_without_an_export_the_command_that_makes_one_is_named(
+    command: list[str],
+    taught: Trained,
+    engine_python: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("STEERSMAN_HOME", str(engine_home(tmp_path / "home", engine_python)))
+    models = {"convert": ("model", taught.base), "merge": ("model", taught.root / "taught")}
+    run = finished_run(tmp_path / "run", models)
+    assert main([*command, "--static", str(run.root)]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "has no static graph yet" in told and f"steersman export {run.root}" in told
 
 
 def test_a_row_that_does_not_fit_is_refused_alone(results: dict[str, Any]) -> None:
@@ -170,6 +204,12 @@ def test_the_command_exports_what_predict_then_uses(
         assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "answers.jsonl").read_text())["answer"] == LEARNT
     assert not list((tmp_path / "run" / "export").glob(".*"))
+    server = Served(tmp_path / "home", run.root, "--static")
+    try:
+        assert server.chat()[1]["choices"][0]["message"]["content"] == LEARNT
+    finally:
+        server.process.terminate()
+        assert server.process.wait(30) == 0
 
 
 def test_the_facts_of_a_graph_are_the_models(results: dict[str, Any]) -> None:

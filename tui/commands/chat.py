@@ -22,6 +22,7 @@ other /reset    forget what was said        /save [FILE]   write this conversati
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", default="latest", metavar="[RUN]")
 @click.option("--base", is_flag=True, help="Begin with the base model instead of the tuned one.")
+@click.option("--static", is_flag=True, help="Let the exported static graph answer for the tuned model.")
 @click.option(
     "--prompt", metavar="TEXT", help="Answer this one message and leave; only the answer goes to stdout."
 )
@@ -46,6 +47,7 @@ other /reset    forget what was said        /save [FILE]   write this conversati
 def command(
     run: str,
     base: bool,
+    static: bool,
     prompt: str | None,
     max_new_tokens: int,
     temperature: float,
@@ -66,7 +68,7 @@ def command(
     from runtime.run.layout import find_run
     from tui.conversation import Conversation
 
-    place = find_models(find_run(run))
+    place = find_models(find_run(run), static=static)
     with ChatWorker(place) as worker:
         conversation = Conversation(
             worker,

@@ -21,6 +21,7 @@ KEY_VARIABLE = "STEERSMAN_API_KEY"
 )
 @click.option("--name", help="Name of the model for clients. Default: the run's name.")
 @click.option("--base", is_flag=True, help="Serve the base model instead of the tuned one.")
+@click.option("--static", is_flag=True, help="Serve the exported static graph of the tuned model.")
 @click.option(
     "--queue",
     type=click.IntRange(0),
@@ -44,6 +45,7 @@ def command(
     port: int,
     name: str | None,
     base: bool,
+    static: bool,
     queue: int,
     queue_seconds: float,
     answer_seconds: float,
@@ -58,11 +60,13 @@ def command(
     Examples:
       steersman serve-model
       steersman serve-model my-run --port 9000 --name my-model
+      steersman serve-model my-run --static
       STEERSMAN_API_KEY=... steersman serve-model --host 0.0.0.0
     """
     import os
     import secrets
 
+    from planner.errors import BadInput
     from planner.language import say
     from runtime.chat import find_models
     from runtime.run.layout import find_run
@@ -71,7 +75,11 @@ def command(
     from runtime.serving.model import Limits, ServedModel
     from runtime.serving.running import serve
 
-    place = find_models(find_run(run))
+    if base and static:
+        raise BadInput(
+            say("--base and --static name two models, and one is served."), remedy=say("Give one of them.")
+        )
+    place = find_models(find_run(run), static=static)
     key = os.environ.get(KEY_VARIABLE, "")
     if not key and not is_loopback(host):
         key = secrets.token_urlsafe(24)
