@@ -115,6 +115,12 @@ def able(found: Family, ability: str) -> bool:
     return bool(getattr(found, ability, False))
 
 
+def pipelined(engine: str, stage: str) -> bool:
+    """Return whether Steersman's own workers spread layers over processes in a stage
+    (runtime/workers/pipelines.py)."""
+    return engine == "paddlenlp" and stage in ("sft", "pretrain")
+
+
 def runnable(plan: Plan) -> str:
     """Return why `steersman run` cannot run this plan today, in one sentence; empty when it can.
 
@@ -133,11 +139,14 @@ def runnable(plan: Plan) -> str:
         )
     elif not methods()[method].runs:
         reason = say("it does not train with method {method} yet", method=method)
-    elif int(str(plan.value("pipeline_parallel_degree"))) > 1:
-        reason = say("it does not train with a pipeline")
-    elif plan.facts.hardware.nodes > 1:
+    elif int(str(plan.value("pipeline_parallel_degree"))) > 1 and not pipelined(engine, stage):
         reason = say(
-            "it starts processes on one machine, and this plan is for {nodes}",
+            "it does not train stage {stage} with {engine} in a pipeline", stage=stage, engine=engine
+        )
+    elif plan.facts.hardware.nodes > 1 and engine != "paddlenlp":
+        reason = say(
+            "it starts {engine} on one machine, and this plan is for {nodes}",
+            engine=engine,
             nodes=plan.facts.hardware.nodes,
         )
     elif methods()[method].adapter and not variants()[variant].runs:

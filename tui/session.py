@@ -42,14 +42,18 @@ def execute(
     detach: bool,
     on_oom: Policy | None = None,
     accept: bool = False,
+    master: str | None = None,
 ) -> int:
-    """Start the supervisor and follow it to the end, unless `detach`; return the exit code."""
+    """Start the supervisor and follow it to the end, unless `detach`; return the exit code.
+
+    At `master` the other machines of a plan for several join.
+    """
     from runtime.run.start import start_supervisor
     from tui.follow import Follower
 
     table.check()
     if detach:
-        supervisor = start_supervisor(run, until, on_oom=on_oom, accept=accept)
+        supervisor = start_supervisor(run, until, on_oom=on_oom, accept=accept, master=master)
         told = say("{run} runs in the background (pid {pid}).", run=run.name, pid=supervisor.pid)
         click.echo(told, err=True)
         command = f"steersman logs {run.reference} --follow"
@@ -57,7 +61,7 @@ def execute(
         click.echo(str(run.root))
         return int(ExitCode.OK)
     follower = Follower(run, table, events=events)
-    code = follower.follow(start_supervisor(run, until, on_oom=on_oom, accept=accept))
+    code = follower.follow(start_supervisor(run, until, on_oom=on_oom, accept=accept, master=master))
     conclude(run, follower.view.reason, code, events=events)
     if not events and code in (ExitCode.OK, ExitCode.INTERRUPTED):
         show_end(run, follower.view)

@@ -34,6 +34,11 @@ def rehearsal(s: Situation) -> Choice:
     """A long run first shows that it can be saved, killed, resumed and merged."""
     if s.wishes.stage in WITHOUT_TRAINING or not own_worker(s):
         return Choice(False, say("Not used: the toolkit's own script runs this stage."))
+    if s.hardware.nodes > 1:
+        return Choice(
+            False,
+            say("{nodes} machines train together, and one alone cannot rehearse it.", nodes=s.hardware.nodes),
+        )
     seconds = s.whole("max_steps") * step_seconds(s)
     time, limit = duration(seconds), duration(LONG_SECONDS)
     if seconds > LONG_SECONDS:

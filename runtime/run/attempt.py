@@ -12,6 +12,7 @@ from runtime.run.disk_watch import DiskWatch
 from runtime.run.event_files import EventFiles
 from runtime.run.layout import RunFolder
 from runtime.run.loss_watch import Judgement, LossWatch
+from runtime.run.machine_host import Others
 from runtime.run.stage_process import StageProcess
 from runtime.run.stopping import Stopper
 from runtime.run.task import StageTask
@@ -28,9 +29,15 @@ class Attempt:
     """A running attempt. `record` appends to the journal; `requested` counts requests to stop."""
 
     def __init__(
-        self, run: RunFolder, task: StageTask, record: Callable[..., None], requested: Callable[[], int]
+        self,
+        run: RunFolder,
+        task: StageTask,
+        record: Callable[..., None],
+        requested: Callable[[], int],
+        others: Others | None = None,
     ) -> None:
         self.task = task
+        self._others = others
         self._run = run
         self.folder = run.stage(task.stage)
         self.events: list[AnyEvent] = []
@@ -90,8 +97,10 @@ class Attempt:
                 self._log(warning)
             self._mind_the_disk()
             self._keep_secrets_off_disk()
+            self._mind_other_machines()
             time.sleep(POLL_SECONDS)
         self._end_stragglers()
+        self._settle_other_machines(exit_code)
         self._copy_events(last=True)
         environment.remove_secrets(self.folder.launch)
         return exit_code
@@ -149,6 +158,25 @@ class Attempt:
             self.pause_reason = reason
             self._log(say("Pausing: {reason}.", reason=reason))
             stopping.pause(self._run)
+
+    def _mind_other_machines(self) -> None:
+        """Say what they say; end processes that wait for a machine that is gone."""
+        if self._others is None:
+            return
+        found = self._others.trouble()
+        for sentence in self._others.news():
+            self._log(sentence)
+        if found is not None and self.judgement is None:
+            self.judgement = found
+            self._process.kill()
+
+    def _settle_other_machines(self, exit_code: int) -> None:
+        """Let the others end their share, and find out whether a failure came from one of them."""
+        if self._others is None:
+            return
+        self._others.end(STRAGGLER_SECONDS)
+        if exit_code != 0 and self.judgement is None and not self.stopped:
+            self.judgement = self._others.blame(self.folder, exit_code, self.events)
 
     def _end_stragglers(self) -> None:
         """End processes that outlive the one that was started, such as trainers of a killed launcher."""

@@ -82,6 +82,12 @@ def table() -> tuple[Row, ...]:
     return tuple(Row.model_validate(row) for row in yaml.safe_load(TABLE.read_text(encoding="utf-8")))
 
 
+@functools.cache
+def consequences() -> frozenset[str]:
+    """Return the ids of failures that follow from another process's: the first one is gone."""
+    return frozenset(row.id for row in table() if row.consequence)
+
+
 def explain(
     folder: StageFolder,
     exit_code: int | None,

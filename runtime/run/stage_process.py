@@ -45,6 +45,7 @@ def set_attempt_aside(folder: StageFolder, *, everything: bool) -> Path | None:
         moved = [path for path in folder.root.iterdir() if path != folder.attempts]
     else:
         moved = [folder.root / name for name in OF_ONE_ATTEMPT] + folder.event_files()
+        moved += sorted(folder.root.glob("machine-*"))
         moved = [path for path in moved if path.exists()]
     if not moved:
         return None

@@ -18,11 +18,17 @@ LEAVING_SECONDS = 5.0
 
 
 def start_supervisor(
-    run: RunFolder, until: str | None = None, *, on_oom: Policy | None = None, accept: bool = False
+    run: RunFolder,
+    until: str | None = None,
+    *,
+    on_oom: Policy | None = None,
+    accept: bool = False,
+    master: str | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start it and return its process once it holds the run. BadInput if the run already has one.
 
-    `on_oom` goes before what the plan says; `accept` takes the smaller plan that the run offers.
+    `on_oom` goes before what the plan says; `accept` takes the smaller plan that the run offers; at `master`
+    (HOST:PORT) the other machines of a plan for several join.
 
     It runs in a session of its own, with the run folder as working folder, and writes to supervisor.log.
     """
@@ -38,6 +44,7 @@ def start_supervisor(
     command += ["--until", until] if until else []
     command += ["--on-oom", on_oom] if on_oom else []
     command += ["--accept"] if accept else []
+    command += ["--master", master] if master else []
     try:
         log = run.supervisor_log.open("ab")
     except OSError as error:

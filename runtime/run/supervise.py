@@ -19,6 +19,7 @@ from planner.errors import ExitCode, SteersmanError
 from planner.language import say, speaking
 from runtime.run import lock
 from runtime.run.layout import RunFolder
+from runtime.run.machine_host import first_of
 from runtime.run.offer import POLICIES, Policy
 from runtime.run.processes import Identity
 from runtime.run.speech import language_of
@@ -34,14 +35,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--until")
     parser.add_argument("--on-oom", choices=POLICIES)
     parser.add_argument("--accept", action="store_true")
+    parser.add_argument("--master", help="HOST:PORT at which the other machines of the run join.")
     options = parser.parse_args(arguments)
     run = RunFolder(options.run.absolute())
     with speaking(language_of(run)):
-        return int(supervise(run, options.until, options.on_oom, options.accept))
+        return int(supervise(run, options.until, options.on_oom, options.accept, options.master))
 
 
-def supervise(run: RunFolder, until: str | None, on_oom: Policy | None = None, accept: bool = False) -> int:
-    """Hold the run and take it to its end, or up to a stage; return the exit code."""
+def supervise(
+    run: RunFolder,
+    until: str | None,
+    on_oom: Policy | None = None,
+    accept: bool = False,
+    master: str | None = None,
+) -> int:
+    """Hold the run and take it to its end, or up to a stage; return the exit code.
+
+    With `master` this is the first of several machines, and the others join there.
+    """
     try:
         held = lock.acquire(run.lock)
     except lock.BusyError:
@@ -51,7 +62,9 @@ def supervise(run: RunFolder, until: str | None, on_oom: Policy | None = None, a
         _introduce(run)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: request(run))
-        return int(Supervisor(run, build_table(run), until, on_oom=on_oom, accept=accept).execute())
+        table = build_table(run)
+        with first_of(run, int(getattr(table, "machines", 1)), master) as others:
+            return int(Supervisor(run, table, until, on_oom=on_oom, accept=accept, others=others).execute())
     except SteersmanError as error:
         print(error.sentence(), flush=True)
         return int(error.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import traceback
 from collections import Counter
@@ -16,6 +17,7 @@ from runtime.run.event_files import all_events
 from runtime.run.journal import DiskFull, Journal, to_line
 from runtime.run.journal import read as read_journal
 from runtime.run.layout import RunFolder
+from runtime.run.machine_host import Others
 from runtime.run.offer import Policy
 from runtime.run.out_of_memory import OutOfMemory, memory_kills, trouble_of
 from runtime.run.resume import StageHistory, Verdict
@@ -39,12 +41,14 @@ class Supervisor:
         *,
         on_oom: Policy | None = None,
         accept: bool = False,
+        others: Others | None = None,
     ) -> None:
         self.run = run
         self.table = table
         self.until = until
         self.on_oom = on_oom
         self.accept = accept
+        self.others = others
         self.journal = Journal(run.journal, run.reserve)
         self.done: dict[str, Committed] = {}
         self._kills = 0
@@ -142,7 +146,15 @@ class Supervisor:
             self.record(State(t=time.time(), stage=stage, state="skipped", reason=verdict.reason))
             return
         disk_space.require(self.run.root, task.disk_bytes, stage)
+        self._gather_machines(task)
         self._attempt(task, verdict)
+
+    def _gather_machines(self, task: StageTask) -> None:
+        """Wait for the other machines where a stage needs them."""
+        if task.machines > 1 and self.others is not None:
+            tell = functools.partial(self.log, task.stage)
+            if not self.others.wait_for_all(tell, lambda: requests(self.run)):
+                raise StopRequestedError(say("before {stage}, on request", stage=task.stage))
 
     def _attempt(self, task: StageTask, verdict: Verdict) -> None:
         stage, folder, started = task.stage, self.run.stage(task.stage), time.time()
@@ -158,7 +170,9 @@ class Supervisor:
             State(t=started, stage=stage, state="started", reason=verdict.reason, fingerprint=print_of_task)
         )
         self._kills = memory_kills()
-        attempt = Attempt(self.run, task, self.record, lambda: requests(self.run))
+        others = self.others if task.machines > 1 else None
+        started_here = others.begin(task) if others else task
+        attempt = Attempt(self.run, started_here, self.record, lambda: requests(self.run), others)
         try:
             exit_code = attempt.wait()
         except BaseException:

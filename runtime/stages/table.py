@@ -63,6 +63,11 @@ class PlanTable:
         return self.plan.stages
 
     @property
+    def machines(self) -> int:
+        """On how many machines the run trains."""
+        return self.plan.facts.hardware.nodes
+
+    @property
     def on_oom(self) -> str:
         """What to do when memory runs out: stop, ask or replan."""
         return str(self.plan.value("on_oom"))
@@ -235,18 +240,24 @@ def prepare(table: PlanTable, done: Done) -> StageTask:
 
 
 def preflight(table: PlanTable, done: Done) -> StageTask:
-    """Do a few real steps and measure time and memory."""
-    folder = table.run.stage("preflight").root
+    """Do a few real steps, with as many processes as training, and measure time and memory."""
+    stage, processes = table.run.stage("preflight"), int(str(table.plan.value("num_processes")))
+    folder = stage.root
     task = table.engine_task(
         "preflight",
         done,
         done.digests("convert", "prepare"),
         files={table.engine.config: config(table, done, str(folder / "output"))},
         config=str(folder / table.engine.config),
-        processes=table.plan.value("num_processes"),
+        processes=processes,
+        processes_here=processes // table.machines,
         train=extras(table, tracker="none"),
     )
-    if not table.plan.value("rehearsal"):
+    if processes > 1:
+        files = str(stage.spec), str(stage.launch)
+        command = launch_command(table.plan, table.python(), str(START), *files, "preflight")
+        task = replace(task, command=tuple(command), machines=table.machines)
+    if not table.plan.value("rehearsal") or table.machines > 1:
         return task
     merges = merge(table, done) if "merge" in table.plan.stages else None
     on_device = bool(table.plan.facts.hardware.devices)
@@ -276,6 +287,7 @@ def train(table: PlanTable, done: Done) -> StageTask:
         environment={**table.engine.environment, **worker_environment(plan)},
         secrets=("SWANLAB_API_KEY",) if tracker == "swanlab-cloud" else (),
         inside_engine=True,
+        machines=table.machines,
         seconds=table.forecast_seconds("train"),
         silence_seconds=IMPORT_SECONDS + max(240.0, 20 * step),
         stop_seconds=max(600.0, 10 * step),

@@ -17,7 +17,10 @@ from runtime.workers.emit import Emitter, stop_requested, take_save_request, wri
 def main() -> int:
     spec: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     folder = Path(spec["stage_folder"])
-    emitter = Emitter(folder, spec["stage"])
+    rank = int(os.environ.get("PADDLE_RANK", "0"))
+    emitter = Emitter(folder, spec["stage"], rank)
+    if rank:
+        return share_of_another_machine(spec, folder)
     print("hello from", spec["stage"], flush=True)
     if spec.get("ignore_sigterm"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -38,14 +41,14 @@ def main() -> int:
         emitter.metric(step + 1, loss=losses[step] if step < len(losses) else 1.0 / (step + 1))
         time.sleep(spec.get("step_seconds", 0.05))
         if spec.get("save_steps"):
-            (folder / "checkpoint").write_text(str(step + 1))
+            keep(folder, step + 1)
         if take_save_request(folder):
             emitter.state("saving", f"step {step + 1}")
-            (folder / "checkpoint").write_text(str(step + 1))
+            keep(folder, step + 1)
             emitter.state("saved", f"step {step + 1}")
         if stop_requested(folder) and not spec.get("ignore_stop"):
             emitter.state("saving")
-            (folder / "checkpoint").write_text(str(step + 1))
+            keep(folder, step + 1)
             emitter.state("saved", f"checkpoint of step {step + 1}")
             emitter.state("stopped", f"saved a checkpoint at step {step + 1}")
             return 0
@@ -84,6 +87,29 @@ def main() -> int:
     if spec.get("signal_after_result"):
         os.kill(os.getpid(), int(spec["signal_after_result"]))
     return 1 if spec.get("fail_proof") else 0
+
+
+def keep(folder: Path, step: int) -> None:
+    """Save a checkpoint, whole or not at all."""
+    partial = folder / ".checkpoint"
+    partial.write_text(str(step))
+    partial.replace(folder / "checkpoint")
+
+
+def share_of_another_machine(spec: dict[str, Any], folder: Path) -> int:
+    """Go on until the first machine's share is done, or the specification says how this one fails."""
+    print(
+        "the first machine is at",
+        os.environ["PADDLE_MASTER"],
+        "and this one at",
+        os.environ["POD_IP"],
+        flush=True,
+    )
+    if spec.get("fails_elsewhere"):
+        raise RuntimeError(spec["fails_elsewhere"])
+    while not (folder / "result.json").exists() and not stop_requested(folder):
+        time.sleep(0.02)
+    return 0
 
 
 if __name__ == "__main__":

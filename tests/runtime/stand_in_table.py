@@ -25,6 +25,10 @@ class StandInTable:
         self.behaviours: dict[str, dict[str, Any]] = self.values["stages"]
 
     @property
+    def machines(self) -> int:
+        return int(self.values.get("machines", 1))
+
+    @property
     def lacking(self) -> str:
         return str(self.values.get("lacking", ""))
 
@@ -70,6 +74,7 @@ class StandInTable:
                 "environment",
                 "secrets",
                 "inside_engine",
+                "machines",
             )
             if name in behaviour
         }

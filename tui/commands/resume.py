@@ -25,6 +25,8 @@ def command(
     detach: bool,
     on_oom: Policy | None,
     accept: bool,
+    master: str | None,
+    machine_rank: int | None,
 ) -> None:
     """Continue a run from its last proven point.
 
@@ -43,7 +45,7 @@ def command(
     from runtime.run.layout import find_run
     from runtime.run.offer import required
     from runtime.run.task import build_table
-    from tui import session
+    from tui import machine_place, session
 
     folder = find_run(run)
     table = build_table(folder, required(folder).plan_text if accept else None)
@@ -52,8 +54,18 @@ def command(
     if dry_run:
         session.dry_run(folder, table)
         return
+    place = machine_place.find(table, master, machine_rank)
+    if place is not None and place.rank > 0:
+        ctx.exit(machine_place.join(place, ""))
     click.echo(say("Continuing the run in {folder}.", folder=folder.root), err=True)
     code = session.execute(
-        folder, table, until=until, events=events, detach=detach, on_oom=on_oom, accept=accept
+        folder,
+        table,
+        until=until,
+        events=events,
+        detach=detach,
+        on_oom=on_oom,
+        accept=accept,
+        master=machine_place.prepared(folder, place),
     )
     ctx.exit(code)

@@ -24,6 +24,17 @@ def execution_options(function: Any) -> Any:
             help="If memory runs out: stop and offer a smaller plan, wait for --accept, or take it.",
         ),
         click.option("--accept", is_flag=True, help="Go on with the smaller plan that the run offers."),
+        click.option(
+            "--master",
+            metavar="HOST:PORT",
+            help="Several machines: address of machine 0 [of the cluster, if it sets it].",
+        ),
+        click.option(
+            "--machine-rank",
+            type=click.IntRange(min=0),
+            metavar="NUMBER",
+            help="Several machines: which one this is; 0 holds the run.",
+        ),
     ]
     for option in reversed(options):
         function = option(function)
@@ -54,6 +65,8 @@ def command(
     detach: bool,
     on_oom: Policy | None,
     accept: bool,
+    master: str | None,
+    machine_rank: int | None,
     recipes: Path | None,
     yes: bool,
 ) -> None:
@@ -65,6 +78,9 @@ def command(
     A run that was out of memory offers a smaller plan, with the same rows in every step; `run RUN --accept`
     takes it and goes on from the last checkpoint.
 
+    A plan for several machines is started on each, with the run folder on a file system that all share.
+    Machine 0 holds the run; the others join it for training and end with it.
+
     \b
     Examples:
       steersman run plan.yaml
@@ -73,6 +89,7 @@ def command(
       steersman run plan.yaml --dry-run
       steersman run plan.yaml --events > events.jsonl
       steersman run plan.yaml --detach
+      steersman run plan.yaml --run /shared/my-run --master 10.0.0.1:29300 --machine-rank 1
       steersman run plan.yaml --on-oom replan
       steersman run my-run --accept
 
@@ -83,14 +100,15 @@ def command(
     from runtime.recent_plans import remember
     from runtime.run.layout import RunFolder, create_run
     from runtime.run.task import read_plan_file, table_module
-    from tui import session
+    from tui import machine_place, session
     from tui.run_choice import choose_run
 
     if accept:
         from tui.commands import resume
 
         again = {"until": until, "dry_run": dry_run, "events": events, "detach": detach}
-        ctx.invoke(resume.command, run=str(plan_file), on_oom=on_oom, accept=True, **again)
+        machine = {"master": master, "machine_rank": machine_rank}
+        ctx.invoke(resume.command, run=str(plan_file), on_oom=on_oom, accept=True, **again, **machine)
         return
     text = read_plan_file(Path(plan_file))
     if recipes is not None:
@@ -106,12 +124,25 @@ def command(
         session.dry_run(RunFolder(root), table)
         return
     session.check_here(RunFolder(root), table, str(plan_file))
+    place = machine_place.find(table, master, machine_rank)
+    if place is not None and place.rank > 0:
+        ctx.exit(machine_place.join(place, text))
     remember(Path(plan_file))
     run = RunFolder(root) if known else create_run(root, text)
     words = template("The run is in {folder}.")
     words = template("Continuing the run in {folder}: its plan is the same.") if known else words
     click.echo(say(words, folder=root), err=True)
-    ctx.exit(session.execute(run, table, until=until, events=events, detach=detach, on_oom=on_oom))
+    ctx.exit(
+        session.execute(
+            run,
+            table,
+            until=until,
+            events=events,
+            detach=detach,
+            on_oom=on_oom,
+            master=machine_place.prepared(run, place),
+        )
+    )
 
 
 def with_recipes(text: str, plan_file: Path, folder: Path) -> str:
