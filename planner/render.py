@@ -39,7 +39,6 @@ SCRIPT = {
     "quantization": "run_quantization",
     "export": "export_model",
     "pretrain_auto": "run_pretrain_auto",
-    "sft_auto": "run_finetune_auto",
 }
 """PaddleNLP's script that reads each template's config."""
 
@@ -217,10 +216,12 @@ def launch_arguments(plan: Plan, log_dir: str) -> list[str]:
     return [*arguments, "--log_dir", log_dir]
 
 
-def launch_command(plan: Plan, python: str, start: str, spec: str, log_dir: str) -> list[str]:
-    """Return the training command as an argument list: `start` is the worker starter, `spec` its
-    specification."""
-    module = worker(plan.wishes.stage, "train", str(plan.value("engine")))
+def launch_command(
+    plan: Plan, python: str, start: str, spec: str, log_dir: str, stage: str = "train"
+) -> list[str]:
+    """Return the command of a stage that takes all the plan's processes, as an argument list: `start` is the
+    worker starter, `spec` its specification."""
+    module = worker(plan.wishes.stage, stage, str(plan.value("engine")))
     return [python, *launch_arguments(plan, log_dir), start, module, spec]
 
 

@@ -23,7 +23,6 @@ from planner.language import say
 from planner.pace import setup_from
 from planner.plan import Plan
 from planner.planfile import dumps
-from planner.setup import Setup
 from runtime.calibration import beside_forecast, store
 from runtime.paths import home, write_atomically
 from runtime.run import journal
@@ -93,17 +92,17 @@ def scratch_run(plan: Plan) -> Iterator[RunFolder]:
 
 
 def of_preflight(plan: Plan, stage: StageView) -> Measurement:
-    """Return what the preflight stage measured: one process, alone on the machine, at the longest
-    sequences."""
+    """Return what the preflight stage measured: the plan's processes at the longest sequences."""
     figures = stage.figures
     peak = int(figures.get("peak_memory_bytes") or 0)
     measurement = beside_forecast(plan, plan.name, "trial", stage.ended or time.time(), peak)
     seconds = float(figures.get("step_seconds") or 0.0)
     planned = setup_from(plan.value, plan.wishes.stage)
-    if seconds < LEAST_STEP_SECONDS or planned.tensor * planned.pipeline * planned.context > 1:
+    if seconds < LEAST_STEP_SECONDS:
         return measurement
-    setup = alone(planned, int(figures.get("longest_row_tokens") or planned.sequence_length))
-    tokens = setup.micro_batch_tokens * setup.accumulation
+    longest = int(figures.get("longest_row_tokens") or planned.sequence_length)
+    setup = replace(planned, sequence_length=longest)
+    tokens = setup.micro_batch_tokens * setup.accumulation * setup.replicas
     cluster = speed.cluster(plan.facts.hardware, setup.precision)
     return measurement.model_copy(
         update={
@@ -112,13 +111,6 @@ def of_preflight(plan: Plan, stage: StageView) -> Measurement:
                 float(speed.tokens_per_second(plan.facts.model, setup, cluster)), 3
             ),
         }
-    )
-
-
-def alone(setup: Setup, longest: int) -> Setup:
-    """Return the set-up of one process without others beside it, on sequences of `longest` tokens."""
-    return replace(
-        setup, processes=1, sharding=0, sharding_degree=1, expert=1, virtual=1, sequence_length=longest
     )
 
 

@@ -15,7 +15,7 @@ from runtime.workers.device import use_device
 from runtime.workers.refusal import RefusedError
 from runtime.workers.rehearsal import Measured, free_memory_bytes, rehearse
 from runtime.workers.speech import say
-from runtime.workers.stage_run import Stage
+from runtime.workers.stage_run import Stage, StoppedError
 
 paddle.disable_signal_handler()
 
@@ -27,7 +27,8 @@ SETUP = "runtime.workers.sft_setup"
 
 STEPS = 2
 MOST_MICRO_BATCHES = 4
-"""A step with more is measured with this many and scaled: micro-batches of one length cost the same."""
+"""A step with more is measured with this many and scaled: micro-batches of one length cost the same. In a
+pipeline they do not, so all of them are measured."""
 
 
 def work(spec: dict[str, Any], stage: Stage, setup: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
@@ -36,7 +37,7 @@ def work(spec: dict[str, Any], stage: Stage, setup: Any = None) -> tuple[dict[st
     parts: Any = setup or importlib.import_module(SETUP)
     emitter = stage.emitter
     extras = spec.get("train", {})
-    processes = int(spec.get("processes", 1))
+    processes, here = int(spec.get("processes", 1)), int(spec.get("processes_here", 1))
     free = free_memory_bytes()
     arguments = parts.parse(spec["config"], extras, processes)
     use_device(arguments)
@@ -46,24 +47,25 @@ def work(spec: dict[str, Any], stage: Stage, setup: Any = None) -> tuple[dict[st
     tokenizer = parts.load_tokenizer(arguments)
     splits = parts.load_splits(arguments, tokenizer, emitter)
     emitter.progress(1, 3, "parts", say("the data is readable"))
-    stage.check_stop()
+    check_stop(stage)
     model = parts.build_model(arguments, extras)
     emitter.progress(2, 3, "parts", say("the model is loaded"))
-    stage.check_stop()
+    check_stop(stage)
     measured = rehearse(arguments, model, tokenizer, splits, emitter, stage.stop, parts)
-    shutil.rmtree(folder, ignore_errors=True)
-    stage.check_stop()
+    check_stop(stage)
+    if emitter.rank == 0:
+        shutil.rmtree(folder, ignore_errors=True)
     step_seconds = measured.step_seconds * planned / arguments.training.gradient_accumulation_steps
     emitter.log(
         say(
-            "One process takes about {step_seconds:.2f} s for its share of a step on the longest sequences "
-            "({longest_tokens} tokens); most steps are shorter.",
+            "A step on the longest sequences ({longest_tokens} tokens) takes about {step_seconds:.2f} s; "
+            "most are shorter.",
             step_seconds=step_seconds,
             longest_tokens=measured.longest_tokens,
         )
     )
     prove_steps(stage, measured.losses)
-    prove_memory(stage, measured, processes, free)
+    prove_memory(stage, measured, here, free)
     emitter.progress(3, 3, "parts", say("two steps were taken"))
     return {}, {
         "step_seconds": step_seconds,
@@ -73,10 +75,23 @@ def work(spec: dict[str, Any], stage: Stage, setup: Any = None) -> tuple[dict[st
     }
 
 
+def check_stop(stage: Stage) -> None:
+    """Raise `StoppedError` in every process if a stop was requested in any: one alone would leave the others
+    waiting for it."""
+    asked = [stage.stop.requested()]
+    if paddle.distributed.get_world_size() > 1:
+        found = paddle.to_tensor(float(asked[0]))
+        paddle.distributed.all_reduce(found)
+        asked = [bool(found.item())]
+    if asked[0]:
+        raise StoppedError(stage.stop.reason())
+
+
 def shorten(arguments: Arguments, folder: Path) -> None:
     """Turn the config into that of a rehearsal: few steps, no evaluation, nothing saved."""
     training = arguments.training
-    training.gradient_accumulation_steps = min(training.gradient_accumulation_steps, MOST_MICRO_BATCHES)
+    if training.pipeline_parallel_degree <= 1:
+        training.gradient_accumulation_steps = min(training.gradient_accumulation_steps, MOST_MICRO_BATCHES)
     training.max_steps = STEPS
     training.do_eval = False
     training.evaluation_strategy = training.save_strategy = IntervalStrategy.NO

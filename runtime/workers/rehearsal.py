@@ -13,7 +13,7 @@ from paddle.io import Dataset
 
 from runtime.workers.callbacks import SFTConfig, TrainerCallback, TrainerControl, TrainerState
 from runtime.workers.emit import Emitter
-from runtime.workers.progress import Progress
+from runtime.workers.progress import Progress, replicas
 from runtime.workers.stop import StopRequest
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 
 class Measured(NamedTuple):
-    """What the steps showed, for one process."""
+    """What the steps showed."""
 
     step_seconds: float
     peak_memory_bytes: int
+    """Of the process that took most."""
     longest_tokens: int
     losses: list[float]
 
@@ -103,8 +104,9 @@ def rehearse(
     """
     training = arguments.training
     most = training.per_device_train_batch_size * training.gradient_accumulation_steps * training.max_steps
+    most *= replicas(training)
     longest = Longest(splits.train, most)
-    silent = Silent(emitter.folder, emitter.stage)
+    silent = Silent(emitter.folder, emitter.stage, emitter.rank)
     progress = Progress(silent, stop)
     watch = Stopwatch()
     only_longest = type(splits)(splits.train._replace(dataset=longest), None)

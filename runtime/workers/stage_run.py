@@ -1,15 +1,18 @@
-"""The frame around a stage done by one process: import the engine, work, end in one of three ways.
+"""The frame around a stage: import the engine, work, end in one of three ways.
 
 Done: result.json and exit 0. Stopped on request: state `stopped` and exit 0. Failed: an `error` event in
-words, the traceback on stderr, exit 1.
+words, the traceback on stderr, exit 1. Where the launcher started several processes, the first speaks for
+all.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import traceback
 from typing import Any
 
+from runtime.workers import launched
 from runtime.workers.emit import Emitter, write_result
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
@@ -40,7 +43,15 @@ def run_stage(spec: dict[str, Any], module: str) -> int:
     that nothing imports Paddle before the signals are held back.
     """
     hold_signals()
-    emitter = Emitter(spec["stage_folder"], spec["stage"])
+    launched.begin()
+    code = _end_of(spec, module, launched.emitter_of(spec["stage_folder"], spec["stage"]))
+    if launched.RANK in os.environ:
+        launched.leave_with(code)
+    return code
+
+
+def _end_of(spec: dict[str, Any], module: str, emitter: Emitter) -> int:
+    """Work, say how it ended, and return the exit code."""
     stop = StopRequest(spec["stage_folder"])
     try:
         work = importlib.import_module(module).work
@@ -60,5 +71,6 @@ def run_stage(spec: dict[str, Any], module: str) -> int:
             say("{kind}: {error}", kind=type(error).__name__, error=error),
         )
         return 1
-    write_result(spec["stage_folder"], outputs, figures)
+    if launched.rank() == 0:
+        write_result(spec["stage_folder"], outputs, figures)
     return 0

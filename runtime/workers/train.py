@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib
-import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime.workers import launched
 from runtime.workers.emit import Emitter, write_result
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
-from runtime.workers.stop import StopRequest, hold_signals, stop_with_parent
+from runtime.workers.stop import StopRequest, hold_signals
 
 if TYPE_CHECKING:
     from runtime.workers.sft_arguments import Arguments
@@ -31,29 +29,16 @@ def main(spec: dict[str, Any], arguments: list[str], setup: str = SETUP) -> int:
     own, in place of those below.
     """
     hold_signals()
-    if "PADDLE_TRAINER_ID" in os.environ:
-        stop_with_parent()
-    rank = int(os.environ.get("PADDLE_TRAINER_ID", "0"))
-    emitter = Emitter(spec["stage_folder"], spec["stage"], rank)
+    launched.begin()
+    emitter = Emitter(spec["stage_folder"], spec["stage"], launched.rank())
     stop = StopRequest(spec["stage_folder"])
     try:
         code = run(spec, emitter, stop, setup)
     except RefusedError as error:
         emitter.error(error.what, error.why, error.remedy)
         code = 1
-    atexit.register(leave, code)
+    launched.leave_with(code)
     return code
-
-
-def leave(code: int) -> None:
-    """End the process before Paddle takes its process groups apart.
-
-    With two processes that ends now and then in an abort (exit code -6) after all work has been done, and
-    the launcher would report a finished training as failed.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def run(spec: dict[str, Any], emitter: Emitter, stop: StopRequest, setup: str = SETUP) -> int:

@@ -116,14 +116,16 @@ def test_an_unwritable_data_folder_is_an_os_error(
         store(measured)
 
 
-def test_a_trial_compares_one_process_with_one_process(facts: Facts) -> None:
-    plan = make_plan(facts, Wishes())
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_trial_compares_what_it_measured_with_the_forecast_of_that(facts: Facts, processes: int) -> None:
+    plan = make_plan(facts, Wishes(pins={"num_processes": processes}))
     figures = {"step_seconds": 2.0, "peak_memory_bytes": 700_000_000, "longest_row_tokens": 200}
     stage = StageView("preflight", state="committed", ended=3000.0, figures=figures)
     measured = trial.of_preflight(plan, stage)
     setup = setup_from(plan.value)
     assert measured.kind == "trial" and measured.peak_bytes == 700_000_000
-    assert measured.tokens_per_second == pytest.approx(setup.micro_batch * setup.accumulation * 200 / 2.0)
+    rows = setup.micro_batch * setup.accumulation * processes
+    assert measured.tokens_per_second == pytest.approx(rows * 200 / 2.0)
     assert measured.forecast_tokens_per_second is not None
     assert calibration.of_training(plan, "x", StageView("train")) is None
     stage.figures["step_seconds"] = 0.2  # too short to be more than warming up

@@ -145,31 +145,29 @@ def test_refusal_is_one_sentence_and_a_failing_exit(runs: Runs, engine_python: P
     assert error["remedy"] == "Did you mean `lora_rank`?"
 
 
-def test_preflight_measures_two_steps_and_keeps_nothing(runs: Runs, engine_python: Path) -> None:
-    import subprocess
-
-    from tests.runtime.train_setup import START, environment
-
+def test_preflight_takes_all_processes_measures_two_steps_and_keeps_nothing(
+    runs: Runs, engine_python: Path
+) -> None:
+    """What is shared between processes fits only in all of them, so one alone would measure another thing."""
     stage = runs.root / "preflight"
     stage.mkdir()
-    path = stage / "spec.json"
-    extras = {"lora_alpha": 8}
-    config = str(runs.config("preflight"))
+    sharded = {"sharding": "stage1", "sharding_parallel_degree": 2}
     spec = {
         "stage": "preflight",
         "stage_folder": str(stage),
-        "config": config,
+        "config": str(runs.config("preflight", **sharded)),
         "processes": 2,
-        "train": extras,
+        "processes_here": 2,
+        "train": {"lora_alpha": 8},
     }
-    path.write_text(json.dumps(spec), encoding="utf-8")
-    command = [str(engine_python), str(START), "preflight", str(path)]
-    subprocess.run(command, check=True, capture_output=True, env=environment(), timeout=120)
+    assert start(engine_python, 2, spec).wait(120) == 0, (stage / "log.txt").read_text()[-3000:]
+    assert not (stage / "events-rank1.jsonl").exists(), "one process speaks for both"
     figures = json.loads((stage / "result.json").read_text(encoding="utf-8"))["figures"]
     assert figures["step_seconds"] > 0
     assert figures["peak_memory_bytes"] > 1e8
     assert 0 < figures["longest_row_tokens"] <= 256
     events = [json.loads(line) for line in (stage / "events-rank0.jsonl").read_text().splitlines()]
-    assert [event["passed"] for event in events if event["kind"] == "proof"] == [True, True]
+    steps, memory = [event for event in events if event["kind"] == "proof"]
+    assert steps["passed"] and memory["passed"] and "2 process(es)" in memory["sentence"]
     assert not list(stage.glob("**/checkpoint-*"))
     assert not (stage / "rehearsal").exists()

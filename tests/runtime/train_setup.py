@@ -161,13 +161,13 @@ def launcher(python: Path, processes: int, log_folder: Path) -> list[str]:
 
 
 def start(python: Path, processes: int, spec: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start the training worker as the product does."""
+    """Start the worker of a stage as the product does where it takes all processes."""
     stage = Path(spec["stage_folder"])
     path = stage / "spec.json"
     path.write_text(json.dumps(spec), encoding="utf-8")
     with (stage / "log.txt").open("ab") as log:
         return subprocess.Popen(
-            [*launcher(python, processes, stage / "launch"), str(START), "train", str(path)],
+            [*launcher(python, processes, stage / "launch"), str(START), spec["stage"], str(path)],
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment(),
