@@ -32,9 +32,9 @@ SCRIPT_PATH = {
     "run_embedding": "run_embedding.py",
     "run_quantization": "run_quantization.py",
     "export_model": "predict/export_model.py",
-    "run_finetune_auto": "auto_parallel/run_finetune_auto.py",
 }
-"""Script -> its place under PaddleNLP's llm folder (commit 4711e147)."""
+"""Script -> its place under PaddleNLP's llm folder (commit a286abc1, which the wheel of 3.0.0b4 names as its
+own)."""
 
 DATA_FILES = {
     "sft": "`train.json` and `dev.json`, JSON lines with `src` and `tgt`",
@@ -44,7 +44,6 @@ DATA_FILES = {
     "pretrain": "memory-mapped tokens, `.bin` and `.idx`, made by PaddleNLP's llm/tools/preprocess",
     "embedding": "`train.json` and `dev.json`, JSON lines with `query`, `pos_passage` and `neg_passage`",
     "pretrain_auto": "memory-mapped tokens, `.bin` and `.idx`, made by PaddleNLP's llm/tools/preprocess",
-    "sft_auto": "`train.json` and `dev.json`, JSON lines with `src` and `tgt`",
     "quantization": "`train.json` and `dev.json`, JSON lines with `src` and `tgt`, to calibrate on",
     "export": "nothing",
 }
@@ -68,7 +67,8 @@ AUTO_SCRIPTS = {
     "qwen": "auto_parallel/qwen/run_pretrain_3D_auto.py",
     "baichuan": "auto_parallel/llama/run_pretrain_auto.py",
 }
-"""Model type -> auto-parallel's pretraining script under llm; fine-tuning has one for all of its models."""
+"""Model type -> auto-parallel's pretraining script under llm. None fine-tunes: run_finetune_auto.py and its
+trainer are not in 3.0.0b4 (they came with upstream's commit a9982912)."""
 
 MODEL, DATA, OUTPUT = "model", "data", "output"
 
@@ -143,7 +143,6 @@ def readme(plan: Plan) -> str:
         "reward": say("A reward model"),
         "pretrain": say("Continued pretraining"),
         "pretrain_auto": say("Continued pretraining by auto-parallel"),
-        "sft_auto": say("A fine-tune by auto-parallel"),
         "embedding": say("An embedding fine-tune"),
         "quantization": say("The quantisation"),
         "export": say("The export"),

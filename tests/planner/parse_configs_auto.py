@@ -1,7 +1,7 @@
 """Run inside the engine: parse auto-parallel configs with the classes of upstream's scripts; print faults.
 
-The scripts are not in the wheel. Their own arguments (llm/auto_parallel/llama/run_pretrain_auto.py,
-run_finetune_auto.py at 3.0.0b4) are written here; what they inherit is the wheel's.
+The scripts are not in the wheel. Their own arguments (llm/auto_parallel/llama/run_pretrain_auto.py at
+3.0.0b4) are written here; what they inherit is the wheel's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 
 import paddle.distributed
 from paddlenlp.trainer import AutoTrainingArguments, PdArgumentParser, training_args
-from paddlenlp.trl import DataConfig, ModelConfig, SFTConfig
 
 
 @dataclass
@@ -56,25 +55,8 @@ class ModelArguments:
     use_fused_rope: bool = False
 
 
-@dataclass
-class SFTAutoConfig(SFTConfig):
-    """run_finetune_auto.py."""
-
-    pipeline_schedule_mode: str = "1F1B"
-    virtual_pipeline_seg_method: str = "LlamaDecoderLayerAuto"
-    use_intermediate_api: bool = False
-
-
-@dataclass
-class ModelAutoConfig(ModelConfig):
-    """run_finetune_auto.py."""
-
-    model_type: str = "llama"
-
-
 CLASSES: dict[str, tuple[type, ...]] = {
     "run_pretrain_auto": (ModelArguments, DataArguments, PreTrainingArguments),
-    "run_finetune_auto": (ModelAutoConfig, DataConfig, SFTAutoConfig),
 }
 
 

@@ -30,7 +30,6 @@ MADE = {
         "auto_parallel/llama/run_pretrain_auto.py",
     ),
     "gpt": ("pretrain", "gpt2-xl", EIGHT, "auto_parallel/gpt-3/run_pretrain_auto.py"),
-    "sft": ("sft", "llama-3.1-8b-instruct", EIGHT, "auto_parallel/run_finetune_auto.py"),
 }
 """Name -> stage, model, machine, and upstream's script."""
 
@@ -70,7 +69,14 @@ REFUSED = {
         {},
         "no auto-parallel script for llama models in stage dpo",
     ),
-    "method": ("sft", "llama-3.1-8b-instruct", EIGHT, {"method": "lora"}, "the method is lora"),
+    "later": (
+        "sft",
+        "llama-3.1-8b-instruct",
+        EIGHT,
+        {},
+        "no auto-parallel script for llama models in stage sft",
+    ),
+    "method": ("pretrain", "llama-3.1-8b", EIGHT, {"method": "lora"}, "the method is lora"),
     "engine": ("sft", "ernie-4.5-0.3b-pt", EIGHT, {}, "belong to PaddleNLP"),
     "machine": ("sft", "smollm2-135m", "", {}, "needs accelerators"),
     "sharding": ("pretrain", "llama-3.1-8b", EIGHT, {"sharding": "stage2"}, "shard by stage1"),
