@@ -188,7 +188,7 @@ class Handler(BaseHTTPRequestHandler):
 def serving(folder: Path) -> Iterator[HubServer]:
     """Run a hub for `folder` while the block runs."""
     server = HubServer(folder)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield server

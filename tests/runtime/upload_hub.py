@@ -231,7 +231,7 @@ ROUTES = (
 def taking() -> Iterator[UploadHub]:
     """Run the hub while the block runs."""
     server = UploadHub()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server
     finally:
