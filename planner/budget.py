@@ -16,10 +16,11 @@ passes already change a 135M model for good (measured on the demo)."""
 MOST_EPOCHS = 10
 USUAL_EPOCHS = 3
 
-PREFERENCE_STAGES = ("dpo", "kto", "orpo", "simpo")
+ONE_PASS_STAGES = ("dpo", "kto", "orpo", "simpo", "reward")
 
 PREFERENCE_EPOCHS = 1
-"""Passes over preferences (PaddleNLP 3.0.0b4 llm/config/*/dpo_argument.json: num_train_epochs 1)."""
+"""Passes over preferences (PaddleNLP 3.0.0b4 llm/config/*/dpo_argument.json, rm_flashmask_argument.json:
+num_train_epochs 1; reward models overfit in a second pass: arXiv:2203.02155, appendix C.2)."""
 
 TRAINING_SHARE = 0.95
 """Share of what is left of a time limit, after starting and looking, that steps are planned for."""
@@ -53,7 +54,7 @@ def wanted_epochs(s: Situation) -> int:
     rows = s.data.train_rows
     if s.wishes.stage == "pretrain":
         return 1
-    if s.wishes.stage in PREFERENCE_STAGES:
+    if s.wishes.stage in ONE_PASS_STAGES:
         return PREFERENCE_EPOCHS
     if rows >= 50_000:
         return 1

@@ -6,7 +6,7 @@ import math
 
 from planner.budget import wanted_epochs
 from planner.language import say
-from planner.phrases import count, plural, size
+from planner.phrases import count, parameters, plural, size
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.search import HEADROOM, TARGET_STEPS, outcome, wanted_rows, wanted_sequences
 from planner.search.demand import room_for_sequences
@@ -136,11 +136,13 @@ def accumulation(s: Situation) -> Choice:
         )
     if s.wishes.stage == "pretrain":
         because = say(
-            "{value} x {per_pass} sequences are about {tokens} tokens per step, the usual amount for this "
-            "size.",
+            "{value} x {per_pass} sequences are about {tokens} tokens per step, usual for {number} weights "
+            "and {text} tokens of text.",
             value=value,
             per_pass=per_pass,
             tokens=count(value * per_pass * s.whole("max_length")),
+            number=parameters(s.model.parameters),
+            text=count(s.data.lengths.total),
         )
     twice = say("About {rows:.0f} rows per step: half as many steps.", rows=2 * rows)
     return Choice(value, because, (not_(value * 2, twice),))

@@ -50,15 +50,22 @@ def pack_length(s: Situation) -> int:
 
 
 def shortened(s: Situation, length: int, shortest: int) -> int:
-    """Return `length`, halved until some layout fits or it is no longer than `shortest`."""
-    while length > shortest and not fits_at(s, length):
+    """Return `length`, halved until some layout fits or it is no longer than `shortest`.
+
+    Shorter packs are the price for weights in 16 bits; where no length pays it, only what fits with weights
+    in few bits counts.
+    """
+    if fits_at(s, length):
+        return length
+    quantised = not fits_at(s, shortest)
+    while length > shortest and not fits_at(s, length, quantised):
         length //= 2
     return length
 
 
-def fits_at(s: Situation, length: int) -> bool:
-    """Return whether any layout fits with packs of this length."""
-    return fits(s.trying(zero_padding=True), length)
+def fits_at(s: Situation, length: int, quantised: bool = False) -> bool:
+    """Return whether any layout fits with packs of this length, `quantised` also with weights in few bits."""
+    return fits(s.trying(zero_padding=True), length, quantised=quantised)
 
 
 def packs(s: Situation) -> bool | None:
@@ -106,19 +113,22 @@ def max_length(s: Situation) -> Choice:
     if pack < 1.5 * lengths.mean and packs(s) is None:
         return single_rows(s, row)
     rows = pack * fill(s.data, pack, greedy=True) / lengths.mean
+    because = say(
+        "A pack of {length} tokens takes about {rows:.1f} rows (average {mean:.0f} tokens, longest "
+        "{longest}"
+        "{how}), so that a run has about {steps} steps or more.",
+        length=count(pack),
+        rows=rows,
+        mean=lengths.mean,
+        longest=count(lengths.max),
+        how=estimated(s),
+        steps=TARGET_STEPS,
+    )
+    if pack < lengths.max:
+        because = say("{because} Rows longer than a pack lose their end.", because=because)
     return Choice(
         pack,
-        say(
-            "A pack of {length} tokens takes about {rows:.1f} rows (average {mean:.0f} tokens, longest "
-            "{longest}"
-            "{how}), so that a run has about {steps} steps or more.",
-            length=count(pack),
-            rows=rows,
-            mean=lengths.mean,
-            longest=count(lengths.max),
-            how=estimated(s),
-            steps=TARGET_STEPS,
-        ),
+        because,
         (
             not_(row, say("The longest row alone: shorter packs waste more of their end.")),
             not_(

@@ -16,8 +16,9 @@ WARMUP_SHARE = 0.1
 MOST_WARMUP = 100
 FEWEST_FOR_WARMUP = 20
 
-PRETRAIN_WARMUP_SHARE = 0.01
-"""Upstream's pretraining recipes: warmup_ratio 0.01 (llm/config/*/pretrain_argument.json)."""
+PRETRAIN_WARMUP_SHARE, PRETRAIN_WARMUP = 0.01, 30
+"""Upstream's pretraining recipes: warmup_ratio 0.01, and warmup_steps 30, which counts where both are given
+(llm/config/*/pretrain_argument.json; trainer/training_args.py get_warmup_steps)."""
 
 LOWEST_SHARE = 0.1
 """Where pretraining's decay ends, as a share of the peak (upstream: 3e-6 of 3e-5; arXiv:2203.15556)."""
@@ -168,7 +169,7 @@ def schedule(s: Situation) -> Choice:
 
 @rule("optimisation.warmup", "warmup_steps", f"{UPSTREAM_RECIPES}: 30 steps; measured on the demo: 10%")
 def warmup(s: Situation) -> Choice:
-    """A tenth of the steps, at most a hundred; a hundredth in pretraining."""
+    """A tenth of the steps, at most a hundred; in pretraining at most thirty, or a hundredth."""
     total = s.whole("max_steps")
     if total < FEWEST_FOR_WARMUP:
         because = say(
@@ -178,7 +179,7 @@ def warmup(s: Situation) -> Choice:
         return Choice(0, because)
     value = min(MOST_WARMUP, round(total * WARMUP_SHARE))
     if s.wishes.stage == "pretrain":
-        value = max(1, round(total * PRETRAIN_WARMUP_SHARE))
+        value = max(min(PRETRAIN_WARMUP, value), round(total * PRETRAIN_WARMUP_SHARE))
     because = say(
         "{share:.0%} of {steps}, while Adam's averages settle.",
         share=value / total,

@@ -53,8 +53,22 @@ STAGES: dict[str, dict[str, Rate]] = {
         "full": Rate(3e-5, 0.3, 1e-5, 2e-4, "PaddleNLP 3.0.0b4 llm/config: 1e-5 to 3e-5 in 61 of 62 recipes"),
         "lora": Rate(1e-4, 0.3, 3e-5, 5e-4, "PaddleFormers 1.2.0 examples/config/pt/lora.yaml: 1e-4"),
     },
-    "reward": {"full": Rate(1e-6, 0.3, 5e-7, 1e-5, "PaddleNLP 3.0.0b4 llm/config: 1e-6 in 12 of 14 recipes")},
-    "embedding": {"full": Rate(1e-5, 0.3, 5e-6, 5e-5, "PaddleNLP 3.0.0b4 llm/config/qwen/emb_argument.json")},
+    "reward": {
+        "full": Rate(
+            1e-5,
+            0.3,
+            2e-6,
+            3e-5,
+            "arXiv:2203.02155, appendix C.2: 9e-6 at 6B; PaddleNLP 3.0.0b4 llm/config/llama/flashmask/"
+            "rm.json: 1e-5 at 8B (its demonstrations have DPO's 1e-6, at which a new head hardly "
+            "learns)",
+        )
+    },
+    "embedding": {
+        "full": Rate(
+            1.4e-5, 0.3, 5e-6, 5e-5, "PaddleNLP 3.0.0b4 llm/config/qwen/emb_argument.json: 3e-5 at 0.5B"
+        )
+    },
 }
 """Stage -> method -> rate, where it differs from supervised fine-tuning."""
 

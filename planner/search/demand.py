@@ -25,8 +25,21 @@ def most_rows(method: str) -> int:
     return MOST_ROWS.get(method, MOST_ADAPTER_ROWS)
 
 
-def pretrain_tokens(model: ModelFacts) -> float:
-    """Return tokens per step of pretraining, between the table's rows by the logarithm of the weights."""
+BATCH_FIT = (0.2920, 0.3271)
+"""(factor, exponent): tokens of one step = factor x compute ** exponent, with compute in FLOP of the whole
+training: the best batch that DeepSeek measured from 1e17 to 2e19 FLOP (arXiv:2401.02954, equation 1)."""
+
+
+def pretrain_tokens(model: ModelFacts, corpus_tokens: float) -> float:
+    """Return tokens per step of pretraining: what is usual for the size, or less where the text is short."""
+    factor, exponent = BATCH_FIT
+    compute = 6.0 * model.active_parameters * corpus_tokens
+    return min(tokens_by_size(model), float(factor * compute**exponent))
+
+
+def tokens_by_size(model: ModelFacts) -> float:
+    """Return tokens per step where there is text enough, between the table's rows by the logarithm of the
+    weights."""
     below = max(
         (row for row in PRETRAIN_TOKENS if row[0] <= model.active_parameters), default=PRETRAIN_TOKENS[0]
     )
@@ -51,7 +64,7 @@ def wanted_rows(s: Situation, method: str, rate: float | None) -> float:
     """Return the rows that a step should see: few enough for TARGET_STEPS steps, and not more than help."""
     most = float(most_rows(method))
     if s.wishes.stage == "pretrain":
-        most = max(1.0, pretrain_tokens(s.model) / s.data.lengths.mean)
+        most = max(1.0, pretrain_tokens(s.model, s.data.lengths.total) / s.data.lengths.mean)
     return min(max(1.0, affordable_rows(s, rate) / TARGET_STEPS), most)
 
 

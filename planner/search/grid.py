@@ -168,7 +168,14 @@ def accumulations(s: Situation, wanted: float, per_pass: Ints) -> Ints:
     pinned = s.pinned_whole("gradient_accumulation_steps")
     if pinned is not None:
         return np.full_like(per_pass, pinned)
-    return np.maximum(1, np.round(wanted / per_pass)).astype(np.int64)
+    return tidy(np.maximum(1, np.round(wanted / per_pass)).astype(np.int64))
+
+
+def tidy(rounds: Ints) -> Ints:
+    """Return numbers as people write them: four binary digits, then zeros (144 for 143)."""
+    unit = 2 ** np.maximum(0, np.floor(np.log2(rounds)).astype(np.int64) - 3)
+    found: Ints = (np.round(rounds / unit) * unit).astype(np.int64)
+    return found
 
 
 def processor_grid(s: Situation, base: Setup, recompute: tuple[int, ...], wanted: float) -> Setup | None:

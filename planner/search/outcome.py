@@ -39,8 +39,9 @@ def outcome(s: Situation) -> Outcome:
     return _outcome(s, found.tokens_per_second)
 
 
-def fits(s: Situation, max_length: int | None = None) -> bool:
-    """Return whether anything fits, without storing weights in few bits unless that was asked for.
+def fits(s: Situation, max_length: int | None = None, *, quantised: bool = False) -> bool:
+    """Return whether anything fits, without storing weights in few bits unless that was asked for, by the
+    wishes or by `quantised`.
 
     `max_length` in tokens is tried instead of what was decided. Only memory is predicted, and only for the
     smallest micro-batch, so that a rule may ask for many lengths.
@@ -51,8 +52,10 @@ def fits(s: Situation, max_length: int | None = None) -> bool:
         else s.trying(max_length=max_length, zero_padding=s.known("zero_padding", True))
     )
     tried = [kind for kind in kinds(trial) if kind.order is not None]
-    plain_ones = [kind for kind in tried if kind.weight_format == "none"] or tried
-    key = ("fits", _asked(trial, (1.0,)))
+    plain_ones = [kind for kind in tried if kind.weight_format == "none"]
+    if quantised or not plain_ones:
+        plain_ones = tried
+    key = ("fits", quantised, _asked(trial, (1.0,)))
     if key not in s.memo:
         grids = (grid_of(trial, kind, 1.0, 1.0, small_pieces=True)[0] for kind in plain_ones)
         s.memo[key] = any(fitting(trial, grid) for grid in grids if grid is not None)

@@ -76,7 +76,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "parallel.tensor": [
         ({}, 1),
         ({"model": MEDIUM, "found": SHORT, "hardware": A100}, 1),
-        ({"model": LARGE, "found": SHORT, "hardware": A100}, 4),
+        ({"model": LARGE, "found": SHORT, "hardware": A100}, 8),
     ],
     "parallel.pipeline": [({}, 1), ({"hardware": A100}, 1)],
     "parallel.sharding": [
@@ -90,7 +90,7 @@ CASES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "parallel.data": [
         ({}, 2),
         ({"model": SMALL, "found": SHORT, "hardware": A100, "method": "full"}, 1),
-        ({"model": LARGE, "found": SHORT, "hardware": H800}, 2),
+        ({"model": LARGE, "found": SHORT, "hardware": H800, "sharding": "none"}, 4),
     ],
     "worker.threads": [({}, 1), ({"num_processes": 1}, 2), ({"hardware": amd(cores=64, gib=256)}, 4)],
     "worker.mkl": [({}, 5), ({"hardware": "intel cpu 4 cores 32g"}, 0), ({"hardware": A100}, 0)],
