@@ -43,6 +43,9 @@ class Device(Record):
     link_gb_s: float | None = Field(
         None, gt=0, description="What that link carries per device and direction; None: not public."
     )
+    most_per_machine: int | None = Field(
+        None, gt=0, description="Devices that the usual machine holds; more of them are several machines."
+    )
     source: str
 
 

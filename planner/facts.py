@@ -189,6 +189,9 @@ class HardwareFacts(Record):
     memory_bytes: int = Field(
         gt=0, description="Host RAM that this process may use (container limits applied)."
     )
+    memory_assumed: bool | None = Field(
+        None, description="True: the person described devices and no host RAM, so a usual size stands there."
+    )
     disk_free_bytes: int = Field(ge=0, description="Free space where runs are written.")
     shm_bytes: int = Field(0, ge=0, description="Size of /dev/shm; small values break data-loader workers.")
     interconnect: str | None = Field(

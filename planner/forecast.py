@@ -8,7 +8,7 @@ from dataclasses import replace
 from planner import memory, pace, speed
 from planner.budget import look_seconds, start_seconds
 from planner.language import say
-from planner.phrases import GIB, MIB, duration, plural
+from planner.phrases import GIB, MIB, duration, plural, size
 from planner.plan import Forecast, MemoryPart
 from planner.rules.checkpoints import checkpoint_bytes
 from planner.search.base import held, memory_limit, profile_of
@@ -52,7 +52,7 @@ def make_forecast(s: Situation) -> Forecast:
         speed_ratio=pace.speed_ratio(s),
         total_seconds=round(sum(stages.values()), 1),
         stage_seconds=stages,
-        assumptions=assumptions(s),
+        assumptions=assumptions(s, host),
     )
 
 
@@ -108,8 +108,8 @@ def disk_bytes(s: Situation) -> int:
     return int(3 * one + kept * checkpoint_bytes(s) + s.data.lengths.total * 8 + 50 * MIB)
 
 
-def assumptions(s: Situation) -> tuple[str, ...]:
-    """Return what the forecast takes for granted, in sentences."""
+def assumptions(s: Situation, host_bytes: int) -> tuple[str, ...]:
+    """Return what the forecast takes for granted, in sentences; `host_bytes` of RAM are needed on a node."""
     lines = [speed_assumption(s)]
     calibration = s.facts.calibration
     if calibration is not None:
@@ -146,6 +146,14 @@ def assumptions(s: Situation) -> tuple[str, ...]:
         lines.append(
             say(
                 "The hardware was described, not probed: disk, host memory and driver are assumed to suffice."
+            )
+        )
+    if s.hardware.memory_assumed and host_bytes > s.hardware.memory_bytes:
+        lines.append(
+            say(
+                "Check the host memory: a machine needs {needed}, and you named none (add `1024g ram` to the "
+                "description).",
+                needed=size(host_bytes),
             )
         )
     if s.hardware.nodes > 1 and s.hardware.network_gbit is None:
@@ -185,5 +193,5 @@ def per_node(s: Situation) -> int:
 
 
 def fits_host(s: Situation, needed: int) -> bool:
-    """Return whether a node's host memory suffices; a described machine's is assumed to."""
-    return s.hardware.origin == "typed" or needed <= max(GIB, s.hardware.memory_bytes)
+    """Return whether a node's host memory suffices; one that nobody named is assumed to."""
+    return bool(s.hardware.memory_assumed) or needed <= max(GIB, s.hardware.memory_bytes)

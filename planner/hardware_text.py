@@ -56,7 +56,7 @@ def parse(text: str) -> HardwareFacts:
     hosted = words.word(r"\b(colab|kaggle)\b")
     system = words.take(r"(?:(?<![\w.])(\d{1,4})\s*[x×*]?\s*)?\b(dgx|hgx)\b(\s*station)?")
     spread = words.count(r"\b(?:on|over|across)\s+(\d{1,9})\s*(?:nodes?|machines?|hosts?|servers?)\b")
-    nodes = words.count(r"(?<![\w.])(\d{1,9})\s*(?:nodes?|machines?|hosts?|servers?)\b")
+    named = words.count(r"(?<![\w.])(\d{1,9})\s*(?:nodes?|machines?|hosts?|servers?)\b")
     host = take_host(words)
     network = words.network()
     link = take_link(words)
@@ -65,7 +65,7 @@ def parse(text: str) -> HardwareFacts:
     count = int(grid[2]) if grid else words.device_count()
     memory = words.size(rf"[\s_-]*(?<![a-z\d.]){SIZE}")
     name = words.rest()
-    nodes = int(grid[1]) if grid else nodes or spread or int(system[1] or 1 if system else 1)
+    nodes = int(grid[1]) if grid else named or spread or int(system[1] or 1 if system else 1)
     check(text, nodes, count, host, memory, network)
     if hosted:
         device_name, usual, cores, gib = HOSTED[hosted]
@@ -84,15 +84,28 @@ def parse(text: str) -> HardwareFacts:
         count = shared_out(text, count, spread)
     found = resolve(name, memory, link, portable=kind == "laptop")
     count = count or (4 if system and system[3] else 8 if system else 1)
+    most = found.most_per_machine or MOST_DEVICES
+    if count > most and count % most == 0 and not (grid or named or spread or system):
+        nodes, count = count // most, most
     if system and system[2] == "dgx" and nodes > 1:
         network = network or DGX_NETWORK.get(found.name)
-    return gpu_machine(found, nodes, count, device_memory(found, memory), link, network, host)
+    alone = nodes == 1 and count > most
+    return gpu_machine(found, nodes, count, device_memory(found, memory), link, network, host, alone=alone)
 
 
 def gpu_machine(
-    found: Device, nodes: int, count: int, memory: int, link: str | None, network: float | None, host: Host
+    found: Device,
+    nodes: int,
+    count: int,
+    memory: int,
+    link: str | None,
+    network: float | None,
+    host: Host,
+    *,
+    alone: bool,
 ) -> HardwareFacts:
-    """Return machines with accelerators of one kind. What was not said of the host is assumed, modestly."""
+    """Return machines with accelerators of one kind. What was not said of the host is assumed, modestly;
+    `alone`: one machine holds more of them than usual."""
     each = DeviceFacts(
         name=found.name,
         maker=found.maker,
@@ -102,7 +115,7 @@ def gpu_machine(
     )
     interconnect = (link or found.link) if count > 1 else None
     return HardwareFacts(
-        description=described(nodes, each, interconnect, network, host),
+        description=("1 machine, " if alone else "") + described(nodes, each, interconnect, network, host),
         origin="typed",
         nodes=nodes,
         cpu=CpuFacts(
@@ -110,6 +123,7 @@ def gpu_machine(
         ),
         devices=(each,),
         memory_bytes=host.memory or ASSUMED_HOST_GIB_PER_DEVICE * count * GIB,
+        memory_assumed=None if host.memory else True,
         disk_free_bytes=host.disk or 0,
         interconnect=interconnect,
         network_gbit=network,

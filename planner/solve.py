@@ -169,8 +169,16 @@ def refuse_oversize(s: Situation, forecast: Forecast) -> None:
                 "Loading the model takes {needed} of host memory on a node, and it has {memory}.",
                 needed=size(forecast.host_memory_bytes),
                 memory=size(s.hardware.memory_bytes),
+            )
+            if not s.get("offload_optim")
+            else say(
+                "Optimizer states that wait in host memory take {needed} on a node, and it has {memory}.",
+                needed=size(forecast.host_memory_bytes),
+                memory=size(s.hardware.memory_bytes),
             ),
-            remedy=say("Use fewer processes per node, or a node with more memory."),
+            remedy=say("Use fewer processes per node, or a node with more memory.")
+            if not s.get("offload_optim")
+            else say("Train adapters (method lora), or use more nodes, or nodes with more memory."),
         )
     free = s.hardware.disk_free_bytes
     if s.hardware.origin == "probed" and disk > free:

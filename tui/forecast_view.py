@@ -197,11 +197,10 @@ def host_memory(plan: Plan) -> str:
     """Return host RAM of one node while loading and training, against what there is."""
     if not on_devices(plan):
         return ""
-    return say(
-        "{needed} of {present} per machine",
-        needed=size(plan.forecast.host_memory_bytes),
-        present=size(plan.facts.hardware.memory_bytes),
-    )
+    needed, present = size(plan.forecast.host_memory_bytes), size(plan.facts.hardware.memory_bytes)
+    if plan.facts.hardware.memory_assumed:
+        return say("{needed} per machine; {present} are assumed", needed=needed, present=present)
+    return say("{needed} of {present} per machine", needed=needed, present=present)
 
 
 def assumptions(plan: Plan) -> RenderableType:

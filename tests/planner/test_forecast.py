@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from planner.errors import NothingFeasible
 from planner.facts import Calibration
 from planner.model_catalogue import find_model
 from planner.plan import Plan
 from planner.solve import make_plan
 from planner.stage_times import stored_bytes
 from planner.wishes import Wishes
-from tests.planner.scenes import SHORT, data, facts, plan
+from tests.planner.scenes import MANY, SHORT, data, facts, plan
 
 EIGHT = "8x A100-80G nvlink"
 
@@ -111,3 +112,14 @@ def test_a_measured_peak_that_is_higher_keeps_a_plan_within_the_device() -> None
     found = facts("qwen2.5-7b-instruct", SHORT, "4090").model_copy(update={"calibration": measured})
     ahead = make_plan(found, Wishes()).forecast
     assert ahead.peak_memory_bytes <= 0.9 * ahead.memory_limit_bytes
+
+
+def test_host_memory_is_asked_for_when_none_was_named_and_much_is_needed() -> None:
+    words = "Check the host memory"
+    large: dict[str, Any] = {"model": "qwen2.5-72b-instruct", "found": MANY, "method": "full"}
+    assert any(words in line for line in plan(hardware="8x A100-80G", **large).forecast.assumptions)
+    assert not any(
+        words in line for line in plan(hardware="8x A100-80G, 2048g ram", **large).forecast.assumptions
+    )
+    with pytest.raises(NothingFeasible, match="Optimizer states that wait in host memory take"):
+        plan(hardware="8x A100-80G, 512g ram", **large)

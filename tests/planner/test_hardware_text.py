@@ -191,3 +191,26 @@ def test_every_device_reads_back(name: str) -> None:
     for text in (name, f"4x {name}", f"2 nodes x 8 {name} ib 400"):
         assert parse(text).devices[0].name == name
         read_back(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes", "count"),
+    [
+        ("16x H800", 2, 8),
+        ("32 H100", 4, 8),
+        ("16x A100-80G", 2, 8),
+        ("12x H100", 1, 12),
+        ("1 node x 16 H100", 1, 16),
+        ("16x V100 32g", 1, 16),
+    ],
+)
+def test_more_than_a_machine_holds_are_several_machines(text: str, nodes: int, count: int) -> None:
+    found = parse(text)
+    assert (found.nodes, found.devices[0].count) == (nodes, count)
+    assert parse(found.description) == found
+
+
+def test_host_memory_that_nobody_named_is_marked_as_assumed() -> None:
+    assert parse("8x A100-80G").memory_assumed
+    assert parse("8x A100-80G, 1024g ram").memory_assumed is None
+    assert parse("amd cpu 2 cores 24g").memory_assumed is None
