@@ -207,8 +207,8 @@ class Share:
         task = table.task(stage, done)
         for name in task.inputs:
             source, _, output = name.partition(".")
-            path = done[source].outputs[output].path
-            if not Path(path).exists():
+            path = done[source].outputs[output].path if source in done else ""
+            if path and not Path(path).exists():
                 raise BadInput(
                     say("{path}, which {stage} needs, is not on this machine.", path=path, stage=stage),
                     remedy=say("Let STEERSMAN_HOME lie on the file system that all machines share."),

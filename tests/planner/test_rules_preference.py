@@ -28,7 +28,10 @@ def test_preferences_and_reward_models_are_run(stage: Stage) -> None:
 
 def test_a_pipeline_is_planned_and_not_run() -> None:
     plan = planned("dpo", "2x A100-80G nvlink", pipeline_parallel_degree=2, engine="paddlenlp")
-    assert "pipeline" in runnable(plan)
+    assert "does not train stage dpo with paddlenlp in a pipeline" in runnable(plan)
+    assert (
+        runnable(planned("sft", "2x A100-80G nvlink", pipeline_parallel_degree=2, engine="paddlenlp")) == ""
+    )
 
 
 @pytest.mark.parametrize("stage", ["dpo", "kto"])

@@ -43,12 +43,29 @@ def refused(plan_facts: Facts, wishes: Wishes, tmp_path: Path, *extra: str) -> s
     return " ".join(done.stderr.split())
 
 
-def test_a_pipeline_and_several_machines_are_for_the_toolkits_own_scripts(tmp_path: Path) -> None:
-    pipeline = Wishes(pins={"pipeline_parallel_degree": 2})
-    sentence = refused(facts("llama-3.1-8b-instruct", SHORT, SERVER), pipeline, tmp_path)
-    assert "it does not train with a pipeline" in sentence and "launch.sh" in sentence
-    sentence = refused(facts("llama-3.1-8b-instruct", SHORT, "2 nodes x 8 H800 ib 400"), Wishes(), tmp_path)
+def test_several_machines_of_the_other_engine_are_for_its_own_scripts(tmp_path: Path) -> None:
+    wishes = Wishes(pins={"engine": "paddleformers"})
+    sentence = refused(facts("llama-3.1-8b-instruct", SHORT, "2 nodes x 8 H800 ib 400"), wishes, tmp_path)
     assert "on one machine, and this plan is for 2" in sentence and "launch.sh" in sentence
+
+
+def test_preferences_are_not_learned_in_a_pipeline(tmp_path: Path) -> None:
+    wishes = Wishes(stage="dpo", pins={"pipeline_parallel_degree": 2, "engine": "paddlenlp"})
+    sentence = refused(facts("llama-3.1-8b-instruct", SHORT, SERVER), wishes, tmp_path)
+    assert "does not train stage dpo with paddlenlp in a pipeline" in sentence and "launch.sh" in sentence
+
+
+def test_of_several_machines_each_must_know_which_it_is(tmp_path: Path) -> None:
+    plan = facts("smollm2-135m-instruct", SHORT, "2 machines, each 2 amd cores 16g")
+    assert "nothing says which of them this is" in refused(plan, Wishes(), tmp_path)
+    sentence = refused(plan, Wishes(), tmp_path, "--master", "127.0.0.1", "--machine-rank", "0")
+    assert "'127.0.0.1' is no address" in sentence
+    sentence = refused(plan, Wishes(), tmp_path, "--master", "192.0.2.1:29300", "--machine-rank", "0")
+    assert (
+        "cannot listen at 192.0.2.1:29300" in sentence and "--master is the address of machine 0" in sentence
+    )
+    alone = facts("smollm2-135m-instruct", SHORT, "8 cores 32g")
+    assert "The plan is for one machine" in refused(alone, Wishes(), tmp_path, "--machine-rank", "1")
 
 
 def test_data_that_were_only_described_cannot_be_trained_on(tmp_path: Path) -> None:

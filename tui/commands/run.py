@@ -127,6 +127,7 @@ def command(
     place = machine_place.find(table, master, machine_rank)
     if place is not None and place.rank > 0:
         ctx.exit(machine_place.join(place, text))
+    listening = machine_place.prepared(RunFolder(root), place)
     remember(Path(plan_file))
     run = RunFolder(root) if known else create_run(root, text)
     words = template("The run is in {folder}.")
@@ -140,7 +141,7 @@ def command(
             events=events,
             detach=detach,
             on_oom=on_oom,
-            master=machine_place.prepared(run, place),
+            master=listening,
         )
     )
 
