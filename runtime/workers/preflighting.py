@@ -31,6 +31,10 @@ MOST_MICRO_BATCHES = 4
 pipeline they do not, so all of them are measured."""
 
 
+PIPELINES = ("pipeline_parallel_degree", "pipeline_model_parallel_size")
+"""What the toolkits call the number of a pipeline's stages."""
+
+
 def work(spec: dict[str, Any], stage: Stage, setup: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
     """Return no outputs, and what was measured. `setup` is the module that builds what is rehearsed, by
     default that of supervised fine-tuning."""
@@ -90,7 +94,7 @@ def check_stop(stage: Stage) -> None:
 def shorten(arguments: Arguments, folder: Path) -> None:
     """Turn the config into that of a rehearsal: few steps, no evaluation, nothing saved."""
     training = arguments.training
-    if training.pipeline_parallel_degree <= 1:
+    if not any(getattr(training, name, 1) > 1 for name in PIPELINES):
         training.gradient_accumulation_steps = min(training.gradient_accumulation_steps, MOST_MICRO_BATCHES)
     training.max_steps = STEPS
     training.do_eval = False
