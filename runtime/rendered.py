@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,17 +15,17 @@ from planner.methods import runnable
 from planner.plan import Plan
 from planner.planfile import dumps
 from planner.render import (
+    WITHOUT_ADAPTERS,
     after,
     explanation,
     launch_arguments,
     launch_script,
-    script,
     templates,
     train_config,
     train_extras,
 )
 from planner.stage_workers import worker
-from planner.upstream import files
+from planner.upstream import files, script_path
 from runtime.paths import PROJECT, models_folder, write_atomically
 
 Progress = Callable[[float, float, str, str], None]
@@ -34,11 +35,17 @@ SOURCE, MODEL, DATA, OUTPUT = "model/huggingface", "model/paddle", "data", "outp
 
 TOLERANCE = 1e-4
 
+PAIRS = "`src`, `tgt`, `response` and `sort`"
 ROWS = {
+    **dict.fromkeys(("dpo", "orpo", "simpo", "kto", "reward"), PAIRS),
     "pretrain": "`text`, and their tokens as `train.bin` and `train.idx`",
     "embedding": "`query`, `pos_passage` and `neg_passage`",
 }
 """Stage of the plan -> what the rows of its prepared data hold, where that is not `src` and `tgt`."""
+
+ONLY_MODEL = {"embedding": "qwen2", "reward": "llama"}
+"""Stage -> the one model type that PaddleNLP's script for it loads (llm/run_embedding.py:87,
+alignment/rm/flashmask/run_reward.py:158)."""
 
 
 def render_folder(plan: Plan, folder: Path, *, configs_only: bool, progress: Progress) -> list[Path]:
@@ -160,6 +167,19 @@ def refuse_foreign(folder: Path) -> None:
         )
 
 
+def upstream_command(plan: Plan) -> str:
+    """Return the arguments of `python` that train the plan with PaddleNLP's own script in the folder.
+
+    Empty where that script would train something else, or knows fewer models than our workers.
+    """
+    stage = plan.wishes.stage
+    if stage in WITHOUT_ADAPTERS and plan.value("method") != "full":
+        return ""
+    if plan.facts.model.model_type != ONLY_MODEL.get(stage, plan.facts.model.model_type):
+        return ""
+    return f'{shlex.join(launch_arguments(plan, "log"))} "$LLM/{script_path(plan)}" config.json'
+
+
 def readme(plan: Plan) -> str:
     """Return what the folder is, how to run it, and what each file is for."""
     template = templates().get_template(f"{plan.value('engine')}/rendered.md.j2")
@@ -169,7 +189,8 @@ def readme(plan: Plan) -> str:
         version=plan.steersman,
         engine=f"{plan.value('engine')} ({plan.value('engine_build')})",
         nodes=plan.facts.hardware.nodes,
-        script=script(plan),
+        script=script_path(plan),
+        upstream=upstream_command(plan),
         rows=ROWS.get(plan.wishes.stage, "`src` and `tgt`"),
         folders={"source": SOURCE, "model": MODEL, "data": DATA, "output": OUTPUT},
     )
