@@ -172,5 +172,8 @@ def runnable(plan: Plan) -> str:
 
 def next_command(plan: Plan, file: str) -> str:
     """Return the command that takes the plan in `file` further: `steersman run`, or render where another
-    program runs it."""
-    return f"steersman render {file} -o folder" if runnable(plan) else f"steersman run {file}"
+    program runs it; one for several machines is typed on each."""
+    if runnable(plan):
+        return f"steersman render {file} -o folder"
+    place = " --master HOST:PORT --machine-rank NUMBER" if plan.facts.hardware.nodes > 1 else ""
+    return f"steersman run {file}{place}"

@@ -16,6 +16,11 @@ def find(table: Table, master: str | None, rank: int | None) -> Place | None:
     return place_of(int(getattr(table, "machines", 1)), master, rank, os.environ)
 
 
+def check_alone(table: Table) -> None:
+    """Refuse a plan for several machines where nobody can say which one this is."""
+    place_of(int(getattr(table, "machines", 1)), None, None, {})
+
+
 def join(place: Place, plan_text: str) -> int:
     """Take part in the run that the first machine holds; return its exit code."""
     from runtime.run.machine_member import join_run

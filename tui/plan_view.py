@@ -11,7 +11,7 @@ from rich.text import Text
 
 from planner.facts import DataFacts, HardwareFacts, ModelFacts
 from planner.language import say, template
-from planner.methods import runnable
+from planner.methods import next_command, runnable
 from planner.phrases import count, machine, parameters, plural, size
 from planner.plan import Plan
 from planner.settings import GROUPS
@@ -191,4 +191,4 @@ def next_steps(plan: Plan, file: str | None) -> Iterator[tuple[str, str | Text]]
     elif plan.facts.data.typed:
         yield say("Run it"), say("after planning again with --data FILE: these data were only described")
     else:
-        yield say("Run it"), f"steersman run {name}"
+        yield say("Run it"), next_command(plan, name)

@@ -26,7 +26,7 @@ from runtime.run import failures
 from runtime.run.layout import RunFolder, StageFolder
 from runtime.run.loss_watch import Judgement
 from runtime.run.machine_talk import Line, Message
-from runtime.run.machines import Place, split_address
+from runtime.run.machines import Place, place_of
 from runtime.run.status import read_status
 from runtime.run.stopping import request
 from runtime.run.task import StageTask
@@ -269,12 +269,16 @@ class Others:
 
 @contextlib.contextmanager
 def first_of(run: RunFolder, nodes: int, master: str | None) -> Iterator[Others | None]:
-    """Let other machines join a run; None for a run on one. Tells them at the end how it ended."""
-    if nodes == 1 or not master:
+    """Let other machines join a run; None for a run on one. Tells them at the end how it ended.
+
+    Raises `BadInput` for several machines without an address at which to join.
+    """
+    if nodes == 1:
         yield None
         return
-    host, port = split_address(master)
-    others = Others(run, Place(host, port, 0), nodes)
+    place = place_of(nodes, master, 0 if master else None, {})
+    assert place is not None  # that of several machines
+    others = Others(run, place, nodes)
     try:
         yield others
     finally:

@@ -212,6 +212,18 @@ def test_one_that_is_gone_is_named_and_resume_goes_on(start: Any) -> None:
     assert "stopped" in machines.said()
 
 
+def test_nobody_starts_a_run_on_several_machines_without_saying_where(start: Any) -> None:
+    machines = start(steps=1)
+    alone = subprocess.run(
+        [sys.executable, "-m", "runtime.run.supervise", str(machines.run.root)],
+        capture_output=True,
+        env={**os.environ, "STEERSMAN_STAGE_TABLE": stand_in_table.NAME},
+        check=False,
+    )
+    assert alone.returncode == ExitCode.BAD_INPUT
+    assert b"nothing says which of them this is" in alone.stdout
+
+
 def test_when_the_first_is_gone_the_others_end(start: Any) -> None:
     machines = start(**LONG)
     first, member = machines.first(), machines.member()

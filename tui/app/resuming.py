@@ -18,6 +18,7 @@ def resume(run: RunFolder, reporter: Reporter | None = None, *, accept: bool = F
     """
     from runtime.run.start import start_supervisor
     from runtime.run.task import build_table
+    from tui.machine_place import check_alone
     from tui.session import check_runnable
 
     def tell(sentence: str) -> None:
@@ -27,6 +28,7 @@ def resume(run: RunFolder, reporter: Reporter | None = None, *, accept: bool = F
     tell(say("Reading the plan"))
     table = build_table(run)
     check_runnable(table)
+    check_alone(table)
     tell(say("Checking the engine"))
     table.check()
     tell(say("Continuing the run"))

@@ -25,6 +25,7 @@ def start(plan: Plan, file: Path | None, reporter: Reporter | None = None, *, ye
     from runtime.run.layout import create_run
     from runtime.run.start import start_supervisor
     from runtime.run.task import table_module
+    from tui.machine_place import check_alone
     from tui.run_choice import choose_run
     from tui.session import check_fit, check_here, check_runnable
 
@@ -36,6 +37,7 @@ def start(plan: Plan, file: Path | None, reporter: Reporter | None = None, *, ye
     root, known = choose_run(None, plan.name, text)
     table = table_module().build(RunFolder(root), text)
     check_runnable(table)
+    check_alone(table)
     check_fit(table, yes=yes)
     check_here(RunFolder(root), table, file.name if file else plan.name)
     if reporter is not None and hasattr(table, "plan"):

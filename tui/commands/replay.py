@@ -76,8 +76,9 @@ def run_again(old: RunFolder, folder: Path | None) -> tuple[RunFolder, int]:
     from runtime.paths import runs_folder
     from runtime.run.layout import create_run
     from runtime.run.task import build_table, read_plan_file
-    from tui import session
+    from tui import machine_place, session
 
+    machine_place.check_alone(build_table(old))
     root = folder.expanduser() if folder is not None else free_name(runs_folder() / f"{old.name}-replay")
     new = create_run(root, read_plan_file(old.plan), old.started_in())
     table = build_table(new)
