@@ -129,6 +129,7 @@ def values(plan: Plan) -> dict[str, Any]:
         "name": plan.name,
         "stage": plan.wishes.stage,
         "model_type": plan.facts.model.model_type,
+        "positions": plan.facts.model.max_position_embeddings,
         "device": DEVICE.get(str(plan.value("engine_build")), "gpu"),
         "compute_type": quantised or plain,
     }
