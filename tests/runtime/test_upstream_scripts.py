@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.runtime.preference_runs import judged_rows, pair_rows
-from tests.runtime.texts_setup import queries, texts
+from tests.runtime.texts_setup import texts
 from tests.runtime.train_setup import environment, rows
 from tests.tiny_model import write_tiny_llama
 from tui.command_line import main
@@ -91,7 +91,7 @@ CASES = {
     "kto": Case(("method=lora", *ONE_PACK, *NO_LOOK), "kto", "plain", same=False),
     "reward": Case(("per_device_train_batch_size=8",), "reward", same=False),
     "pretrain": Case(("method=full",), "pretrain", same=False),
-    "embedding": Case(("method=full", "per_device_train_batch_size=38"), "embedding", "qwen2", same=False),
+    "embedding": Case(("method=full", "per_device_train_batch_size=38"), "embedding", "qwen2"),
 }
 
 
@@ -112,7 +112,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_tiny_llama(folder / name)
     write_tiny_llama(folder / "qwen2", model_type="qwen2")
     settings = folder / "plain" / "tokenizer_config.json"
-    values = json.loads(settings.read_text(encoding="utf-8"))
+    values: dict[str, Any] = json.loads(settings.read_text(encoding="utf-8"))
     del values["chat_template"]
     settings.write_text(json.dumps(values), encoding="utf-8")
     return folder
@@ -123,19 +123,42 @@ def without_system(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "context"} for row in found]
 
 
+def pairs(count: int) -> list[dict[str, Any]]:
+    """Return preference rows."""
+    return without_system(pair_rows(count))
+
+
+def judged(count: int) -> list[dict[str, Any]]:
+    """Return rows for KTO."""
+    return without_system(judged_rows(count))
+
+
+def corpus(count: int) -> list[dict[str, Any]]:
+    """Return texts that fill more than a sequence."""
+    return texts(count * 5)
+
+
+def distinct(count: int) -> list[dict[str, Any]]:
+    """Return queries with one passage each, all different: upstream holds equal ones against each other."""
+    return [
+        {"query": f"Question {number}?", "pos_passage": [f"{row['text']} {number}"]}
+        for number, row in enumerate(texts(count))
+    ]
+
+
 ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "sft": rows,
-    "kto": lambda count: without_system(judged_rows(count)),
-    "pretrain": lambda count: texts(count * 5),
-    "embedding": queries,
+    "kto": judged,
+    "pretrain": corpus,
+    "embedding": distinct,
 }
 
 
 def rendered(case: Case, shelf: Path, folder: Path) -> Path:
     """Plan and render a case; return the folder."""
-    make = ROWS.get(case.stage, lambda count: without_system(pair_rows(count)))
+    make = ROWS.get(case.stage, pairs)
     data, plan = folder / "rows.jsonl", folder / "plan.yaml"
-    made = make(8 if case.settings[-1] in (*ONE_PACK, *NO_LOOK) and "max_length=512" in case.settings else 40)
+    made = make(8 if set(ONE_PACK) <= set(case.settings) else 40)
     data.write_text("".join(json.dumps(row) + "\n" for row in made), encoding="utf-8")
     steps = ("num_processes=1", "gradient_accumulation_steps=1", "learning_rate=0.002")
     fixed = (*steps, f"max_steps={STEPS}", f"num_train_epochs={STEPS}", *case.settings)
