@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.dom import DOMNode
-from textual.events import Event
+from textual.events import Event, InputEvent, Resize
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 from planner.language import current, join, say, template, use_everywhere
 from tui.app import leaving, preferences
+from tui.app.breathing import breathe
 from tui.app.desk import Desk
 from tui.app.keys import Key
 from tui.app.messages import LanguageChanged
-from tui.app.pauses import collect_seldom
+from tui.app.pauses import REST_SECONDS, Collector, collect_seldom, keep_what_is_loaded
 from tui.app.sheets import Sheets
 from tui.app.shield import shield
 from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
@@ -93,10 +95,12 @@ class SteersmanApp(App[int]):
         self.folder = folder or Path.cwd()
         self.work = Work(self)
         self.desk = Desk()
+        self.collector = Collector()
         self.type_ahead = TypeAhead(self, super().on_event)
         self.failures = 0
         self._leaving_since = 0.0
         shield(MessagePump)
+        breathe(MessagePump)
         break_between_characters()
         for theme in THEMES:
             self.register_theme(theme)
@@ -113,6 +117,7 @@ class SteersmanApp(App[int]):
         if not self.is_headless:
             load = partial(self.run_worker, _load_planner, group="loading", thread=True, exit_on_error=False)
             self.set_timer(READING_SECONDS, load)
+            self.set_interval(REST_SECONDS / 3, self.collector.look)
 
     @cached_property
     def runs(self) -> Runs:
@@ -138,10 +143,29 @@ class SteersmanApp(App[int]):
 
     async def on_event(self, event: Event) -> None:
         """Take an event, but a key only once there is something for it."""
+        if isinstance(event, InputEvent):
+            self.collector.touched()
+        elif isinstance(event, Resize) and self.screen_stack:
+            self.screen.update_classes(self._width_classes(event.size.width), animate=False)
         if not self.type_ahead.takes(event):
             await super().on_event(event)
 
     # Screens
+
+    def _show(self, screen: Screen[Any]) -> None:
+        """Show a screen that knows how wide it is: told by Textual, it would be laid out once more."""
+        screen.update_classes(self._width_classes(self.size.width), update=False)
+        self.push_screen(screen)
+
+    def _width_classes(self, width: int) -> dict[str, bool]:
+        """Return which classes a screen has at a width."""
+        fits = max(least for least, _ in self.HORIZONTAL_BREAKPOINTS if width >= least)
+        return {name: least == fits for least, name in self.HORIZONTAL_BREAKPOINTS}
+
+    def pop_screen(self) -> AwaitComplete:
+        """Close the screen on top."""
+        self.collector.left()
+        return super().pop_screen()
 
     def go_home(self) -> None:
         """Close every screen but Home."""
@@ -153,27 +177,27 @@ class SteersmanApp(App[int]):
         from tui.app.screens.conversation import ConversationScreen
 
         self.type_ahead.expect()
-        self.push_screen(ConversationScreen(plan))
+        self._show(ConversationScreen(plan))
 
     def open_plan(self, plan: Plan, file: Path | None = None) -> None:
         """Show a whole plan; `file` is where it is saved, if it is."""
         from tui.app.screens.plan import PlanScreen
 
         self.desk.put(plan, file)
-        self.push_screen(PlanScreen(plan, file))
+        self._show(PlanScreen(plan, file))
 
     def open_data(self, plan: Plan) -> None:
         """Show the data of a plan as it will be trained on."""
         from tui.app.screens.data import DataScreen
 
-        self.push_screen(DataScreen(plan))
+        self._show(DataScreen(plan))
 
     def open_run(self, run: RunFolder) -> None:
         """Show a run, living or ended: the journal is the truth."""
         from tui.app.screens.run import RunScreen
 
         self.desk.run = run
-        self.push_screen(RunScreen(run))
+        self._show(RunScreen(run))
 
     def open_chat(self, run: RunFolder) -> None:
         """Talk to the base and the tuned model of a run."""
@@ -181,14 +205,14 @@ class SteersmanApp(App[int]):
 
         self.type_ahead.expect()
         self.desk.run = run
-        self.push_screen(ChatScreen(run))
+        self._show(ChatScreen(run))
 
     def open_report(self, run: RunFolder) -> None:
         """Show what was planned and what happened."""
         from tui.app.screens.report import ReportScreen
 
         self.desk.run = run
-        self.push_screen(ReportScreen(run))
+        self._show(ReportScreen(run))
 
     # Everywhere
 
@@ -302,6 +326,7 @@ def _load_planner() -> None:
     """Import what opens next: the first screen of a kind would else hold the event loop for its imports."""
     for name in SCREENS:
         importlib.import_module(f"tui.app.screens.{name}")
+    keep_what_is_loaded()
 
 
 def the_app(node: DOMNode) -> SteersmanApp:

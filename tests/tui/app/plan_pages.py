@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -20,6 +21,7 @@ from tui.app.application import SteersmanApp
 from tui.app.plan_session import PlanSession
 from tui.app.screens.plan import PlanScreen
 from tui.app.widgets.decision_row import DecisionRow
+from tui.app.widgets.decision_tree import DecisionTree
 
 KEYS = {" ": "space", "=": "equals_sign", "-": "minus", ".": "full_stop", "_": "underscore", "/": "slash"}
 
@@ -75,6 +77,14 @@ class Reader:
         await self.pilot.pause()
 
 
+def is_there(app: App[Any]) -> bool:
+    """Whether a plan is on the screen with all of its rows, which come in batches, and one has the focus."""
+    screen = app.screen
+    if not isinstance(screen, PlanScreen) or screen.focused is None:
+        return False
+    return not any(tree.waiting for tree in screen.query(DecisionTree))
+
+
 @asynccontextmanager
 async def reading(
     plan: Plan, folder: Path, size: tuple[int, int] = (120, 40), file: Path | None = None
@@ -83,5 +93,5 @@ async def reading(
     app = SteersmanApp(folder=folder)
     async with app.run_test(size=size) as pilot:
         app.open_plan(plan, file)
-        await until(pilot, lambda: isinstance(app.screen, PlanScreen) and app.screen.focused is not None)
+        await until(pilot, lambda: is_there(app))
         yield Reader(pilot, cast(PlanScreen, app.screen))

@@ -17,9 +17,9 @@ from textual.pilot import Pilot
 from planner.plan import Plan
 from runtime.data.scan import scan
 from tests.tui.app.pilot import until
+from tests.tui.app.plan_pages import is_there
 from tui.app.application import SteersmanApp
 from tui.app.screens.data import DataScreen
-from tui.app.screens.plan import PlanScreen
 from tui.app.widgets.decision_row import DecisionRow
 
 FROZEN = Path(__file__).parent / "frozen" / "plan.json"
@@ -46,7 +46,7 @@ def showing(plan: Plan, *, look: str = "dark", opened: str = "", keys: tuple[str
         app = cast(SteersmanApp, pilot.app)
         app.look(look)
         app.open_plan(plan)
-        await until(pilot, lambda: isinstance(app.screen, PlanScreen) and app.screen.focused)
+        await until(pilot, lambda: is_there(app))
         if opened:
             app.screen.query_one(f"#row-{opened}", DecisionRow).focus()
             await pilot.pause()

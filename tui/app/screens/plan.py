@@ -73,6 +73,7 @@ class PlanScreen(Screen[None]):
         self.chosen_file = ""
         self.status = ""
         self.writing = PlanWriting(self)
+        self.decisions: DecisionTree | None = None
 
     @property
     def plan(self) -> Plan:
@@ -91,9 +92,8 @@ class PlanScreen(Screen[None]):
                 yield PlanOverview(self.session)
                 with Vertical(id="plan-decisions"):
                     yield FilterInput(self.filter_text, id="plan-filter", placeholder=say("Filter decisions"))
-                    tree = DecisionTree(self.session)
-                    tree.query_text = self.filter_text
-                    yield tree
+                    self.decisions = DecisionTree(self.session, self.decisions)
+                    yield self.decisions
             with TabPane(say("What if"), id="what-if"):
                 yield WhatIfPane(self.session, self.asked, self.other)
             with TabPane(say("Files"), id="files"):
@@ -112,15 +112,26 @@ class PlanScreen(Screen[None]):
         """Compose anew, in another language; the plan's own sentences follow from a job."""
         self.texts = {}
         editors = list(self.query(SettingEditor))
+        row = self.focused.id if isinstance(self.focused, DecisionRow) else None
         await super().recompose()
         self.settle()
+        if editors or row:
+            await self.query_one(DecisionTree).fill()
         await open_again(editors, self.query_one(DecisionTree), self.plan)
+        if row:
+            self.query_one(f"#{row}").focus()
 
     def settle(self) -> None:
         """Show only what there is to show, and put the focus where reading begins."""
         self.query_one(FilterInput).display = bool(self.filter_text)
         self.tell(self.status)
-        self.call_after_refresh(self.focus_first)
+        self.call_after_refresh(self.begin_reading)
+
+    @on(DecisionTree.Begun)
+    def begin_reading(self) -> None:
+        """Put the focus on the first decision, unless it is somewhere already."""
+        if self.focused is None:
+            self.focus_first()
 
     def on_language_changed(self, event: LanguageChanged) -> None:
         """Say the plan's own sentences in the other language."""
@@ -131,9 +142,10 @@ class PlanScreen(Screen[None]):
         for editor in self.query(SettingEditor):
             editor.ask_again()
             return
-        beside = self.app.size.width >= BESIDE_CELLS
-        first = self.query_one(DecisionTree).rows()[0] if beside else self.query_one(MemoryPartBars)
-        first.focus(scroll_visible=False)
+        first = self.query_one(DecisionTree).rows() if self.app.size.width >= BESIDE_CELLS else ()
+        for widget in (*first[:1], *self.query(MemoryPartBars)):
+            widget.focus(scroll_visible=False)
+            return
 
     def speak(self) -> None:
         """Say the plan's sentences in the language of the app."""

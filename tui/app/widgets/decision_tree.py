@@ -2,93 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.console import RenderableType
-from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
+from textual.message import Message
 from textual.widget import Widget
 
 from planner.language import say, template
-from planner.phrases import plural
 from planner.setting_values import settings
 from planner.settings import GROUPS
 from planner.solve import show
 from tui.app.keys import Key
 from tui.app.plan_session import PlanSession
-from tui.app.widgets.decision_row import CLOSED, OPEN, DecisionRow
-from tui.app.widgets.ink import ink
+from tui.app.widgets.decision_groups import Fold, GroupHeading
+from tui.app.widgets.decision_row import DecisionRow
 from tui.decision_view import SUBJECTS, shared_reasons
 
-
-class GroupHeading(Widget):
-    """The title of one subject, with how many of its settings are fixed or were moved."""
-
-    def __init__(self, group: str, session: PlanSession) -> None:
-        super().__init__(id=f"group-{group}")
-        self.group = group
-        self.session = session
-
-    def render(self) -> RenderableType:
-        """Return the title and a rule to the end of the line."""
-        names = [name for name, setting in settings().items() if setting.group == self.group]
-        title = Text(f"{say(SUBJECTS[self.group])} ", ink(self, "text-accent", bold=True), no_wrap=True)
-        fixed = sum(map(self.session.is_fixed, names))
-        moved = len(self.session.changed.intersection(names))
-        words = [say("{number} fixed", number=fixed)] if fixed else []
-        words += [say("{number} changed", number=moved)] if moved else []
-        title.append(" · ".join(words) + (" " if words else ""), ink(self, "foreground-muted"))
-        rest = max(0, self.size.width - title.cell_len)
-        return title.append("─" * rest, ink(self, "foreground-disabled"))
-
-
-class Fold(Widget, can_focus=True):
-    """Settings that share one reason, mostly because they have no effect here: one line for all of them."""
-
-    HELP = template("Settings that share one reason. Enter shows them one by one.")
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Key(
-            "enter,space",
-            "open",
-            template("Open"),
-            id="plan.unfold",
-            tooltip=template("Show these settings one by one."),
-            show=False,
-        )
-    ]
-
-    def __init__(self, group: str, names: tuple[str, ...], because: str, decisions: DecisionTree) -> None:
-        super().__init__()
-        self.group, self.names, self.because, self.decisions = group, names, because, decisions
-        self.opened = names[0] in decisions.unfolded
-
-    def action_open(self) -> None:
-        """Show or hide the settings."""
-        self.opened = not self.opened
-        (self.decisions.unfolded.update if self.opened else self.decisions.unfolded.difference_update)(
-            self.names
-        )
-        self.decisions.settle()
-        self.refresh()
-
-    def on_click(self) -> None:
-        """A click opens and closes."""
-        self.action_open()
-
-    def render(self) -> RenderableType:
-        """Return how many there are, what they have in common, and which they are."""
-        plan = self.decisions.session.plan
-        line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(f"{OPEN if self.opened else CLOSED} ", ink(self, "foreground-muted"))
-        line.append(plural(len(self.names), "setting"), ink(self, "foreground-muted", bold=True))
-        line.append(f"  {self.because}  ", ink(self, "foreground-muted"))
-        listed = ", ".join(f"{name} {show(plan.value(name))}".strip() for name in self.names)
-        line.append(listed, ink(self, "foreground-disabled"))
-        line.truncate(self.size.width or 80, overflow="ellipsis")
-        return line
+BATCH_ROWS = 20
+"""Rows and titles that are mounted at once, as far as subjects allow: about 30 ms of work."""
 
 
 class DecisionTree(VerticalScroll, can_focus=False):
@@ -145,22 +78,45 @@ class DecisionTree(VerticalScroll, can_focus=False):
         ),
     ]
 
-    def __init__(self, session: PlanSession) -> None:
+    @dataclass
+    class Begun(Message):
+        """The first rows are there."""
+
+    def __init__(self, session: PlanSession, like: DecisionTree | None = None) -> None:
+        """`like` is the one in whose place this is: what was opened or searched for there is so here."""
         super().__init__()
         self.session = session
-        self.query_text = ""
+        self.query_text: str = like.query_text if like else ""
+        self.opened: set[str] = like.opened if like else set()
+        self.unfolded: set[str] = like.unfolded if like else set()
         self.found: set[str] = set()
-        self.opened: set[str] = set()
-        self.unfolded: set[str] = set()
-
-    def compose(self) -> ComposeResult:
-        """Compose a heading, the rows and the folds of every subject."""
-        for group in GROUPS:
-            yield from self._subject(group)
+        self.waiting = list(GROUPS)
+        """Subjects whose rows are not there yet."""
 
     def on_mount(self) -> None:
-        """Hide what is folded, and what the filter does not want."""
-        self.filter(self.query_text)
+        """Begin to fill."""
+        self.found = self._those_with(self.query_text)
+        self.call_after_refresh(self.grow)
+
+    async def grow(self) -> None:
+        """Mount the rows of some subjects, and the next ones after others had their turn."""
+        rows: list[Widget] = []
+        while self.waiting and len(rows) < BATCH_ROWS:
+            rows += self._subject(self.waiting.pop(0))
+        if not rows:
+            return
+        first = not self.children
+        async with self.batch():
+            await self.mount_all(rows)
+            self.settle()
+        if first:
+            self.post_message(self.Begun())
+        self.call_after_refresh(self.grow)
+
+    async def fill(self) -> None:
+        """Mount all rows that are not there yet."""
+        while self.waiting:
+            await self.grow()
 
     def on_decision_row_toggled(self, event: DecisionRow.Toggled) -> None:
         """Remember which rows are open."""
@@ -169,9 +125,9 @@ class DecisionTree(VerticalScroll, can_focus=False):
     def filter(self, text: str) -> int:
         """Show only the decisions in which every word of `text` stands; return how many there are."""
         self.query_text = text
-        words = text.lower().split()
-        self.found = {name for name in settings() if all(word in self._text(name) for word in words)}
-        return self.settle()
+        self.found = self._those_with(text)
+        self.settle()
+        return len(self.found)
 
     def settle(self) -> int:
         """Show, hide and draw all rows as they are now; return how many are found by the filter."""
@@ -195,19 +151,35 @@ class DecisionTree(VerticalScroll, can_focus=False):
         return sum(found.values())
 
     async def rebuild(self) -> None:
-        """Compose anew: other settings may share a reason now. The focus stays where it was."""
+        """Follow the plan: draw rows again, and build subjects anew where other settings share a reason now.
+
+        The focus stays where it was."""
+        await self.fill()
         focused = self.screen.focused
         name = focused.id if isinstance(focused, DecisionRow) else None
-        place = self.scroll_offset.y
         async with self.batch():
-            await self.remove_children()
-            await self.mount_all(self.compose())
-        self.settle()
-        self.scroll_to(y=place, animate=False, immediate=True)
+            for heading in self.query(GroupHeading):
+                await self._follow(heading)
+            self.settle()
+        for row in self.query(DecisionRow):
+            row.refresh(layout=row.opened)
         if name is not None:
-            row = self.query_one(f"#{name}")
+            row = self.query_one(f"#{name}", DecisionRow)
             row.focus(scroll_visible=False)
             self.call_after_refresh(row.scroll_visible, animate=False)
+
+    async def _follow(self, heading: GroupHeading) -> None:
+        """Bring one subject in step with the plan."""
+        wanted = self._subject(heading.group)[1:]
+        there = [child for child in self.children if _subject_of(child) == heading.group]
+        if [_key(one) for one in wanted] != [_key(one) for one in there]:
+            await self.remove_children(there)
+            await self.mount_all(wanted, after=heading)
+            return
+        for old, new in zip(there, wanted, strict=True):
+            if isinstance(old, Fold) and isinstance(new, Fold) and old.because != new.because:
+                old.because = new.because
+                old.refresh()
 
     def rows(self) -> list[DecisionRow | Fold]:
         """Return the rows and folds that can be gone to, from top to bottom."""
@@ -237,29 +209,35 @@ class DecisionTree(VerticalScroll, can_focus=False):
         rows = self.rows()
         firsts: dict[str, DecisionRow | Fold] = {}
         for row in rows:
-            firsts.setdefault(_group(row), row)
+            firsts.setdefault(_subject_of(row), row)
         focused = self.screen.focused
-        here = _group(focused) if isinstance(focused, DecisionRow | Fold) else None
+        here = _subject_of(focused) if isinstance(focused, DecisionRow | Fold) else None
         groups = list(firsts)
         index = groups.index(here) + by if here in groups else 0
         if groups:
             target = firsts[groups[index % len(groups)]]
             target.focus(scroll_visible=False)
             self.scroll_to_widget(
-                self.query_one(f"#group-{_group(target)}", GroupHeading), top=True, animate=False
+                self.query_one(f"#group-{_subject_of(target)}", GroupHeading), top=True, animate=False
             )
 
-    def _subject(self, group: str) -> Iterable[Widget]:
+    def _subject(self, group: str) -> list[Widget]:
+        """Return the title, the rows and the folds of a subject."""
         names = [name for name, setting in settings().items() if setting.group == group]
         apart, together = shared_reasons(self.session.plan, names)
-        yield GroupHeading(group, self.session)
-        for name in names:
-            if name not in apart:
-                yield DecisionRow(name, self.session, opened=name in self.opened)
+        built: list[Widget] = [GroupHeading(group, self.session)]
+        built += [self._row(name) for name in names if name not in apart]
         for because, those in together.items():
-            yield Fold(group, tuple(those), because, self)
-            for name in those:
-                yield DecisionRow(name, self.session, opened=name in self.opened)
+            built += [Fold(group, tuple(those), because, self), *map(self._row, those)]
+        return built
+
+    def _row(self, name: str) -> DecisionRow:
+        return DecisionRow(name, self.session, opened=name in self.opened)
+
+    def _those_with(self, text: str) -> set[str]:
+        """Return the settings in which every word of a text stands."""
+        words = text.lower().split()
+        return {name for name in settings() if all(word in self._text(name) for word in words)}
 
     def _text(self, name: str) -> str:
         decision, setting = self.session.plan.decisions[name], settings()[name]
@@ -268,5 +246,13 @@ class DecisionTree(VerticalScroll, can_focus=False):
         return " ".join((*parts, say(SUBJECTS[setting.group]), setting.group)).lower()
 
 
-def _group(row: DecisionRow | Fold) -> str:
-    return row.group if isinstance(row, Fold) else settings()[row.setting].group
+def _subject_of(child: Widget) -> str:
+    """Return the subject of a row or fold; empty for anything else."""
+    if isinstance(child, DecisionRow):
+        return settings()[child.setting].group
+    return child.group if isinstance(child, Fold) else ""
+
+
+def _key(child: Widget) -> str | tuple[str, ...] | None:
+    """Return what tells rows and folds of a subject apart."""
+    return child.names if isinstance(child, Fold) else child.id

@@ -65,7 +65,7 @@ class LossCurve(Vertical):
         self._draw()
 
     def _draw(self) -> None:
-        if not self.is_mounted or not self.children:
+        if not self.is_mounted or not self.query("#legend-line, #no-curve"):
             return
         width = max(self.content_size.width - LEFT_CELLS, 10)
         losses = self._loss.update(self._metrics, width * DOTS_A_CELL)

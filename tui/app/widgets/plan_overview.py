@@ -21,6 +21,7 @@ from planner.plan import AlternativePlan
 from tui.app.keys import Key
 from tui.app.plan_session import PlanSession
 from tui.app.widgets.ink import ink
+from tui.app.widgets.once import Once
 from tui.forecast_view import PARTS, memory_title, needs, said
 from tui.page import UNICODE, bar, bullets, width_of
 from tui.plan_figures import share_used, usable_bytes
@@ -50,7 +51,7 @@ class Headline(Widget):
         if self.session.file is not None:
             place = f"{self.session.file}" + (f" · {place}" if place else "")
         saved = Text(f"  {place}", ink(self, "foreground-muted"))
-        return Group(saved, headline(self.session.plan))
+        return Once(Group(saved, headline(self.session.plan)))
 
 
 class FactsPart(Widget):
@@ -208,7 +209,7 @@ class OtherWay(Widget, can_focus=True):
             (other.title, ink(self, "text-primary", bold=True)),
         )
         lines = Group(Text(", ".join(figures)), Text(other.because, ink(self, "foreground-muted")))
-        return Group(title, Padding(lines, (0, 0, 0, 3)))
+        return Once(Group(title, Padding(lines, (0, 0, 0, 3))))
 
 
 class PlanOverview(VerticalScroll, can_focus=False):
@@ -278,4 +279,4 @@ def titled(widget: Widget, title: str, content: RenderableType) -> RenderableTyp
     """Return content below a title with a rule to the end of the line."""
     line = Text(f"{title} ", ink(widget, "text-accent", bold=True), no_wrap=True)
     line.append("─" * max(0, widget.size.width - line.cell_len), ink(widget, "foreground-disabled"))
-    return Group(line, Padding(content, (0, 0, 0, 2)))
+    return Once(Group(line, Padding(content, (0, 0, 0, 2))))

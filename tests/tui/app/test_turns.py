@@ -1,0 +1,204 @@
+"""Nothing holds the event loop for long: messages give way, pages come in parts, garbage waits."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual._styles_cache import StylesCache
+from textual.color import Color
+from textual.message import Message
+from textual.widget import Widget
+
+from planner.language import use_everywhere
+from tests.tui.app.pilot import until
+from tests.tui.app.plan_pages import is_there, reading, small
+from tests.tui.app.replay import Replay
+from tui.app import breathing, pauses
+from tui.app.application import SteersmanApp
+from tui.app.pauses import REST_SECONDS, Collector
+from tui.app.screens.plan import PlanScreen
+from tui.app.screens.run import RunScreen
+from tui.app.widgets.decision_groups import Fold
+from tui.app.widgets.decision_row import DecisionRow
+from tui.app.widgets.decision_tree import BATCH_ROWS, DecisionTree
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+class Errand(Message):
+    """Something to do."""
+
+
+class Busy(Widget):
+    """Does many errands, and remembers how many turns others had before each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = 0
+        self.seen: list[int] = []
+
+    def on_errand(self, message: Errand) -> None:
+        self.seen.append(self.turns)
+
+    async def others(self) -> None:
+        while True:
+            self.turns += 1
+            await asyncio.sleep(0)
+
+
+@pytest.mark.asyncio
+async def test_others_have_a_turn_between_the_messages_of_a_widget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breathing, "TURN_SECONDS", 0.0)
+    async with SteersmanApp().run_test() as pilot:
+        busy = Busy()
+        await pilot.app.screen.mount(busy)
+        others = asyncio.create_task(busy.others())
+        for _ in range(20):
+            busy.post_message(Errand())
+        await until(pilot, lambda: len(busy.seen) == 20)
+        others.cancel()
+        assert len(set(busy.seen)) == 20, "no two messages came in one turn of the event loop"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_the_rows_of_a_plan_come_in_batches(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[int] = []
+    mount_all = DecisionTree.mount_all
+
+    def counted(self: DecisionTree, widgets: Any, **where: Any) -> Any:
+        batches.append(len(widgets))
+        return mount_all(self, widgets, **where)
+
+    monkeypatch.setattr(DecisionTree, "mount_all", counted)
+    app = SteersmanApp()
+    async with app.run_test(size=size) as pilot:
+        app.open_plan(small())
+        await until(pilot, lambda: is_there(app))
+        most_of_a_subject = 20
+        assert len(batches) > 3 and max(batches) < BATCH_ROWS + most_of_a_subject
+        assert sum(batches) == len(app.screen.query_one(DecisionTree).children)
+
+
+@pytest.mark.asyncio
+async def test_a_screen_knows_its_width_before_it_is_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[bool] = []
+    on_mount = PlanScreen.on_mount
+
+    def noted(self: PlanScreen) -> None:
+        known.append(self.has_class("-wide"))
+        on_mount(self)
+
+    monkeypatch.setattr(PlanScreen, "on_mount", noted)
+    app = SteersmanApp()
+    async with app.run_test(size=(160, 50)) as pilot:
+        app.open_plan(small())
+        await until(pilot, lambda: is_there(app))
+        assert known == [True]
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: app.screen.has_class("-narrow") and not app.screen.has_class("-wide"))
+
+
+@pytest.mark.asyncio
+async def test_a_change_mounts_only_what_is_different(tmp_path: Path) -> None:
+    async with reading(small(), tmp_path, (160, 50)) as reader:
+        before = {row.setting: row for row in reader.screen.query(DecisionRow)}
+        await reader.go("learning_rate")
+        await reader.press("enter", "p")
+        await until(reader.pilot, lambda: reader.session.past)
+        await reader.rest()
+        after = {row.setting: row for row in reader.screen.query(DecisionRow)}
+        assert after.keys() == before.keys()
+        assert sum(after[name] is row for name, row in before.items()) > len(before) / 2
+        assert after["learning_rate"].has_focus and after["learning_rate"].opened
+
+
+@pytest.mark.asyncio
+async def test_what_was_opened_stays_open_in_another_language(tmp_path: Path) -> None:
+    async with reading(small(), tmp_path, (160, 50)) as reader:
+        fold = reader.screen.query(Fold).first()
+        fold.action_open()
+        await reader.go("lora_rank")
+        await reader.press("enter")
+        try:
+            reader.app.speak("zh")
+            await until(reader.pilot, lambda: reader.session.plan.wishes.language == "zh")
+            await reader.rest()
+            await until(reader.pilot, lambda: is_there(reader.app))
+            row = reader.screen.query_one("#row-lora_rank", DecisionRow)
+            assert row.opened and row.has_focus
+            assert reader.screen.query_one(f"#row-{fold.names[0]}", DecisionRow).display
+        finally:
+            use_everywhere("en")
+
+
+@pytest.mark.asyncio
+async def test_a_curve_that_is_drawn_outlives_a_change_of_language(home: Path) -> None:
+    replay = Replay("success", home / "runs" / "run")
+    replay.play()
+    app = SteersmanApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.open_run(replay.run)
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.query("#plot-of-loss"))
+        try:
+            for language in ("zh", "en") * 3:
+                app.speak(language)
+                await pilot.pause()
+            await until(pilot, lambda: app.screen.query("#plot-of-loss #legend"))
+        finally:
+            use_everywhere("en")
+
+
+def test_a_closed_widget_is_not_kept_for_its_colours() -> None:
+    pauses._forget_pictures()
+    cache = StylesCache()
+    inner, outer = cache.get_inner_outer(Color(1, 2, 3), Color(4, 5, 6))
+    assert (inner.background, outer.background) == (Color(4, 5, 6), Color(1, 2, 3))
+    seen = weakref.ref(cache)
+    del cache
+    assert seen() is None
+
+
+def test_everything_is_collected_only_while_the_person_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    collected: list[bool] = []
+    now = [100.0]
+    monkeypatch.setattr(gc, "collect", lambda: collected.append(True))
+    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, 0))
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    collector = Collector()
+    now[0] += 2 * REST_SECONDS
+    collector.look()
+    assert not collected, "nothing was closed"
+    collector.left()
+    collector.touched()
+    collector.look()
+    assert not collected, "the person is at work"
+    now[0] += REST_SECONDS
+    collector.look()
+    collector.look()
+    assert collected == [True]
+    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, pauses.MANY_PASSES))
+    collector.look()
+    assert collected == [True, True], "watching a run for hours leaves something behind, too"
+
+
+def test_the_collector_looks_at_objects_in_small_portions() -> None:
+    before = gc.get_threshold()
+    try:
+        pauses.collect_seldom()
+        young, middle, _ = gc.get_threshold()
+        assert young * middle <= 50_000
+    finally:
+        gc.set_threshold(*before)
