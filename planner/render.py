@@ -198,20 +198,16 @@ def train_extras(plan: Plan) -> dict[str, Any]:
 
 
 def launch_arguments(plan: Plan, log_dir: str) -> list[str]:
-    """Return the arguments of `python` up to the script: the launcher, its processes or devices, its log
-    folder.
+    """Return the arguments of `python` up to the script: the launcher, its processes, its log folder.
 
-    With several machines only their number is given; the launcher reads the first one's address from
+    Devices are not named: the launcher takes names as they stand in CUDA_VISIBLE_DEVICES, which differ from
+    machine to machine (paddle/distributed/launch/context/device.py:82-90), and deals out the visible ones by
+    itself. With several machines only their number is given; the launcher reads the first one's address from
     PADDLE_MASTER.
     """
     nodes = plan.facts.hardware.nodes
     local = int(str(plan.value("num_processes"))) // nodes
-    arguments = ["-m", "paddle.distributed.launch"]
-    device = DEVICE.get(str(plan.value("engine_build")), "gpu")
-    if device == "cpu":
-        arguments += ["--nproc_per_node", str(local)]
-    else:
-        arguments += [f"--{device}s", ",".join(str(index) for index in range(local))]
+    arguments = ["-m", "paddle.distributed.launch", "--nproc_per_node", str(local)]
     if nodes > 1:
         arguments += ["--nnodes", str(nodes)]
     return [*arguments, "--log_dir", log_dir]
@@ -247,6 +243,11 @@ def worker_environment(plan: Plan, *, alone: bool = False) -> dict[str, str]:
     return environment
 
 
+def visible_devices(plan: Plan) -> str:
+    """Return the devices that a machine gives where nobody chose others: as many as it has processes."""
+    return ",".join(map(str, range(int(str(plan.value("num_processes"))) // plan.facts.hardware.nodes)))
+
+
 def launch_script(plan: Plan, arguments: list[str]) -> str:
     """Return `launch.sh`: the environment and the command; `arguments` follow the interpreter."""
     return filled(
@@ -255,6 +256,8 @@ def launch_script(plan: Plan, arguments: list[str]) -> str:
         name=plan.name,
         nodes=plan.facts.hardware.nodes,
         environment=worker_environment(plan),
+        device=values(plan)["device"],
+        devices=visible_devices(plan),
         arguments=" ".join(shlex.quote(argument) for argument in arguments),
     )
 

@@ -20,6 +20,7 @@ from planner.render import (
     script,
     train_config,
     values,
+    visible_devices,
     worker_environment,
 )
 
@@ -98,8 +99,6 @@ def merges(plan: Plan) -> bool:
 
 def launch(plan: Plan, config: str) -> str:
     """Return `launch.sh`: environment, launcher, upstream's script and its arguments."""
-    nodes = plan.facts.hardware.nodes
-    local = int(str(plan.value("num_processes"))) // nodes
     arguments = [config_name(plan)]
     if script(plan) == "export_model":
         arguments = flags(config)
@@ -110,10 +109,10 @@ def launch(plan: Plan, config: str) -> str:
         plan,
         f"{plan.value('engine')}/upstream.sh.j2",
         name=plan.name,
-        nodes=nodes,
+        nodes=plan.facts.hardware.nodes,
         environment=worker_environment(plan),
         device=values(plan)["device"],
-        devices=",".join(str(index) for index in range(local)),
+        devices=visible_devices(plan),
         script=script_path(plan),
         launcher="" if alone else shlex.join(launch_arguments(plan, "log")),
         arguments=shlex.join(arguments),

@@ -21,7 +21,7 @@ HARMLESS = frozenset(
     """
     HOME USER LOGNAME SHELL PATH LANG LANGUAGE TZ TMPDIR TEMP TMP TERM HOSTNAME
     LD_LIBRARY_PATH LD_PRELOAD DYLD_LIBRARY_PATH SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE
-    CUDA_VISIBLE_DEVICES CUDA_HOME CUDA_PATH STEERSMAN_HOME
+    CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER CUDA_HOME CUDA_PATH STEERSMAN_HOME
     """.split()  # noqa: SIM905 (a list of words reads better than quotes and commas)
 )
 HARMLESS_PREFIXES = (
@@ -56,14 +56,25 @@ def stage_environment(
     """Return the complete environment of a stage's process."""
     outside = os.environ if outside is None else outside
     kept = {name: value for name, value in outside.items() if _passes(name, value, task)}
-    kept.update(_set(task, stage_folder))
+    kept.update(_set(task, stage_folder, outside))
     return kept
 
 
-def _set(task: StageTask, stage_folder: Path) -> dict[str, str]:
+def _set(task: StageTask, stage_folder: Path, outside: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that Steersman itself sets."""
     language = sentences() if task.inside_engine else {}
-    return {**ALWAYS, **task.environment, **language, MARK: str(stage_folder)}
+    devices = device_variables(task.devices, outside) if task.inside_engine else {}
+    return {**ALWAYS, **devices, **task.environment, **language, MARK: str(stage_folder)}
+
+
+def device_variables(devices: int, outside: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that show a stage as many devices as it takes, of those that are visible, numbered
+    as NVML does, by which they were found (CUDA's own order is by speed)."""
+    order = {"CUDA_DEVICE_ORDER": outside.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID")}
+    if not devices:
+        return order
+    visible = outside.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(devices)))
+    return {**order, "CUDA_VISIBLE_DEVICES": ",".join(visible.split(",")[:devices])}
 
 
 def _passes(name: str, value: str, task: StageTask) -> bool:
@@ -81,7 +92,7 @@ def record(task: StageTask, stage_folder: Path, outside: Mapping[str, str] | Non
     """Return the text of environment.json: what is set, and the names of secrets that are let through."""
     outside = os.environ if outside is None else outside
     values = {
-        "set": _set(task, stage_folder),
+        "set": _set(task, stage_folder, outside),
         "let_through": "only harmless variables" if task.inside_engine else "everything but secrets",
         "secrets_let_through": sorted(name for name in task.secrets if name in outside),
     }

@@ -68,6 +68,12 @@ class PlanTable:
         return self.plan.facts.hardware.nodes
 
     @property
+    def devices(self) -> int:
+        """How many devices each of them gives to training; 0 without any."""
+        processes = int(str(self.plan.value("num_processes"))) // self.machines
+        return processes if self.plan.facts.hardware.devices else 0
+
+    @property
     def on_oom(self) -> str:
         """What to do when memory runs out: stop, ask or replan."""
         return str(self.plan.value("on_oom"))
@@ -256,7 +262,7 @@ def preflight(table: PlanTable, done: Done) -> StageTask:
     if processes > 1:
         files = str(stage.spec), str(stage.launch)
         command = launch_command(table.plan, table.python(), str(START), *files, "preflight")
-        task = replace(task, command=tuple(command), machines=table.machines)
+        task = replace(task, command=tuple(command), machines=table.machines, devices=table.devices)
     if not table.plan.value("rehearsal") or table.machines > 1:
         return task
     merges = merge(table, done) if "merge" in table.plan.stages else None
@@ -288,6 +294,7 @@ def train(table: PlanTable, done: Done) -> StageTask:
         secrets=("SWANLAB_API_KEY",) if tracker == "swanlab-cloud" else (),
         inside_engine=True,
         machines=table.machines,
+        devices=table.devices,
         seconds=table.forecast_seconds("train"),
         silence_seconds=IMPORT_SECONDS + max(240.0, 20 * step),
         stop_seconds=max(600.0, 10 * step),

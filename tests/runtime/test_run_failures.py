@@ -17,7 +17,7 @@ import pytest
 
 from runtime.events import Error
 from runtime.run import failures
-from runtime.run.environment import remove_secrets
+from runtime.run.environment import device_variables, remove_secrets
 from runtime.run.layout import RunFolder, StageFolder
 from runtime.run.status import read_status
 from tests.runtime import stand_in_table
@@ -331,18 +331,39 @@ def test_tokens_reach_only_the_stage_that_may_see_them_and_no_file(
     assert recorded["secrets_let_through"] == ["HF_TOKEN"]
 
 
+@pytest.mark.parametrize(
+    ("devices", "visible", "shown"),
+    [(2, None, "0,1"), (2, "4,5,6", "4,5"), (1, "GPU-ab,GPU-cd", "GPU-ab"), (0, "4,5", None)],
+)
+def test_a_stage_sees_as_many_devices_as_it_takes(
+    devices: int, visible: str | None, shown: str | None
+) -> None:
+    """Whatever the cluster calls them; counted as NVML counts, unless the person says otherwise."""
+    outside = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    found = device_variables(devices, outside)
+    assert found.get("CUDA_VISIBLE_DEVICES") == shown and found["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    own = device_variables(devices, outside | {"CUDA_DEVICE_ORDER": "FASTEST_FIRST"})
+    assert own["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
+
+
 @pytest.mark.engine
 def test_no_file_of_paddles_launcher_keeps_a_token(
     tmp_path: Path, engine_python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script, secret = tmp_path / "rank.py", "swan_very_secret"
-    script.write_text("import os; print(len(os.environ['SWANLAB_API_KEY']))")
-    environment = {**os.environ, "SWANLAB_API_KEY": secret}
-    environment.pop("CUDA_VISIBLE_DEVICES", None)
-    launch = [str(engine_python), "-m", "paddle.distributed.launch", "--nproc_per_node", "1"]
+    script.write_text(
+        "import os; print(os.environ['FLAGS_selected_gpus'], len(os.environ['SWANLAB_API_KEY']))"
+    )
+    shown = device_variables(2, {"CUDA_VISIBLE_DEVICES": "4,GPU-7,5"})
+    environment = {**os.environ, **shown, "SWANLAB_API_KEY": secret}
+    launch = [str(engine_python), "-m", "paddle.distributed.launch", "--nproc_per_node", "2"]
     command = [*launch, "--log_dir", str(tmp_path / "launch"), str(script)]
     subprocess.run(command, check=True, env=environment, cwd=tmp_path, capture_output=True, timeout=300)
     files = list((tmp_path / "launch").iterdir())
+    logs = [(tmp_path / "launch" / f"workerlog.{rank}").read_text() for rank in (0, 1)]
+    assert [log.split()[-2:] for log in logs] == [["0", "16"], ["1", "16"]], (
+        "each has a visible device of its own"
+    )
     assert any(secret.encode() in path.read_bytes() for path in files), "the launcher really writes it"
     remove_secrets(tmp_path / "launch", environment)
     assert not any(secret.encode() in path.read_bytes() for path in files)
