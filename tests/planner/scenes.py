@@ -75,8 +75,9 @@ def plan(
     *,
     goal: str = "balance",
     minutes: float | None = None,
+    alternatives: bool = True,
     **pins: Value,
 ) -> Plan:
-    """Return the plan for one scene; keyword arguments are pins."""
+    """Return the plan for one scene; keyword arguments are pins. The other plans take longest to make."""
     wishes = Wishes(goal=goal, time_limit_minutes=minutes, pins=pins)  # type: ignore[arg-type]
-    return make_plan(facts(model, found, hardware), wishes)
+    return make_plan(facts(model, found, hardware), wishes, alternatives=alternatives)
