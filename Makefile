@@ -7,7 +7,7 @@
 #   PROCESSES=N           with `test`: test files that run at once (default: 2)
 #   PARTS='paint keys' with `bench-app`: only these; also memory, imports
 #   AGAIN='a.xml b.xml' with `capabilities`: reports of tests that ran again
-#   MODEL=DIR             with `parity`: the merged model (default: the latest run's)
+#   MODEL=DIR             with `parity`: the merged model (default: the newest run's, or the demo's base model)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help

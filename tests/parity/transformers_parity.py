@@ -2,7 +2,8 @@
 
 `python -m tests.parity.transformers_parity [FOLDER] [--engine PYTHON] [--environment FOLDER]`
 
-FOLDER is a merged model; without it, that of the latest run. Tokens of the prompts, logits at every position
+FOLDER is a merged model; without it, that of the newest run that has one here, or else the demo's own model
+before any training, which is fetched if need be. Tokens of the prompts, logits at every position
 and greedy answers are compared. torch and transformers are installed into a scratch environment, which is
 kept: neither the app nor an engine ever holds them.
 """
@@ -56,12 +57,28 @@ def need(python: Path, package: str) -> None:
         subprocess.run([python, "-m", "pip", "install", "--quiet", package], check=True)
 
 
-def latest_model() -> Path:
-    """Return the merged model of the latest run."""
+def newest_model() -> Path:
+    """Return the merged model of the newest run that has a proven one; the demo's base model without any."""
+    from planner.errors import SteersmanError
+    from runtime.acquire.fetch import acquire
+    from runtime.acquire.resolve import resolve_model
     from runtime.chat import find_models
-    from runtime.run.layout import find_run
+    from runtime.paths import models_folder
+    from runtime.run.layout import list_runs
 
-    return find_models(find_run("latest")).model
+    for run in list_runs():
+        try:
+            folder = find_models(run).model
+        except (SteersmanError, OSError):
+            continue
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if str(config.get("architectures", [""])[0]).endswith("ForCausalLM"):
+            return folder
+    print(
+        "No run with a merged model is here, so the demo's base model is compared. MODEL=DIR names another."
+    )
+    source = resolve_model("smollm2-135m-instruct").source
+    return acquire(source, models_folder(), lambda *progress: None)
 
 
 def engine_python() -> Path:
@@ -112,12 +129,12 @@ def compare(folder: Path, engine: Path, scratch: Path) -> bool:
 def main() -> int:
     """Return 0 when transformers and the engine agree."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, help="merged model; default: the latest run's")
+    parser.add_argument("folder", nargs="?", type=Path, help="merged model; default: the newest run's")
     parser.add_argument("--engine", type=Path, help="the engine's interpreter")
     parser.add_argument("--environment", type=Path, default=Path(tempfile.gettempdir(), "steersman-parity"))
     given = parser.parse_args()
     scratch = scratch_python(given.environment)
-    return 0 if compare(given.folder or latest_model(), given.engine or engine_python(), scratch) else 1
+    return 0 if compare(given.folder or newest_model(), given.engine or engine_python(), scratch) else 1
 
 
 if __name__ == "__main__":
