@@ -25,18 +25,32 @@ WORDS = {
 def commands(plan: Plan, model: str) -> list[tuple[str, str]]:
     """Return (what, command) for the merged model in the folder `model`.
 
-    Commands that need a rendered folder beside them are left out: a run folder is none.
+    Left out are commands that need a rendered folder beside them, which a run folder is not, and FastDeploy
+    where it would not load the model and nobody asked for it.
     """
     found = []
     for line in after(plan, model).splitlines():
         words = next((words for part, words in WORDS.items() if part in line), "")
-        if line.startswith("    ") and words:
-            found.append((with_problem(say(words), Path(model), line), line.strip()))
+        if not line.startswith("    ") or not words:
+            continue
+        server, problem = served_by(line), problem_of(Path(model), line)
+        if not problem or server != "fastdeploy" or plan.wishes.target == server:
+            found.append((with_problem(say(words), problem), line.strip()))
     return found
 
 
-def with_problem(what: str, folder: Path, command: str) -> str:
-    """Return what a command does, and why its server would not serve this folder, if it would not."""
-    server = next((name for name in servers() if name in command.split("--")[0]), "")
-    problem = why_not(folder, server) if server and folder.is_dir() else ""
+def served_by(command: str) -> str:
+    """Return the server that a command starts; empty where it starts none that is known."""
+    program = command.split()[:3]  # what follows are paths, which may be called anything
+    return next((name for name in servers() if program[0] == name or program[-1].startswith(f"{name}.")), "")
+
+
+def problem_of(folder: Path, command: str) -> str:
+    """Return why the server of a command would not serve a folder; empty when it would."""
+    server = served_by(command)
+    return why_not(folder, server) if server and folder.is_dir() else ""
+
+
+def with_problem(what: str, problem: str) -> str:
+    """Return what a command does, and what stands in its way."""
     return say("{what}. But: {problem}", what=what, problem=problem) if problem else what

@@ -14,6 +14,7 @@ from runtime.run.next_steps import next_steps, output_path
 from runtime.run.view import RunView
 from runtime.stages.handing_over import commands
 from runtime.stages.measured import comparisons, losses, question, samples
+from runtime.stages.more_commands import more_commands, quantised_commands
 from runtime.stages.report_looks import SCORES, early_end
 from runtime.stages.report_quantised import quantised
 from runtime.stages.report_rewards import REWARD_CURVES, rewards
@@ -71,7 +72,12 @@ def content(run: RunFolder, plan: Plan, view: RunView) -> dict[str, Any]:
         ],
         "quantised": quantised(run),
         "files": {**files, **places},
-        "next": [*next_steps(run, view), *(commands(plan, model) if model else [])],
+        "next": [
+            *next_steps(run, view),
+            *more_commands(run, plan, view),
+            *quantised_commands(quantised(run)),
+            *(commands(plan, model) if model else []),
+        ],
     }
 
 

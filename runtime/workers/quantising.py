@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import shutil
@@ -29,8 +30,8 @@ from runtime.workers.result_load import is_adapter
 from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 
-CALIBRATION_ROWS = 16
-"""As in upstream's recipe of PTQ: ptq_step 16, one row each."""
+CALIBRATION_ROWS, GPTQ_ROWS = 16, 8
+"""As in upstream's recipes: ptq_step 16 and gptq_step 8, one row each."""
 
 TOLERANCE = 1e-3
 """Largest mean difference of logits between the model in memory and the one that was read again. A mean,
@@ -49,7 +50,8 @@ def quantise(model: Any, spec: dict[str, Any], rows: list[Tokens], stage: Stage)
     def calibrate(first_twice: bool) -> None:
         for row in [*(rows[:1] if first_twice else []), *rows]:
             stage.check_stop()
-            batch_logits(model, [row.input_ids])
+            with contextlib.suppress(quantising_methods.Enough):
+                batch_logits(model, [row.input_ids])
 
     def show(done: int, total: int) -> None:
         stage.check_stop()
@@ -141,7 +143,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     tokenizer = load_tokenizer(spec["base"])
     open_slim(spec["paddleslim"])
     rows = read(spec, tokenizer, "dev.json", int(spec["rows"]))
-    calibration = read(spec, tokenizer, "train.json", CALIBRATION_ROWS)
+    calibration = read(spec, tokenizer, "train.json", GPTQ_ROWS if method == "gptq" else CALIBRATION_ROWS)
     stage.emitter.progress(0, 3, "steps", say("measuring the model as it is"))
     model = load_model(spec["model"])
     before = measure(model, rows, stage)
@@ -167,6 +169,7 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
         values = {"method": method, "bits": found.bits, "rows": len(rows), **measured}
         check_loss(values, spec.get("max_loss"), stage)
         values |= sizes(found, partial) | {
+            "precision": precision,
             "calibration_rows": len(calibration),
             "mean_logit_difference": difference,
             "quantise_seconds": round(time.monotonic() - started, 3),

@@ -36,6 +36,15 @@ SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 DAMPING = 0.1
 """GPTQ's share of the mean that is added to the diagonal (llm/utils/quant.py, apply_gptq)."""
 
+
+class Enough(Exception):
+    """Ends a pass over a row once the watched layers have seen it: the rest of the model is not needed."""
+
+
+BLOCK_COLUMNS = 32
+"""Columns after which GPTQ corrects the rest of a matrix. That changes the order of the work, not its result;
+with PaddleSlim's 128 it takes 1.7 times as long on a processor (measured, [576, 1536], one thread)."""
+
 Calibrate = Callable[[bool], None]
 """Lets the model see the calibration rows; `True` shows it the first one twice. PaddleSlim's Shift and Smooth
 learn the order of the layers from the first pass and look at numbers from the second one on."""
@@ -171,10 +180,11 @@ def by_gptq(model: Any, calibrate: Calibrate, show: Show) -> Quantised:
         for name, watch in watching.items():
             parent, own = find_parent_layer_and_sub_name(model, name)
             setattr(parent, own, watch)
+        watch.register_forward_post_hook(end_of_pass)
         calibrate(False)
         for name, watch in watching.items():
             scale = paddle.clip(layers[name].weight.abs().max(axis=0), min=1e-8)
-            watch.fasterquant(percdamp=DAMPING, groupsize=-1, actorder=True)
+            watch.fasterquant(blocksize=BLOCK_COLUMNS, percdamp=DAMPING, groupsize=-1, actorder=True)
             parent, own = find_parent_layer_and_sub_name(model, name)
             setattr(parent, own, layers[name])
             whole = (layers[name].weight / scale * largest).round().numpy()
@@ -182,6 +192,11 @@ def by_gptq(model: Any, calibrate: Calibrate, show: Show) -> Quantised:
             found.weight_scales[name] = scale.numpy()
         show(len(found.weights), len(layers))
     return found
+
+
+def end_of_pass(layer: Any, inputs: Any, output: Any) -> None:
+    """End a pass over a row at this layer."""
+    raise Enough
 
 
 def same_input(names: list[str]) -> list[list[str]]:

@@ -204,7 +204,10 @@ def test_long_curves_are_thinned_and_broken_steps_kept() -> None:
 
 def test_the_report_offers_commands_for_the_result(tmp_path: Path) -> None:
     offered = commands(scene("smollm2-135m-instruct"), "/runs/my model")
-    vllm, convert, flask = [command for _, command in offered]
+    vllm, fastdeploy, convert, flask = [command for _, command in offered]
+    assert fastdeploy.startswith(
+        "python -m fastdeploy.entrypoints.openai.api_server --model '/runs/my model'"
+    )
     assert vllm == "vllm serve '/runs/my model' --max-model-len 256"
     assert convert == "steersman convert '/runs/my model' '/runs/my model'-paddle --to paddlenlp"
     assert "flask_server.py --model_name_or_path '/runs/my model'-paddle" in flask

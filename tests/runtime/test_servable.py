@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from planner.solve import make_plan
+from planner.wishes import Wishes
 from runtime.stages.handing_over import commands
 from runtime.stages.servable import servers, why_not
-from tests.planner.scenes import plan
+from tests.planner.scenes import facts, plan
 from tests.tiny_model import write_tiny_llama
 
 
@@ -50,6 +53,21 @@ def test_the_report_says_what_is_missing(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     told = {command.split()[0]: what for what, command in commands(plan(), str(folder))}
     assert "But: The weight file model.safetensors is missing." in told["vllm"]
+
+
+def test_fastdeploy_is_offered_where_it_loads_the_model_or_was_asked_for(folder: Path) -> None:
+    def offered(model: Path, **wishes: Any) -> dict[str, str]:
+        found = commands(make_plan(facts(), Wishes(**wishes), alternatives=False), str(model))
+        return {
+            "fastdeploy" if " fastdeploy." in command else command.split()[0]: what for what, command in found
+        }
+
+    qwen = write_tiny_llama(folder.parent / "qwen", model_type="qwen2")
+    assert "fastdeploy" not in offered(folder) and "vllm" in offered(folder)
+    assert {"vllm", "fastdeploy"} <= offered(qwen).keys() and "But" not in offered(qwen)["fastdeploy"]
+    asked = offered(folder, target="fastdeploy")
+    assert next(iter(asked)) == "fastdeploy", "what was asked for comes first"
+    assert "FastDeploy is not known to load LlamaForCausalLM" in asked["fastdeploy"]
 
 
 def test_every_server_has_a_source() -> None:
