@@ -39,6 +39,9 @@ class Device(Record):
     tflops: dict[str, float] = Field(
         description="Dense peak in TFLOP/s (int8: TOP/s) by precision; what is missing is not public or none."
     )
+    trains_in: str = Field(
+        "", description="16-bit format of upstream's recipes for it, where no maker's figure decides."
+    )
     link: str = Field(description="Usual link between the devices of one node.")
     link_gb_s: float | None = Field(
         None, gt=0, description="What that link carries per device and direction; None: not public."

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from planner.language import say, template
+from planner.rules.attention import found_family, no_flash, no_flash_mask
 from planner.rules.constraint import Constraint
 from planner.rules.constraints_methods import adapts, training
-from planner.rules.kernels import found_family, no_flash, no_flash_mask
 from planner.rules.precision import formats, shown
 from planner.situation import Situation
 from planner.unused import PREFERENCE_STAGES

@@ -42,7 +42,7 @@ def formats(s: Situation) -> tuple[str, ...]:
     entry = find_device(s.hardware.devices[0].name)
     if entry is None:
         return ("bf16", "fp16")
-    return tuple(name for name in ("bf16", "fp16") if name in entry.tflops)
+    return tuple(name for name in ("bf16", "fp16") if name in entry.tflops or name == entry.trains_in)
 
 
 @rule("precision.precision", "precision", f"{MEASURED_CPU}; bf16 kernels: NVIDIA compute capability 8.0")
@@ -64,6 +64,13 @@ def precision(s: Situation) -> Choice:
                     say("Its loss scaler fails on a processor under O1, and it has no kernels under O2."),
                 ),
             ),
+        )
+    entry = find_device(s.hardware.devices[0].name)
+    if entry is not None and entry.trains_in:
+        return Choice(
+            entry.trains_in,
+            say("Upstream's own recipes for such devices train in {precision}.", precision=entry.trains_in),
+            (not_("fp32", say("Twice the memory and slower.")),),
         )
     known = formats(s)
     if "bf16" in known:

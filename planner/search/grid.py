@@ -64,7 +64,7 @@ def layouts(s: Situation, axes: Axes, master_grad: bool) -> dict[str, Ints]:
     keep &= (stage < 3) | (tensor == 1)
     if master_grad:
         keep &= (stage < 2) | (degree == replicas)
-    keep &= (virtual == 1) | ((pipeline > 1) & (layers % (pipeline * virtual) == 0))
+    keep &= (virtual == 1) | ((pipeline > 2) & (layers % (pipeline * virtual) == 0))
     keep &= (expert == 1) | ((stage > 0) & (stage < 3) & (degree == replicas) & (degree % expert == 0))
     data = s.pinned_whole("data_parallel_degree")
     if data is not None:

@@ -37,13 +37,12 @@ MARGIN = {
 """How much simpler a way is without each doubling of a split (each stage, each switch), as a share of time. A
 judgement; `burden` adds them up."""
 
-PIPELINE_GAIN = {"speed": 1.2}
-"""Goal -> how many times as fast as the best way without a pipeline one with a pipeline must be."""
-
-USUAL_PIPELINE_GAIN = 1.5
-"""The same for every other goal. A judgement: pipelines have failed on several models (PaddleNLP#8579, #6863,
-PR#11144), with one nothing is answered between steps, and upstream itself fine-tunes without: 10 of its 91
-recipes and benchmarks for PaddleNLP have one, eight of them for 70B weights and more."""
+LAST_RESORT_GAIN, HURRIED_GAIN = 1.5, 1.2
+"""How many times as fast as the best way without it a way must be that has a pipeline, or optimizer states
+in host memory; the second where speed or a time limit was asked for. A judgement. Pipelines have failed on
+several models (PaddleNLP#8579, #6863), with one nothing is answered between steps, and upstream fine-tunes
+without: 10 of its 91 recipes and benchmarks have one, eight of them for 70B weights and more; only
+DeepSeek-V3's offload."""
 
 TIE = 1.03
 """Ways at most this much slower than the fastest count as equally fast, far less than the forecast's own
@@ -114,8 +113,8 @@ class Predicted:
     fits: Mask = field(repr=False)
     few: Mask = field(repr=False)
     """Where a step sees no more sequences than it should."""
-    pipeline_gain: float = USUAL_PIPELINE_GAIN
-    """How many times as fast a pipeline must be to be taken."""
+    gain: float = LAST_RESORT_GAIN
+    """How many times as fast a pipeline or offload must be to be taken."""
 
     def best(self, where: Mask | None = None) -> int | None:
         """Return the index of the best way that fits, else of the leanest; None where there is none."""
@@ -134,11 +133,12 @@ class Predicted:
 
     def simplest_of_fastest(self, mask: Mask) -> int:
         """Return the way of least time and burden among those of a mask that are about as fast as the
-        fastest; with a pipeline only where that is much faster."""
+        fastest; with offload or a pipeline only where that is much faster."""
         first = mask & (self.tier == self.tier[mask].min())
-        whole = first & (np.asarray(self.grid.pipeline) == 1)
-        if whole.any() and self.time[whole].min() <= self.pipeline_gain * self.time[first].min():
-            first = whole
+        for last_resort in (np.asarray(self.grid.offload), np.asarray(self.grid.pipeline) > 1):
+            simple = first & ~last_resort
+            if simple.any() and self.time[simple].min() <= self.gain * self.time[first].min():
+                first = simple
         tied = first & (self.time <= TIE * self.time[first].min())
         return int(np.argmin(np.where(tied, self.time * (1 + self.burden), np.inf)))
 
@@ -169,7 +169,7 @@ def predict(s: Situation, kind: Kind, grid: Setup, room: float) -> Predicted:
         tier=np.floor(np.log(peak) / np.log(1 + PEAK_STEP)) if by_peak else np.zeros(number),
         fits=peak <= HEADROOM * limit,
         few=found.sequences_per_step <= most,
-        pipeline_gain=pipeline_gain(s),
+        gain=needed_gain(s),
     )
 
 
@@ -184,9 +184,10 @@ def memory_ratio(s: Situation) -> float:
     return s.facts.calibration.memory_ratio if s.facts.calibration else 1.0
 
 
-def pipeline_gain(s: Situation) -> float:
-    """Return how many times as fast as without a pipeline one with a pipeline must be."""
-    return PIPELINE_GAIN.get(s.wishes.goal, USUAL_PIPELINE_GAIN)
+def needed_gain(s: Situation) -> float:
+    """Return how many times as fast as without it a way with a pipeline or offload must be."""
+    hurried = s.wishes.goal == "speed" or s.wishes.time_limit_minutes is not None
+    return HURRIED_GAIN if hurried else LAST_RESORT_GAIN
 
 
 def burden(s: Situation, grid: Setup) -> Numbers:
@@ -198,7 +199,7 @@ def burden(s: Situation, grid: Setup) -> Numbers:
     sign = 1 if s.on_gpu else -1
     total = total + sign * MARGIN["micro_batch"] * np.log2(np.asarray(grid.micro_batch))
     total = total + MARGIN["sharding"] * np.asarray(grid.sharding)
-    total = total + (pipeline_gain(s) - 1) * (np.asarray(grid.pipeline) > 1)
+    total = total + (needed_gain(s) - 1) * (np.asarray(grid.pipeline) > 1)
     total = total + MARGIN["recompute"] * (np.asarray(grid.recompute) > 0)
     return total + MARGIN["offload"] * np.asarray(grid.offload)
 

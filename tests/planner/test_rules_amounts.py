@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from planner.facts import DataFacts
 from planner.model_catalogue import find_model
 from planner.plan import Plan
 from planner.search.demand import pretrain_tokens
@@ -81,3 +82,18 @@ def test_rows_that_a_pack_cuts_are_told() -> None:
     assert "lose their end" in made.decisions["max_length"].because
     assert "lose their end" not in plan("qwen2.5-7b-instruct", MANY, EIGHT).decisions["max_length"].because
     assert "lose their end" not in plan("qwen2.5-7b-instruct", SHORT, EIGHT).decisions["max_length"].because
+
+
+@pytest.mark.parametrize(
+    ("machine", "precision"),
+    [("8x P800", "bf16"), ("8x K100-AI", "fp16"), ("8x 910B", "bf16"), ("T4", "fp16")],
+)
+def test_other_makers_devices_train_in_the_format_of_upstreams_recipes(machine: str, precision: str) -> None:
+    assert plan("llama-2-7b", SHORT, machine, max_length=1024).value("precision") == precision
+
+
+@pytest.mark.parametrize(("machine", "found"), [("8x V100-32G", MANY), ("8x L20", MANY)])
+def test_optimizer_states_stay_on_devices_that_hold_them(machine: str, found: DataFacts) -> None:
+    made = plan("qwen2.5-7b-instruct", found, machine, method="full")
+    assert made.value("offload_optim") is False
+    assert int(str(made.value("gradient_accumulation_steps"))) <= 8
