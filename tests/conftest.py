@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine_start import QUICKLY
 from tests.tiny_model import write_tiny_llama
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -16,13 +17,35 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start engines come first: the quick ones share out what is left at the end.
+LONG = (
+    "test_conversation.py",
+    "test_train_process.py",
+    "test_run_commands.py",
+    "test_train_exactness.py",
+    "test_methods.py",
+    "test_acquire_hubs.py",
+    "test_slash.py",
+    "test_plan_screen.py",
+    "test_chat.py",
+    "test_convert.py",
+    "test_run_survival.py",
+)
+"""Files that take longest, by the `time` of tests in reports/test.xml; from a minute to two."""
 
-    With `-n` whole files are handed out in this order (`--no-loadscope-reorder`).
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first, then those that start engines: the quick ones share out what is left.
+
+    With `-n` whole files are handed out in this order (`--no-loadscope-reorder`), so that no process is left
+    alone with a long one in the end.
     """
-    slow_starting = {item.path for item in items if item.get_closest_marker("engine")}
-    items.sort(key=lambda item: item.path not in slow_starting)
+    engines = {item.path for item in items if item.get_closest_marker("engine")}
+
+    def turn(item: pytest.Item) -> tuple[int, int]:
+        name = item.path.name
+        return LONG.index(name) if name in LONG else len(LONG), int(item.path not in engines)
+
+    items.sort(key=turn)
 
 
 CONVERT = """
@@ -85,7 +108,7 @@ def tiny_paddle_model(
     shutil.copytree(tiny_hf_model, copy)
     destination = copy.parent / "paddle"
     subprocess.run(
-        [str(engine_python), "-c", CONVERT, str(copy), str(destination)],
+        [str(engine_python), "-c", QUICKLY + CONVERT, str(copy), str(destination)],
         check=True,
         capture_output=True,
         timeout=300,

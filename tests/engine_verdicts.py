@@ -11,10 +11,13 @@ import dataclasses
 import io
 import json
 import os
+import runpy
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+runpy.run_path(str(Path(__file__).resolve().parents[1] / "runtime/workers/start.py"))["register_package"]()
 
 
 class AnyFleet(int):

@@ -4,15 +4,19 @@ The process group that the arguments would build is replaced by a stand-in: ther
 second machine here. Everything else is the engine's own code.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import contextlib
 import io
 import json
 import os
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
+
+runpy.run_path(str(Path(__file__).resolve().parents[2] / "runtime/workers/start.py"))["register_package"]()
 
 import paddle.distributed
 import yaml

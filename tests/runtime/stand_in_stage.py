@@ -61,6 +61,9 @@ def main() -> int:
     if spec.get("wait_for"):
         while not Path(spec["wait_for"]).exists():
             time.sleep(0.02)
+            if spec.get("stops_waiting") and stop_requested(folder):
+                emitter.state("stopped", "nobody waits any more")
+                return 0
     if spec.get("error"):
         emitter.error(*spec["error"])
     if spec.get("raise"):

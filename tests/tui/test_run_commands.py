@@ -125,7 +125,7 @@ def test_a_missing_engine_is_exit_code_2_before_anything_starts(tmp_path: Path) 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_gracefully_and_resume_continues(tmp_path: Path, number: signal.Signals) -> None:
-    file = plan(tmp_path, train={"steps": 40, "step_seconds": 0.1, "stop_seconds": 60})
+    file = plan(tmp_path, train={"steps": 25, "step_seconds": 0.1, "stop_seconds": 60})
     front = started("run", file, "--run", "mine")
     run = RunFolder(tmp_path / "mine")
     wait_until(lambda: any(e.kind == "metric" for e in events(run)), "training")
@@ -136,7 +136,7 @@ def test_a_signal_stops_gracefully_and_resume_continues(tmp_path: Path, number: 
     assert f"Continue with: steersman resume {run.root}" in talk
     done = steersman("resume", "mine")
     assert done.returncode == 0, done.stderr
-    assert [e.step for e in events(run) if e.kind == "metric"] == list(range(1, 41))
+    assert [e.step for e in events(run) if e.kind == "metric"] == list(range(1, 26))
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
@@ -235,7 +235,8 @@ def test_until_and_an_unknown_stage(tmp_path: Path) -> None:
 
 
 def test_a_lost_run_is_called_lost(tmp_path: Path) -> None:
-    front = started("run", plan(tmp_path, a={"wait_for": str(tmp_path / "go")}), "--run", "mine")
+    behaviour = {"wait_for": str(tmp_path / "go"), "stops_waiting": True}
+    front = started("run", plan(tmp_path, a=behaviour), "--run", "mine")
     run = RunFolder(tmp_path / "mine")
     pid = worker(run, "a")
     supervisor = json.loads(run.supervisor.read_text())["pid"]
