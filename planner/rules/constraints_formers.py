@@ -86,6 +86,23 @@ FORMERS: tuple[Constraint, ...] = (
         severity="fails",
     ),
     Constraint(
+        "parallel.sharding-float32",
+        ("sharding", "amp_master_grad"),
+        lambda s: (
+            formers(s)
+            and s.word("sharding") == "stage1"
+            and s.whole("sharding_parallel_degree") > 1
+            and not s.flag("amp_master_grad")
+        ),
+        lambda s: say(
+            "PaddleFormers spreads optimizer states (stage1) only where gradients are accumulated in float32 "
+            "beside 16-bit weights; with amp_master_grad=false it ends in an error before its first step."
+        ),
+        template("Set sharding=none."),
+        "paddleformers 1.2.0 trainer/trainer.py:3638, 3819-3824; measured: two processes, float32",
+        severity="fails",
+    ),
+    Constraint(
         "kernels.recompute-native",
         ("recompute_method", "recompute_num_layers", "recompute_granularity"),
         lambda s: formers(s) and recomputes_nothing(s),

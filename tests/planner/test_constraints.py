@@ -38,6 +38,16 @@ ONE: dict[str, Value] = {"num_processes": 1, "data_parallel_degree": 1}
 CASES: dict[str, tuple[Scene, dict[str, Value]]] = {
     "engine.paddlefleet": (QWEN3, {"engine_build": "cpu"}),
     "kernels.attention-agrees": (QWEN3, {"attn_implementation": "sdpa"}),
+    "parallel.sharding-float32": (
+        CPU,
+        {
+            "engine": "paddleformers",
+            "sharding": "stage1",
+            "sharding_parallel_degree": 2,
+            "num_processes": 2,
+            "data_parallel_degree": 1,
+        },
+    ),
     "kernels.recompute-native": (ERNIE, {"recompute": True, "recompute_method": "block"}),
     "data.text-layout": ((*ERNIE[:2], "pretrain"), {"dataset_type": "messages"}),
     "worker.visualdl": (BLOOM, {"tracker": "visualdl"}),
@@ -131,6 +141,7 @@ CASES: dict[str, tuple[Scene, dict[str, Value]]] = {
     ),
     "parallel.pipeline-depth": (A100, {"pipeline_parallel_degree": 32}),
     "parallel.virtual-needs-pipeline": (A100, {"virtual_pp_degree": 2, "pipeline_parallel_degree": 1}),
+    "parallel.virtual-stages": (A100, {"virtual_pp_degree": 2, "pipeline_parallel_degree": 2}),
     "parallel.virtual-family": (MISTRAL, {"virtual_pp_degree": 2}),
     "parallel.virtual-divides": (A100, {"virtual_pp_degree": 5, "pipeline_parallel_degree": 2}),
     "parallel.pipeline-eval-batch": (
