@@ -89,9 +89,9 @@ class AnyFleet:
 
 
 @cache
-def parser() -> PdArgumentParser:
-    """Return upstream's parser; every script makes one, which takes longer than a file."""
-    return PdArgumentParser((ModelConfig, DataConfig, SFTConfig))
+def parser(script: str) -> PdArgumentParser:
+    """Return the parser of a script of upstream's; making one takes longer than reading a file."""
+    return PdArgumentParser(CLASSES[script])
 
 
 def fault(path: Path, processes: int) -> str:
@@ -100,7 +100,7 @@ def fault(path: Path, processes: int) -> str:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            parsed = parser().parse_json_file(str(path))
+            parsed = parser(path.name.split("-")[0]).parse_json_file(str(path))
     except (Exception, SystemExit) as error:
         return f"{type(error).__name__}: {error} {said.getvalue()[-300:]}"
     written = json.loads(path.read_text(encoding="utf-8"))

@@ -19,7 +19,7 @@ from planner.wishes import Wishes
 from tests.planner.scenes import SHORT, facts
 
 EIGHT = "8x A100-80G nvlink"
-PARSER = Path(__file__).with_name("parse_configs_auto.py")
+PARSER = Path(__file__).with_name("parse_configs.py")
 
 MADE = {
     "llama": ("pretrain", "llama-3.1-8b", EIGHT, "auto_parallel/llama/run_pretrain_auto.py"),
@@ -102,7 +102,7 @@ def test_the_engines_own_parser_takes_them(engine_python: Path, tmp_path: Path) 
             text = train_config(plan, model="m", data="d", output_dir=str(tmp_path / "out"))
             (tmp_path / file).write_text(text, encoding="utf-8")
             worlds[file] = plan.value("num_processes")
-    (tmp_path / "worlds").write_text(json.dumps(worlds), encoding="utf-8")
+    (tmp_path / "worlds.json").write_text(json.dumps(worlds), encoding="utf-8")
     done = subprocess.run(
         [str(engine_python), str(PARSER), str(tmp_path)],
         capture_output=True,
