@@ -43,6 +43,7 @@ WEIGHTS = ("*.safetensors", "*.pdparams", "intkey_layer*.bin")
 """Names under which upstream leaves models and adapters; the last is ReFT's."""
 
 NO_FLEET = "'Fleet' object has no attribute '_user_defined_strategy'"
+NO_STATIC = "Check data type error for op: top_p_sampling"
 HEADS = "The 2-th dimension of input[0] and input[1] is expected to be equal"
 
 
@@ -223,3 +224,27 @@ def test_the_script_trains_what_we_render(
     assert found[STEPS] < found[1]
     if case.same:
         assert found == pytest.approx(curve_of_ours(ours), abs=CLOSE)
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_its_tools_merge_and_answer_from_what_its_script_trained(
+    llm: Path, shelf: Path, engine_python: Path, tiny_paddle_model: Path, tmp_path: Path
+) -> None:
+    folder = rendered(CASES["lora"], shelf, tmp_path)
+    shutil.copytree(tiny_paddle_model, folder / "model" / "paddle")
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    engine = {"PYTHON": str(engine_python), "LLM": str(llm)}
+    code, said = run(BLOCK.findall(readme)[0], folder, **engine)
+    assert code == 0, said[-3000:]
+    python, cpu = 'PYTHONPATH="$LLM:$LLM/.." "$PYTHON" "$LLM', "--device cpu"
+    paths = "--model_name_or_path model/paddle --lora_path output --output_path merged"
+    code, said = run(f'{python}/tools/merge_lora_params.py" {paths} {cpu}', folder, **engine)
+    assert code == 0, said[-3000:]
+    short = f"--model_name_or_path merged --dtype float32 {cpu} --src_length 256 --max_length 8"
+    code, said = run(f'{python}/predict/predictor.py" {short} --mode dynamic', folder, **engine)
+    assert code == 0, said[-3000:]
+    assert "***Output***" in said
+    code, said = run(f'{python}/predict/export_model.py" {short} --output_path static', folder, **engine)
+    assert code != 0
+    assert NO_STATIC in said

@@ -1,7 +1,7 @@
 """What Steersman renders and does not run itself, run by the toolkit's own scripts where there are GPUs.
 
 `STEERSMAN_TEST_LLM` names the folder `llm` of a checkout of PaddleNLP 3.0.0b4; quantising also needs
-PaddleSlim in the engine (docs/after-training.md).
+PaddleSlim from its sources in the engine: the script imports what its last release, 2.6.0, does not have.
 """
 
 from __future__ import annotations
