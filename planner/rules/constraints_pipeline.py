@@ -74,6 +74,22 @@ PIPELINE: tuple[Constraint, ...] = (
         severity="ignored",
     ),
     Constraint(
+        "parallel.virtual-stages",
+        (
+            "virtual_pp_degree",
+            "pipeline_parallel_degree",
+        ),
+        lambda s: over(s, "virtual_pp_degree") and s.whole("pipeline_parallel_degree") == 2,
+        lambda s: say(
+            "virtual_pp_degree {degree} needs at least three pipeline stages: Paddle refuses it with two.",
+            degree=s.whole("virtual_pp_degree"),
+        ),
+        template("Set virtual_pp_degree=1."),
+        "paddlepaddle 3.3.1 fleet/meta_parallel/pipeline_parallel.py:1973",
+        early=False,
+        severity="fails",
+    ),
+    Constraint(
         "parallel.virtual-family",
         ("virtual_pp_degree",),
         lambda s: over(s, "virtual_pp_degree") and not found(s).virtual_pipeline,

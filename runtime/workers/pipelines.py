@@ -161,7 +161,7 @@ def look(model: Any, inputs: dict[str, Any], mean: TokenMean) -> None:
     with paddle.no_grad():
         model.eval_batch(model._layers._prepare_pipeline_inputs_func(whole), compute_loss=True)
     model._p2p_helper.clear_meta_cache()
-    if not model.is_pipeline_last_stage():
+    if not model.is_pipeline_last_stage(ignore_virtual=True):
         return
     share = 1 if model._delay_scale_loss else pieces
     for index in range(pieces):

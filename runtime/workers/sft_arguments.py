@@ -226,6 +226,12 @@ def check_device(values: dict[str, Any], path: str | Path, processes: int) -> No
             say("{path}: `{key}` needs GPUs; on the CPU Paddle refuses it.", path=path, key=key),
             remedy=say("Use data parallelism."),
         )
+    if int(values.get(pipelines.DEGREE, 1)) > 2 or int(values.get("virtual_pp_degree", 1)) > 1:
+        raise RefusedError(
+            say("{path}: on a CPU a pipeline has two stages, of one chunk each.", path=path),
+            say("With more of them, gloo's sends wait for each other."),
+            say("Set `pipeline_parallel_degree` to 2, and leave out `virtual_pp_degree`."),
+        )
     if str(values.get("sharding", "")).split()[:1] not in ([], ["stage1"]):
         raise RefusedError(
             say("{path}: sharding beyond stage1 needs GPUs.", path=path),

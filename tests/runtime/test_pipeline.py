@@ -33,6 +33,18 @@ SHORT: dict[str, Any] = {
 EXTRAS: dict[str, Any] = {"lora_dropout": 0.0}
 PIPELINE = {"pipeline_parallel_degree": STAGES}
 FULL: dict[str, Any] = {"lora": False}
+REFUSED: dict[str, dict[str, Any]] = {
+    "prefix tuning": {
+        "lora": False,
+        "prefix_tuning": True,
+        "unified_checkpoint": False,
+        "zero_padding": False,
+    },
+    "ReFT": {"lora": False, "reft": True, "unified_checkpoint": False, "zero_padding": False},
+    "MoRA": {"use_mora": True},
+    "PiSSA": {"pissa": True},
+    "sharding stage2": {"sharding": "stage2", "sharding_parallel_degree": 2},
+}
 ADAPTER: dict[str, Any] = {"unified_checkpoint": False, "zero_padding": False}
 
 
@@ -101,6 +113,9 @@ def alone(
             **{key: str(path) for key, path in result.items()},
         }
         experiments.append({"do": "stage", "name": f"merge {name}", "work": "merge", "spec": spec})
+    for name, changes in REFUSED.items():
+        config = str(chats.config(f"refused {name}", **PIPELINE, **changes))
+        experiments.append({"do": "refusal", "name": f"refusal {name}", "setup": SFT, "config": config})
     experiments += [copied(chats, SFT, "full", "taken over"), trained(chats, SFT, "taken over", **FULL)]
     return run_lab(engine_python, 1, chats.root / "one", experiments, LAB)
 
@@ -159,6 +174,12 @@ def test_the_pieces_of_stages_join_to_what_was_handed_out(
     with pytest.raises(RefusedError, match="lacks the file of pipeline stage 0"):
         adapter_files.tensors_in(lost)
     assert shards.rank_files(lost) is None
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_go_with_a_pipeline_is_refused(alone: dict[str, Any], name: str) -> None:
+    sentence = alone[f"refusal {name}"]["sentence"]
+    assert f"{name} does not work in a pipeline" in sentence
 
 
 def test_another_number_of_stages_is_refused_in_words(chats: Runs, alone: dict[str, Any]) -> None:
