@@ -45,7 +45,7 @@ def test_what_is_finished_stays_finished_and_half_a_training_goes_on(tmp_path: P
     }
     run = new_run(tmp_path / "run", **stages)
     assert supervise(run) == 4
-    newer = {name: {**values, "extra": {"newer": 1}} for name, values in stages.items()}
+    newer: dict[str, Any] = {name: {**one, "extra": {"newer": 1}} for name, one in stages.items()}
     updated(run, lacking="", **newer)
     assert foreseen(run)["prepare"][0] == "redo"
     assert "extra is now" in foreseen(run)["prepare"][1]
