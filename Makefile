@@ -79,7 +79,7 @@ bench: engine
 
 # Each prints what it can where the measurements (../shared) are missing; one that fails stops no other.
 bench-planner: env
-	@failed=0; for part in memory speed audit search; do $(PY) -m bench.planner_$$part || failed=1; done; exit $$failed
+	@failed=0; for part in memory speed audit experts search; do $(PY) -m bench.planner_$$part || failed=1; done; exit $$failed
 
 bench-app: env
 	@$(PY) -m bench.app $(PARTS)

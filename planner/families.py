@@ -123,9 +123,3 @@ def trained_types(stage: str) -> tuple[str, ...]:
 def _family(values: dict[str, Any]) -> Family:
     rest = {key: value for key, value in values.items() if key != "supports"}
     return Family(**rest, **dict.fromkeys(values["supports"], True))
-
-
-SFT_FAMILIES: dict[str, Family] = {
-    name: row for name, row in families("paddlenlp").items() if row.conversion_proven
-}
-"""Families of PaddleNLP whose whole way, from weights to a merged Hugging Face model, is proven."""

@@ -14,9 +14,6 @@ from planner.facts import ModelFacts
 from planner.families import family
 from planner.setup import Real, Setup, Whole
 
-FROZEN_BASE = ("lora", "qlora", "prefix_tuning", "vera", "lokr", "reft")
-"""Methods that leave the base weights alone."""
-
 
 class Shape(NamedTuple):
     """One linear layer of a block: its width in and out, and how many of it the model has."""

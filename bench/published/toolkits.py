@@ -62,7 +62,6 @@ MEGATRON = Profile(
     name="Megatron",
     source="Megatron-LM: float32 gradient buffer, distributed optimizer (docs: 6 + 12/d bytes per weight); "
     "fused norm, rotation and SwiGLU kernels. Reserve and communication fit FlagPerf's figures",
-    buffered_gradients=True,
     gated_copies=3,
     adapter_inputs=False,
     logit_copies=1.0,

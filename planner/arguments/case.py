@@ -81,11 +81,6 @@ class Case:
         and load their own tokenizer (cli/train/tuner.py:51-66)."""
         return self.engine == "paddlenlp" or self.text("stage") in TUNED
 
-    @property
-    def known_family(self) -> bool:
-        """Whether the model's family is known to the engine's table."""
-        return self.family is not None
-
     def tokens(self, name: str) -> tuple[str, ...]:
         """Return a list of switches as the engine splits it: on commas if there is one, else on blanks
         (PaddleNLP trainer/trainer_utils.py:1204)."""

@@ -13,8 +13,6 @@ from planner.wishes import Value
 Provenance = Literal["typed", "flag", "saved", "detected", "default"]
 """Where an answer comes from, strongest first."""
 
-PROVENANCES: tuple[Provenance, ...] = ("typed", "flag", "saved", "detected", "default")
-
 
 @dataclass(frozen=True)
 class Answer:

@@ -40,8 +40,6 @@ class Profile:
     gradients_persist: bool = True
     """Whether gradients lie in memory during the forward pass: they do while micro-batches accumulate and
     wherever they live in a buffer; otherwise they come when activations go."""
-    buffered_gradients: bool = False
-    """Whether gradients live in a buffer that optimizer sharding does not split before stage2 (Megatron)."""
     step_copies: float = 0.0
     """Copies of the trained weights that the optimizer step makes, in the width of a gradient."""
     adapter_bytes: int | None = None
@@ -99,8 +97,6 @@ class Profile:
     10^9 weights (DeepSpeed's stage3_max_live_parameters)."""
     frozen_block_gradients: bool = False
     """Whether gradients of every block's input stay until the backward pass ends (sharded frozen blocks)."""
-    autocast_weights: bool = False
-    """Whether autocast keeps a 16-bit copy of float32 weights until the step ends."""
     allocator: float = 0.08
     """Share of the tensors' sum that the allocator holds in gaps."""
     allocator_floor: int = 0

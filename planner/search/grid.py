@@ -39,7 +39,8 @@ def layouts(s: Situation, axes: Axes, master_grad: bool) -> dict[str, Ints]:
     What the trainer requires (trainer/training_args.py:1148-1248, trainer/trainer.py:2197-2232): processes
     are a multiple of all splits; sharding divides the replicas; stages 2 and 3 without pipeline, stage 3
     without tensor parallelism, and with float32 gradients over all replicas; experts are spread over sharding
-    alone. A stage that somebody fixed stands idle on one process, as both engines let it.
+    alone, and PaddleFormers shards in whole groups of those that hold the same experts (trainer/
+    training_args.py:2837). A stage that somebody fixed stands idle on one process, as both engines let it.
     """
     index = np.arange(len(axes.sharding))
     mesh = np.meshgrid(
@@ -66,6 +67,9 @@ def layouts(s: Situation, axes: Axes, master_grad: bool) -> dict[str, Ints]:
         keep &= (stage < 2) | (degree == replicas)
     keep &= (virtual == 1) | ((pipeline > 2) & (layers % (pipeline * virtual) == 0))
     keep &= (expert == 1) | ((stage > 0) & (stage < 3) & (degree == replicas) & (degree % expert == 0))
+    if s.word("engine") == "paddleformers":
+        groups = np.maximum(1, axes.world // (pipeline * expert))
+        keep &= (expert == 1) | (degree % groups == 0)
     data = s.pinned_whole("data_parallel_degree")
     if data is not None:
         keep &= replicas // np.maximum(1, degree) == data

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from planner.wishes import Value
-from tests.planner.scenes import DEMO, MANY, SHORT, data
+from planner.solve import make_plan
+from planner.wishes import Value, Wishes
+from tests.planner.scenes import DEMO, MANY, SHORT, data, facts
 from tests.planner.test_rules import check, wished
 
 ERNIE = {"model": "ernie-4.5-0.3b-pt", "found": SHORT, "hardware": "8x A100-80G", "engine": "paddleformers"}
@@ -69,3 +70,16 @@ def test_the_other_engine_has_no_such_settings_and_the_plan_says_so() -> None:
     for name in ("dataset_type", "mix_strategy", "attn_implementation", "save_checkpoint_format"):
         assert made.decisions[name].because == "Not used: only PaddleFormers has such a setting."
     assert "only PaddleNLP" in wished(LAPTOP).decisions["async_save"].because
+
+
+def test_experts_are_spread_over_whole_groups_of_those_who_shard() -> None:
+    # PaddleFormers refuses a sharding degree that is no multiple of the processes per expert.
+    made = make_plan(
+        facts("glm-4.5-air", MANY, "4 nodes x 8 A100-80G nvlink"),
+        Wishes(stage="pretrain"),
+        alternatives=False,
+    )
+    assert made.value("engine") == "paddleformers"
+    split = int(str(made.value("expert_parallel_degree")))
+    groups = 32 // (split * int(str(made.value("pipeline_parallel_degree"))))
+    assert split == 1 or int(str(made.value("sharding_parallel_degree"))) % groups == 0
