@@ -19,6 +19,7 @@ from planner.planfile import loads
 from planner.solve import make_plan
 from planner.upstream import SCRIPT_PATH, files
 from planner.wishes import Value, Wishes
+from tests.engine_start import QUICKLY
 from tests.planner.scenes import SHORT, amd, facts
 from tests.verdicts import needs, real_verdicts
 
@@ -240,7 +241,7 @@ def test_paddleformers_reads_rows_as_the_readme_says(paddleformers_python: Path)
         made = planned(Case("paddleformers", stage, pins=(("method", "full"),)))
         assert all(f"`{key}`" in files(made)["README.md"] for key in row)
         given.append([config(made)["train_dataset_type"], row])
-    command = [str(paddleformers_python), "-c", READ, json.dumps(given)]
+    command = [str(paddleformers_python), "-c", QUICKLY + READ, json.dumps(given)]
     said = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert "ROWS" in said.stdout, said.stderr[-2000:]
     read = dict(zip(ROWS, json.loads(said.stdout.split("ROWS")[-1]), strict=True))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from runtime.data.prepare import prepare
 from runtime.data.token_index import BLOCK, TokenIndex, TokenIndexWriter, token_type
 from runtime.data.tokens import load_counter
+from tests.engine_start import QUICKLY
 from tests.runtime.data_files import write_rows
 from tests.tiny_model import write_tokenizer
 
@@ -116,7 +117,14 @@ def test_the_engine_reads_it_and_would_have_written_the_same_bytes(
 ) -> None:
     out, _ = prepared(tmp_path)
     answer, upstream = tmp_path / "answer.json", tmp_path / "upstream"
-    command = [str(engine_python), "-c", ENGINE_SIDE, str(out / "train"), str(upstream), str(answer)]
+    command = [
+        str(engine_python),
+        "-c",
+        QUICKLY + ENGINE_SIDE,
+        str(out / "train"),
+        str(upstream),
+        str(answer),
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr[-3000:]
     found: dict[str, Any] = json.loads(answer.read_text())

@@ -17,6 +17,7 @@ from runtime.data.prepare import prepare
 from runtime.data.scan import scan
 from runtime.data.tokens import load_counter
 from runtime.paths import PROJECT, models_folder
+from tests.engine_start import QUICKLY
 from tests.runtime.data_files import row_in, write_rows
 from tests.runtime.test_data_tokens import DEFAULT_SYSTEM
 
@@ -71,7 +72,7 @@ def engine_tokens(
     answer = data.parent / "engine.json"
     options = [str(PROJECT), str(model), str(data), str(src_length), str(max_length), str(answer)]
     ended = subprocess.run(
-        [str(python), "-c", ENGINE_SIDE, *options], capture_output=True, text=True, timeout=300
+        [str(python), "-c", QUICKLY + ENGINE_SIDE, *options], capture_output=True, text=True, timeout=300
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
     found: list[dict[str, Any]] = json.loads(answer.read_text())

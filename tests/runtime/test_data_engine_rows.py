@@ -14,6 +14,7 @@ from runtime.data.example import example_of
 from runtime.data.prepare import prepare
 from runtime.data.scan import scan
 from runtime.data.writing import WRITERS
+from tests.engine_start import QUICKLY
 from tests.runtime.data_files import write_rows
 from tests.runtime.test_data_engine import engine_copy
 
@@ -61,7 +62,9 @@ def prepared(rows: list[Conversation], layout: str, model: Path, folder: Path) -
 
 
 def ask(python: Path, code: str, *arguments: str) -> Any:
-    ended = subprocess.run([str(python), "-c", code, *arguments], capture_output=True, text=True, timeout=300)
+    ended = subprocess.run(
+        [str(python), "-c", QUICKLY + code, *arguments], capture_output=True, text=True, timeout=300
+    )
     assert ended.returncode == 0, ended.stderr[-3000:]
     return json.loads(Path(arguments[-1]).read_text())
 
