@@ -25,7 +25,7 @@ from runtime.run.layout import RunFolder, create_run
 from runtime.run.machine_host import free_port
 from runtime.run.machine_talk import Line
 from runtime.run.machines import Place, first_host, place_of
-from runtime.run.processes import Identity
+from runtime.run.processes import Identity, members, send
 from tests.runtime import stand_in_table
 from tests.runtime.stand_in_run import events, states, wait_until
 
@@ -174,6 +174,8 @@ def start(tmp_path: Path) -> Iterator[Any]:
         for process in machines.started:
             process.kill()
             process.wait()
+        stages = (machines.run.root / "stages").glob("**")
+        send([one for folder in stages for one in members(folder, None)], signal.SIGKILL)
 
 
 def test_two_machines_do_a_run_together(start: Any) -> None:
