@@ -6,29 +6,14 @@ One JSON line per step is written to FILE.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+import lab_parts
+import paddle
 
-
-def register_workers() -> None:
-    """Make `runtime.workers` importable the way the product does it."""
-    spec = importlib.util.spec_from_file_location("start", PROJECT / "runtime" / "workers" / "start.py")
-    assert spec is not None and spec.loader is not None
-    start = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(start)
-    start.register_package()
-
-
-register_workers()
-
-import paddle  # noqa: E402
-
-from runtime.workers import (  # noqa: E402
+from runtime.workers import (
     predicting,
     quantised_folder,
     quantising,
@@ -40,26 +25,17 @@ from runtime.workers import (  # noqa: E402
     static_step,
     talking,
 )
-from runtime.workers.decoding import batch_logits, greedy, left_padded, next_logits  # noqa: E402
-from runtime.workers.emit import Emitter  # noqa: E402
-from runtime.workers.hf_load import load_hf_model  # noqa: E402
-from runtime.workers.quantised_linear import FewBitsLinear, largest, rounded_weight  # noqa: E402
-from runtime.workers.refusal import RefusedError  # noqa: E402
-from runtime.workers.stage_run import Stage  # noqa: E402
-from runtime.workers.stop import StopRequest  # noqa: E402
+from runtime.workers.decoding import batch_logits, greedy, left_padded, next_logits
+from runtime.workers.emit import Emitter
+from runtime.workers.hf_load import load_hf_model
+from runtime.workers.quantised_linear import FewBitsLinear, largest, rounded_weight
+from runtime.workers.stage_run import Stage
+from runtime.workers.stop import StopRequest
 
 
 def stage_in(folder: str, name: str = "export") -> Stage:
     Path(folder).mkdir(parents=True, exist_ok=True)
     return Stage(Emitter(folder, name), StopRequest(folder))
-
-
-def refusal(call: Any, *arguments: Any) -> dict[str, Any]:
-    """Return what a call gives, or the sentence with which it is refused."""
-    try:
-        return {"gave": call(*arguments)}
-    except RefusedError as error:
-        return {"refused": f"{error.what} {error.why}"}
 
 
 def do_export(spec: dict[str, Any], wrong: str = "") -> dict[str, Any]:
@@ -70,7 +46,7 @@ def do_export(spec: dict[str, Any], wrong: str = "") -> dict[str, Any]:
     if wrong == "sees padding":
         static_runner.visible = lambda real, length: kept[1](real * 0 + 1, length)
     try:
-        return refusal(static_export.work, spec, stage_in(spec["stage_folder"]))
+        return lab_parts.refusal(static_export.work, spec, stage_in(spec["stage_folder"]))
     finally:
         static_step.attention, static_runner.visible = kept
 
@@ -132,7 +108,7 @@ def do_talk(spec: dict[str, Any], messages: list[dict[str, str]], **asked: Any) 
 
 def do_quantise(spec: dict[str, Any]) -> dict[str, Any]:
     """Quantise a model, and measure it before and after."""
-    return refusal(quantising.work, spec, stage_in(spec["stage_folder"], "quantise"))
+    return lab_parts.refusal(quantising.work, spec, stage_in(spec["stage_folder"], "quantise"))
 
 
 def do_kernel(method: str) -> dict[str, float]:
@@ -243,18 +219,8 @@ def do_broken_reload(spec: dict[str, Any]) -> dict[str, Any]:
 def do_tolerance(spec: dict[str, Any]) -> dict[str, Any]:
     """Return whether the proof accepts scores that are not numbers."""
     walk = static_proof.Walk([], [paddle.full([1, 3], float("nan")).numpy()])
-    return refusal(static_proof.prove, walk, walk, 1e-4, 0.0, stage_in(spec["stage_folder"]))
-
-
-def main() -> None:
-    """Do every step."""
-    lab = json.loads(Path(sys.argv[1]).read_text())
-    with Path(lab["out"]).open("w") as out:
-        for step in lab["steps"]:
-            result = globals()[f"do_{step.pop('do')}"](**step)
-            out.write(json.dumps(result) + "\n")
-            out.flush()
+    return lab_parts.refusal(static_proof.prove, walk, walk, 1e-4, 0.0, stage_in(spec["stage_folder"]))
 
 
 if __name__ == "__main__":
-    main()
+    lab_parts.do_steps(globals())

@@ -5,11 +5,9 @@ appended as one JSON line to the file that the list's first entry names. Also wo
 `paddle.distributed.launch`.
 """
 
-# ruff: noqa: E402
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
@@ -18,20 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-
-
-def register_workers() -> None:
-    """Make `runtime.workers` importable the way the product does it."""
-    spec = importlib.util.spec_from_file_location("start", PROJECT / "runtime" / "workers" / "start.py")
-    assert spec is not None and spec.loader is not None
-    start = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(start)
-    start.register_package()
-
-
-register_workers()
-
+import lab_parts  # noqa: F401  makes the workers importable
 import numpy as np
 import paddle
 from paddlenlp.trainer import TrainerCallback

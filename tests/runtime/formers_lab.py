@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import json
 import shutil
 import sys
@@ -17,16 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-
-
-def register_workers() -> None:
-    """Make `runtime.workers` importable the way the product does it."""
-    spec = importlib.util.spec_from_file_location("start", PROJECT / "runtime" / "workers" / "start.py")
-    assert spec is not None and spec.loader is not None
-    start = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(start)
-    start.register_package()
+import lab_parts  # noqa: F401  makes the workers importable
 
 
 def stage(name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -261,7 +251,6 @@ def predict(base: str, model: str, adapter: str, prompts: list[list[int]]) -> di
 
 
 def main() -> int:
-    register_workers()
     lab = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     for job in lab["do"]:
         job = dict(job)

@@ -3,31 +3,15 @@
 `<engine python> methods_lab.py LAB.json`, with the same list as `engine_lab.py` and more things to do.
 """
 
-# ruff: noqa: E402
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-
-
-def neighbour(name: str) -> Any:
-    """Import a file of this folder; the engine does not know the project's packages."""
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-engine_lab = neighbour("engine_lab")
-
+import engine_lab
 import numpy as np
 import paddle
 from paddlenlp.peft import (

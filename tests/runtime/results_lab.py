@@ -6,33 +6,18 @@ One JSON line per step is written to FILE.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+import lab_parts
+import numpy as np
+import paddle
+from paddlenlp.peft import LoRAConfig, LoRAModel
+from safetensors.numpy import load_file, save_file
 
-
-def register_workers() -> None:
-    """Make `runtime.workers` importable the way the product does it."""
-    spec = importlib.util.spec_from_file_location("start", PROJECT / "runtime" / "workers" / "start.py")
-    assert spec is not None and spec.loader is not None
-    start = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(start)
-    start.register_package()
-
-
-register_workers()
-
-import numpy as np  # noqa: E402
-import paddle  # noqa: E402
-from paddlenlp.peft import LoRAConfig, LoRAModel  # noqa: E402
-from safetensors.numpy import load_file, save_file  # noqa: E402
-
-from runtime.workers import (  # noqa: E402
+from runtime.workers import (
     answering,
     answering_place,
     decoding,
@@ -41,28 +26,19 @@ from runtime.workers import (  # noqa: E402
     prompting,
     proof_precision,
 )
-from runtime.workers.adapter import attach  # noqa: E402
-from runtime.workers.emit import Emitter  # noqa: E402
-from runtime.workers.hf_folder import write_hf_folder  # noqa: E402
-from runtime.workers.hf_load import UnloadableModelError, load_hf_model, load_hf_tokenizer  # noqa: E402
-from runtime.workers.lora import target_modules  # noqa: E402
-from runtime.workers.paddle_load import load_paddle_model  # noqa: E402
-from runtime.workers.refusal import RefusedError  # noqa: E402
-from runtime.workers.stage_run import Stage  # noqa: E402
-from runtime.workers.stop import StopRequest  # noqa: E402
+from runtime.workers.adapter import attach
+from runtime.workers.emit import Emitter
+from runtime.workers.hf_folder import write_hf_folder
+from runtime.workers.hf_load import UnloadableModelError, load_hf_model, load_hf_tokenizer
+from runtime.workers.lora import target_modules
+from runtime.workers.paddle_load import load_paddle_model
+from runtime.workers.stage_run import Stage
+from runtime.workers.stop import StopRequest
 
 
 def stage_in(folder: str, name: str = "merge") -> Stage:
     Path(folder).mkdir(parents=True, exist_ok=True)
     return Stage(Emitter(folder, name), StopRequest(folder))
-
-
-def refusal(call: Any, *arguments: Any) -> dict[str, Any]:
-    """Return what a call gives, or the sentence with which it is refused."""
-    try:
-        return {"gave": call(*arguments)}
-    except RefusedError as error:
-        return {"refused": f"{error.what} {error.why}"}
 
 
 def do_make(hf: str, paddle_folder: str, adapter: str, rank: int = 4, rslora: bool = False) -> None:
@@ -91,12 +67,12 @@ def do_make(hf: str, paddle_folder: str, adapter: str, rank: int = 4, rslora: bo
 
 def do_merge(spec: dict[str, Any]) -> dict[str, Any]:
     """Do the work of stage merge."""
-    return refusal(merging.work, spec, stage_in(spec["stage_folder"]))
+    return lab_parts.refusal(merging.work, spec, stage_in(spec["stage_folder"]))
 
 
 def do_generate(spec: dict[str, Any]) -> dict[str, Any]:
     """Do the work of stage generate."""
-    return refusal(answering.work, spec, stage_in(spec["stage_folder"], "generate"))
+    return lab_parts.refusal(answering.work, spec, stage_in(spec["stage_folder"], "generate"))
 
 
 def do_places(cases: list[list[Any]]) -> list[Any]:
@@ -137,7 +113,7 @@ def do_tamper(spec: dict[str, Any], tensor: str) -> dict[str, Any]:
     tensors[tensor] = tensors[tensor].copy()
     tensors[tensor].flat[5] += 0.5
     save_file(tensors, str(file), metadata={"format": "pt"})
-    return refusal(merge_proof.prove, folder, reference, prompts, 1e-4, stage, "float32", True)
+    return lab_parts.refusal(merge_proof.prove, folder, reference, prompts, 1e-4, stage, "float32", True)
 
 
 def do_float32_proof(spec: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +196,7 @@ def do_refused_adapter(base: str, adapter: str, damaged: str, damage: str) -> di
         config_path.write_text(json.dumps(config))
     if damage != "no weights":
         paddle.save(weights, str(weights_path))
-    return refusal(lambda: attach(load_paddle_model(base), damaged) and None)
+    return lab_parts.refusal(lambda: attach(load_paddle_model(base), damaged) and None)
 
 
 def do_decode(base: str, prompts: list[list[int]], tokens: int) -> dict[str, Any]:
@@ -318,15 +294,5 @@ def do_sampling() -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Do every step."""
-    lab = json.loads(Path(sys.argv[1]).read_text())
-    with Path(lab["out"]).open("w") as out:
-        for step in lab["steps"]:
-            result = globals()[f"do_{step.pop('do')}"](**step)
-            out.write(json.dumps(result) + "\n")
-            out.flush()
-
-
 if __name__ == "__main__":
-    main()
+    lab_parts.do_steps(globals())

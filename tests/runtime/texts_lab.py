@@ -1,31 +1,16 @@
 """Experiments on continued pretraining and embeddings; run as `engine_lab.py`."""
 
-# ruff: noqa: E402
-
 from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import json
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
-
-def neighbour(name: str) -> Any:
-    """Import a file of this folder; the engine does not know the project's packages."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).resolve().parent / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-engine_lab = neighbour("engine_lab")
-
+import engine_lab
 import numpy as np
 import paddle
 from paddlenlp.data.causal_dataset import build_train_valid_test_datasets
