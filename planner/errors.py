@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from planner.language import join
+from planner.language import again, join
+from planner.remembered import recall_all
 
 
 class ExitCode(IntEnum):
@@ -32,12 +33,20 @@ class SteersmanError(Exception):
         self.why = why
         self.remedy = remedy
         self.details = details
+        self._said = recall_all(what, why, remedy)
+
+    def in_current_language(self, text: str) -> str:
+        """Return `what`, `why` or `remedy` as it would be said now, perhaps in another language."""
+        for sentence in self._said:
+            text = text.replace(sentence.text, again(sentence))
+        return text
 
     def sentence(self) -> str:
         """Return `what`, `why` and `remedy` joined; a remedy of several lines stays a list below."""
-        if "\n" not in self.remedy:
-            return join((self.what, self.why, self.remedy))
-        return "\n".join((join((self.what, self.why)), *(f"  {line}" for line in self.remedy.splitlines())))
+        what, why, remedy = map(self.in_current_language, (self.what, self.why, self.remedy))
+        if "\n" not in remedy:
+            return join((what, why, remedy))
+        return "\n".join((join((what, why)), *(f"  {line}" for line in remedy.splitlines())))
 
 
 class BadInput(SteersmanError):

@@ -15,6 +15,8 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
+from planner.remembered import Sentence, remember
+
 LOCALE = Path(__file__).resolve().parent.parent / "recipes" / "locale"
 """Folder of the catalogues."""
 
@@ -32,7 +34,18 @@ def say(template: str, /, **parameters: object) -> str:
     """Return the template in the current language with its `{parameters}` filled in."""
     language = current()
     translated = template if language == "en" else catalogue(language).gettext(template)
-    return translated.format(**parameters) if parameters else translated
+    said = translated.format(**parameters) if parameters else translated
+    remember(said, template, parameters)
+    return said
+
+
+def again(sentence: Sentence) -> str:
+    """Say a remembered sentence in the current language."""
+    filled = {
+        name: again(value) if isinstance(value, Sentence) else value
+        for name, value in sentence.parameters.items()
+    }
+    return say(sentence.template, **filled)
 
 
 def template(text: str, /) -> str:

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 GIB = 1024**3
 MIB = 1024**2
+KIB = 1024
 
 
 def size(number: float) -> str:
-    """Return bytes as `512 MiB`, `3.4 GiB` or `1.2 TiB`."""
+    """Return bytes as `180 KiB`, `512 MiB`, `3.4 GiB` or `1.2 TiB`; what is there is never called 0."""
+    if 0 < number < 0.95 * MIB:
+        return f"{max(number / KIB, 1):.0f} KiB"
     if number < 0.95 * GIB:
         return f"{number / MIB:.0f} MiB"
     if number >= 1000 * GIB:

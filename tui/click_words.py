@@ -11,7 +11,7 @@ import gettext
 
 from click import core, exceptions, parser, termui, types
 
-from planner.language import current, say, template
+from planner.language import current, join, say, template
 
 SENTENCES = (
     template("Usage:"),
@@ -94,8 +94,21 @@ def spoken_plural(one: str, many: str, number: int) -> str:
     return spoken(one if number == 1 else many)
 
 
+def missing(error: exceptions.MissingParameter) -> str:
+    """Return what is missing as a whole sentence; click puts a full stop of its own behind its words."""
+    words = _click_on_missing(error)
+    if current() == "en":
+        return words
+    first, _, rest = words.partition(". ")
+    return join((say("{sentence}.", sentence=first.removesuffix(".")), rest))
+
+
+_click_on_missing = exceptions.MissingParameter.format_message
+
+
 def speak() -> None:
     """Let click ask here for its sentences; once is enough."""
+    exceptions.MissingParameter.format_message = missing  # type: ignore[assignment, method-assign]
     for module in MODULES:
         for name, function in (("_", spoken), ("ngettext", spoken_plural)):
             if hasattr(module, name):

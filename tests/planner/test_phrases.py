@@ -7,13 +7,16 @@ import pytest
 from planner import hardware_text
 from planner.facts import CpuFacts, DeviceFacts, HardwareFacts
 from planner.language import speaking
-from planner.phrases import GIB, MIB, count, duration, machine, parameters, parts_of, plural, size, span
+from planner.phrases import GIB, KIB, MIB, count, duration, machine, parameters, parts_of, plural, size, span
 
 
 @pytest.mark.parametrize(
     ("number", "words"),
     [
         (0, "0 MiB"),
+        (1, "1 KiB"),
+        (180 * KIB, "180 KiB"),
+        (0.96 * MIB, "1 MiB"),
         (512 * MIB, "512 MiB"),
         (0.96 * GIB, "1.0 GiB"),
         (3.44 * GIB, "3.4 GiB"),

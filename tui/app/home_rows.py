@@ -54,7 +54,7 @@ class _Known:
     tail: JournalTail
     view: RunView = field(default_factory=RunView)
     forecast: Expected | None = None
-    damage: str = ""
+    damage: SteersmanError | None = None
 
 
 class HomeRows:
@@ -81,14 +81,14 @@ class HomeRows:
     def _run(self, run: RunFolder) -> RunRow:
         known = self._runs.setdefault(run.root, _Known(JournalTail(run.journal)))
         when = last_active(run)
-        if not known.damage:
+        if known.damage is None:
             try:
                 for event in iterate(known.tail):
                     known.view.apply(event)
             except SteersmanError as error:
-                known.damage = error.sentence()
-        if known.damage:
-            return RunRow(run, "damaged", "", None, None, known.damage, when)
+                known.damage = error
+        if known.damage is not None:
+            return RunRow(run, "damaged", "", None, None, known.damage.sentence(), when)
         view = known.view
         state = state_of(view, alive=supervisor_of(run) is not None)
         stage = next(

@@ -34,7 +34,7 @@ class PlanWriting:
         """Ask what has to be known before something is saved, exported or run."""
         plan = self.screen.plan
         if what == "save":
-            self._ask("save", say("Save the plan as:"), str(self.screen.file or f"{plan.name}.yaml"))
+            self._ask("save", say("Save the plan as:"), str(self.screen.session.file or f"{plan.name}.yaml"))
         elif what == "export":
             words = say("Write a folder that trains without Steersman:")
             self._ask("export", words, f"{plan.name}-rendered")
@@ -56,7 +56,7 @@ class PlanWriting:
         elif about == "replace":
             self._start(SAVE, plan_files.saving(self.screen.plan, self.place))
         elif about == "run":
-            plan, file = self.screen.plan, self.screen.file
+            plan, file = self.screen.plan, self.screen.session.file
             self._start(START, lambda reporter: start(plan, file, reporter))
         return True
 

@@ -11,11 +11,12 @@ from planner.errors import NothingFeasible, SteersmanError
 from planner.facts import Facts
 from planner.interview.finding import Found, ToFind
 from planner.interview.question import Known
-from planner.language import say, template
+from planner.language import current, say, template
 from planner.wishes import Wishes
 from tui.app import legwork
 from tui.app.answers import keep_answers
 from tui.app.application import the_app
+from tui.app.blocks.difference import Page
 from tui.app.dialogue import Dialogue
 from tui.app.messages import Working
 from tui.app.work import Reporter
@@ -46,6 +47,7 @@ class Pursuit:
         """Whether data files near the person were looked for."""
         self.priced: Known | None = None
         self.planned: tuple[Facts, Wishes] | None = None
+        self.pages: list[Page] = []
 
     def go_on(self) -> None:
         """Start whatever is missing and not under way."""
@@ -90,6 +92,12 @@ class Pursuit:
     def what_if(self, change: Callable[[Reporter], Any]) -> None:
         """Work out another plan beside the one at hand."""
         self.begin("what if", change)
+
+    def speak_again(self) -> None:
+        """Say other plans that were shown in the language of the moment."""
+        for number, page in enumerate(self.pages):
+            if page.now.language != current():
+                self.begin(f"page {number}", page.now.respoken, waited_for=False)
 
     def open(self, text: str) -> None:
         """Read a saved plan, or find a run."""
@@ -162,7 +170,11 @@ class Pursuit:
         elif what == "open" and isinstance(result, tuple):
             the_app(self.screen).open_plan(*result)
         elif what == "what if":
-            dialogue.tell("page", result.shown, title=result.title)
+            page = Page(result)
+            self.pages.append(page)
+            dialogue.tell("page", page.shown, title=page.title)
+        elif what.startswith("page "):
+            self.pages[int(what.removeprefix("page "))].now = result
         elif what in ("start", "open"):
             return result  # type: ignore[no-any-return]
         return None
@@ -171,10 +183,9 @@ class Pursuit:
         """Say why there is no result, and ask again what led to it."""
         what, dialogue = self._what(job), self.dialogue
         self.under_way.pop(job, None)
-        if what in ("price", "near", "keep"):
+        if what in ("price", "near", "keep") or what.startswith("page "):
             return
-        sentence = error.sentence()
-        dialogue.tell("error", lambda: sentence, details=details or error.details)
+        dialogue.tell("error", error.sentence, details=details or error.details)
         if what == "plan":
             dialogue.refused(error)
         self._open_again(what)

@@ -9,7 +9,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from textual.events import Event, Key
+from textual._time import get_time
+from textual.events import Event, Key, Paste
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -27,10 +28,12 @@ class TypeAhead:
         """`deliver` hands an event on, past this."""
         self._app = app
         self._deliver = deliver
-        self._held: list[Key] = []
+        self._held: list[Key | Paste] = []
         self._before: object = None
         self._until = 0.0
         self._timer: Timer | None = None
+        self._ended = 0.0
+        """When what was opened last was there, on the clock of events."""
 
     def expect(self) -> None:
         """Say that something is about to be opened in which a person types."""
@@ -40,9 +43,18 @@ class TypeAhead:
             self._timer = self._app.set_interval(LOOK_SECONDS, self._look)
 
     def takes(self, event: object) -> bool:
-        """Return whether an event is a key that has to wait; it comes again later."""
-        if self._timer is None or not isinstance(event, Key) or event.is_forwarded:
+        """Return whether an event is a key or a paste that has to wait; it comes again later.
+
+        Those that were handed on already, and that nobody wanted, wait as well: where much is pasted at once,
+        the key that opens something is only understood after the rest has been handed to what had the focus.
+        """
+        if not isinstance(event, Key | Paste):
             return False
+        if self._timer is None:
+            if not event.is_forwarded or event.time >= self._ended:
+                return False
+            self._until = 0.0
+            self._timer = self._app.set_interval(LOOK_SECONDS, self._look)
         self._held.append(event)
         return True
 
@@ -51,8 +63,16 @@ class TypeAhead:
         opened = focused is not None and focused is not self._before and focused.has_focus
         if not opened and time.monotonic() < self._until:
             return
+        self._ended = get_time()
         while self._held:  # what comes meanwhile is held, too, and stays behind
-            await self._deliver(self._held.pop(0))
+            first = min(self._held, key=lambda event: event.time)
+            self._held.remove(first)
+            await self._deliver(_anew(first))
         if self._timer is not None:
             self._timer.stop()
             self._timer = self._before = None
+
+
+def _anew(event: Key | Paste) -> Event:
+    """Return an event as if it had just come."""
+    return Key(event.key, event.character) if isinstance(event, Key) else Paste(event.text)

@@ -44,6 +44,33 @@ async def test_another_language_in_the_middle_of_it(folder: Path) -> None:
         assert [str(entry.text()) for entry in person.dialogue.transcript.entries] == words
 
 
+async def test_an_error_of_a_job_and_a_plan_beside_are_said_again(folder: Path) -> None:
+    async with conversing(folder) as person:
+        await person.type("./nowhere")
+        entry = person.dialogue.transcript.entries[-1]
+        english = str(entry.text())
+        assert entry.kind == "error" and "nowhere" in english
+        await person.type("./tiny")
+        await person.type("chats.jsonl")
+        while person.asked:
+            await person.press("enter")
+        await person.type("/what-if lora_rank=4")
+        page = person.dialogue.transcript.entries[-1]
+        assert page.kind == "page"
+        await person.type("/lang zh")
+        await until(person.pilot, lambda: not person.app.work.jobs)
+        assert re.search(r"[一-鿿].*nowhere|nowhere.*[一-鿿]", str(entry.text()))
+        shown = screen_text(person.pilot)
+        assert "lora_rank" in shown and "instead of" not in shown
+        assert person.screen.pursuit.pages[0].now.language == "zh"
+        reasons = [one.because_after for one in person.screen.pursuit.pages[0].now.difference.settings]
+        assert reasons and all(re.search(r"[一-鿿]", text) for text in reasons)
+        await person.type("/lang en")
+        await until(person.pilot, lambda: not person.app.work.jobs)
+        assert str(entry.text()) == english
+        assert person.screen.pursuit.pages[0].now.language == "en"
+
+
 async def test_what_was_explained_is_explained_again_in_another_language(folder: Path) -> None:
     async with conversing(folder) as person:
         await person.type("why")

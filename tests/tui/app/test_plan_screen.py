@@ -14,8 +14,9 @@ from planner.settings import GROUPS
 from tests.planner.scenes import plan
 from tests.tui.app.pilot import screen_text, text_of, until
 from tests.tui.app.plan_pages import large, reading, small
+from tui.app.widgets.decision_groups import Fold, GroupHeading
 from tui.app.widgets.decision_row import DecisionRow
-from tui.app.widgets.decision_tree import DecisionTree, Fold, GroupHeading
+from tui.app.widgets.decision_tree import DecisionTree
 from tui.app.widgets.plan_overview import Headline, MemoryPartBars, NeedsPart, OtherWay
 from tui.app.widgets.refusal_block import RefusalBlock
 from tui.app.widgets.setting_editor import SettingEditor
@@ -148,6 +149,28 @@ async def test_a_refusal_says_what_to_do_and_nothing_is_lost(size: tuple[int, in
         assert reader.screen.query_one(SettingEditor).has_focus_within
         await reader.press("escape")
         assert not reader.screen.query(SettingEditor) and not block.display
+
+
+async def test_a_refusal_and_another_plan_are_said_again_in_another_language(tmp_path: Path) -> None:
+    async with reading(small(), tmp_path, (160, 50)) as reader:
+        try:
+            await reader.press("w")
+            await reader.type("lora_rank=4")
+            await reader.press("enter")
+            pane = reader.screen.query_one(WhatIfPane)
+            await until(reader.pilot, lambda: pane.other)
+            reader.screen.query_one(WhatIfInput).value = "goal happiness"
+            reader.screen.query_one(WhatIfInput).focus()
+            await reader.press("enter")
+            await until(reader.pilot, lambda: reader.screen.query_one(RefusalBlock).display)
+            reader.app.speak("zh")
+            await until(reader.pilot, lambda: reader.session.plan.wishes.language == "zh")
+            await reader.rest()
+            block = reader.screen.query_one(RefusalBlock)
+            assert block.display and "happiness" in block.text and "must be one of" not in block.text
+            assert reader.screen.other is not None and reader.screen.other.wishes.language == "zh"
+        finally:
+            use_everywhere("en")
 
 
 async def test_details_of_a_refusal_are_copied(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ async def test_a_plan_is_saved_and_replaced_only_when_told(size: tuple[int, int]
         await reader.press("s")
         assert reader.screen.query_one("#ask-input", Input).value == file.name
         await reader.press("enter")
-        await until(reader.pilot, lambda: reader.screen.file == file)
+        await until(reader.pilot, lambda: reader.screen.session.file == file)
         assert file.read_text("utf-8") == dumps(small(), file.name)
         assert loads(file.read_text("utf-8")) == small() and reader.app.desk.file == file
         file.write_text("mine", "utf-8")
@@ -123,7 +123,7 @@ async def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None
         await answer(reader, "file/plan.yaml")
         await until(reader.pilot, lambda: reader.screen.refused)
         assert "cannot be written" in reader.screen.refused.error.sentence()
-        assert reader.screen.file is None
+        assert reader.screen.session.file is None
 
 
 async def test_a_folder_is_exported_as_render_does(tmp_path: Path) -> None:

@@ -45,6 +45,24 @@ async def test_a_path_is_taken_whole(tmp_path: Path) -> None:
         await until(pilot, lambda: app.screen.query_one("#path", Input).value == "ndo.yaml")
 
 
+@pytest.mark.parametrize("bracketed", [False, True])
+async def test_a_paste_that_begins_with_the_key_of_a_dialog(bracketed: bool, tmp_path: Path) -> None:
+    """A terminal without bracketed paste sends all of it as keys, in one piece."""
+    app = SteersmanApp(folder=tmp_path)
+    async with app.run_test() as pilot:
+        screen = app.screen
+        assert isinstance(screen, HomeScreen)
+        await until(pilot, lambda: screen.looked and screen.focused)
+        app.post_message(events.Key("o", "o"))
+        if bracketed:
+            app.post_message(events.Paste("ndo.yaml"))
+        else:
+            for letter in "ndo.yaml":
+                app.post_message(events.Key(TO_TYPE.get(letter, letter), letter))
+        await until(pilot, lambda: app.screen.query("#path"))
+        await until(pilot, lambda: app.screen.query_one("#path", Input).value == "ndo.yaml")
+
+
 async def test_a_first_answer_is_taken_whole(tmp_path: Path) -> None:
     app = SteersmanApp(folder=tmp_path)
     async with app.run_test() as pilot:

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from planner.difference import Difference
 from planner.language import say
-from planner.plan import Plan
+
+if TYPE_CHECKING:
+    from planner.difference import Difference
+    from planner.plan import Plan
+    from tui.app.work import Reporter
 
 FIGURES = ("peak_memory_bytes", "train_seconds", "total_seconds", "tokens_per_second", "disk_bytes", "cost")
 MOST_SETTINGS = 12
 
 
 class OtherPlan(NamedTuple):
-    """What was asked, the plan that it gives, and how that differs from the one at hand."""
+    """What was asked, empty for the plan before; two plans, and how the later differs from the earlier."""
 
     asked: str
+    before: Plan
     plan: Plan
     difference: Difference
 
+    @property
+    def language(self) -> str:
+        """Language of the plans' own sentences."""
+        return self.plan.wishes.language
+
     def title(self) -> str:
         """Return the headline."""
-        return say("What if: {change}", change=self.asked)
+        return say("What if: {change}", change=self.asked or say("the plan before"))
+
+    def respoken(self, reporter: Reporter) -> OtherPlan:
+        """Return the same in the language of the moment; takes as long as planning."""
+        from tui.plan_input import in_language
+
+        return beside(self.asked, in_language(self.before), in_language(self.plan))
 
     def shown(self) -> RenderableType:
         """Return the difference as it is read."""
@@ -38,6 +53,28 @@ class OtherPlan(NamedTuple):
         if difference.settings:
             parts.append(decided(difference))
         return Group(*parts)
+
+
+class Page:
+    """What a person reads of another plan, in the language in which it was said last."""
+
+    def __init__(self, now: OtherPlan) -> None:
+        self.now = now
+
+    def title(self) -> str:
+        """Return the headline."""
+        return self.now.title()
+
+    def shown(self) -> RenderableType:
+        """Return the difference as it is read."""
+        return self.now.shown()
+
+
+def beside(asked: str, before: Plan, plan: Plan) -> OtherPlan:
+    """Return a plan beside another."""
+    from planner.difference import compare
+
+    return OtherPlan(asked, before, plan, compare(before, plan))
 
 
 def figures(difference: Difference) -> Table:

@@ -321,10 +321,17 @@ class ConversationScreen(Screen[None]):
     def take_result(self, event: Worked) -> None:
         """Take what a job found."""
         run = self.pursuit.worked(event.job, event.result)
+        self.say_pages_again()
         self.go_on()
         if run is not None:
             forget_answers()
             the_app(self).open_run(run)
+
+    def say_pages_again(self) -> None:
+        """Draw the plans beside this one as they are said now."""
+        for block in self.query(Block):
+            if block.entry.kind == "page":
+                block.update(block.words())
 
     @on(Refused)
     def take_refusal(self, event: Refused) -> None:
@@ -343,4 +350,5 @@ class ConversationScreen(Screen[None]):
         """Say everything in the other language, the plan's sentences included."""
         self.problem = ""
         self.dialogue.respeak()
+        self.pursuit.speak_again()
         self.pursuit.go_on()

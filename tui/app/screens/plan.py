@@ -30,25 +30,19 @@ from tui.app.widgets.ask_bar import AskBar
 from tui.app.widgets.config_tabs import ConfigTabs
 from tui.app.widgets.decision_row import DecisionRow
 from tui.app.widgets.decision_tree import DecisionTree
+from tui.app.widgets.filter_input import FilterInput
 from tui.app.widgets.plan_overview import MemoryPartBars, OtherWay, PlanOverview
 from tui.app.widgets.refusal_block import RefusalBlock
 from tui.app.widgets.setting_editor import SettingEditor, open_again
 from tui.app.widgets.what_if_pane import WhatIfPane
 
 AGAIN, WHAT_IF, FILES, SPEAK = "plan.again", "plan.what-if", "plan.files", "plan.language"
+SPEAK_OTHER = "plan.language-of-other"
 """Jobs of this screen."""
 
-JOBS = (AGAIN, WHAT_IF, *WRITING, SPEAK, FILES)
+JOBS = (AGAIN, WHAT_IF, *WRITING, SPEAK, SPEAK_OTHER, FILES)
 BESIDE_CELLS = 150
 """Width from which decisions stand beside the overview, and not below it."""
-
-
-class FilterInput(Input):
-    """Words that the decisions shown must hold."""
-
-    HELP = template(
-        "Type words that a decision must hold: its name, value, reason or subject. Enter goes there."
-    )
 
 
 class PlanScreen(Screen[None]):
@@ -79,11 +73,6 @@ class PlanScreen(Screen[None]):
     def plan(self) -> Plan:
         """The plan as it is now."""
         return self.session.plan
-
-    @property
-    def file(self) -> Path | None:
-        """Where it is saved, if it is."""
-        return self.session.file
 
     def compose(self) -> ComposeResult:
         """Compose the three tabs, and below them refusal, status and question."""
@@ -174,16 +163,13 @@ class PlanScreen(Screen[None]):
 
     async def on_worked(self, event: Worked) -> None:
         """Take the result of a job."""
-        self.clear_refusal()
+        if event.job not in (SPEAK, SPEAK_OTHER):
+            self.clear_refusal()
         if event.job == AGAIN:
             await self.become(event.result)
         elif event.job == SPEAK:
-            self.session.speak(event.result)
-            editors = list(self.query(SettingEditor))
-            await self.redraw()
-            await open_again(editors, self.query_one(DecisionTree), self.plan)
-            self.tell("")
-        elif event.job == WHAT_IF:
+            await self.spoken(event.result)
+        elif event.job in (WHAT_IF, SPEAK_OTHER):
             self.other = event.result
             self.query_one(WhatIfPane).show(self.other)
             self.tell("")
@@ -196,6 +182,16 @@ class PlanScreen(Screen[None]):
         else:
             self.written(event.job, event.result)
 
+    async def spoken(self, plan: Plan) -> None:
+        """Show the same plan, and the other one beside it, in another language."""
+        self.tell("")
+        self.session.speak(plan)
+        editors, other = list(self.query(SettingEditor)), self.other
+        await self.redraw()
+        await open_again(editors, self.query_one(DecisionTree), self.plan)
+        if other is not None:
+            the_app(self).work.start(SPEAK_OTHER, self, replanning.in_other_language(other, current()))
+
     def written(self, job: str, result: Path | RunFolder) -> None:
         """Say what was written, or go to the run that was started."""
         self.tell(f"✓ {self.writing.done(job, result)}", "-good")
@@ -205,7 +201,7 @@ class PlanScreen(Screen[None]):
 
     async def become(self, plan: Plan) -> None:
         """Make another plan the current one, and show what changed."""
-        difference = self.session.take(named(plan, self.plan, self.file))
+        difference = self.session.take(named(plan, self.plan, self.session.file))
         await self.redraw()
         if not difference.settings:
             self.tell(f"✓ {say('Every setting keeps its value.')} {say('u goes back.')}", "-good")
@@ -216,7 +212,7 @@ class PlanScreen(Screen[None]):
     async def redraw(self) -> None:
         """Show the plan as it is now, on all tabs."""
         self.other, self.texts = None, {}
-        the_app(self).desk.put(self.plan, self.file)
+        the_app(self).desk.put(self.plan, self.session.file)
         await self.query(SettingEditor).remove()
         await self.query_one(PlanOverview).rebuild()
         await self.query_one(DecisionTree).rebuild()
@@ -308,7 +304,7 @@ class PlanScreen(Screen[None]):
     def render_files(self) -> None:
         """Make the texts of all files, unless they are there."""
         if not self.texts:
-            name = self.file.name if self.file else "plan.yaml"
+            name = self.session.file.name if self.session.file else "plan.yaml"
             the_app(self).work.start(FILES, self, plan_files.rendering(self.plan, name))
 
     def action_filter(self) -> None:
@@ -332,7 +328,7 @@ class PlanScreen(Screen[None]):
         self.query_one(DecisionTree).action_edge(0)
 
     def action_data(self) -> None:
-        """Show the rows as they will be trained on."""
+        """Show the rows."""
         the_app(self).open_data(self.plan)
 
     def action_copy(self) -> None:
@@ -373,9 +369,8 @@ class PlanScreen(Screen[None]):
         work = the_app(self).work
         if self.refused is not None:
             self.clear_refusal()
-        elif any(job in work.jobs for job in JOBS):
-            for job in JOBS:
-                work.cancel(job)
+        elif sum(map(work.cancel, JOBS)):
+            return
         elif self.filter_text or self.query_one(FilterInput).display:
             self.query_one(FilterInput).value = ""
             self.query_one(FilterInput).display = False

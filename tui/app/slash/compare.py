@@ -25,12 +25,11 @@ def act(app: SteersmanApp, argument: str) -> None:
         )
 
     def work(reporter: Reporter) -> OtherPlan:
-        from planner.difference import compare
-        from tui.app.blocks.difference import OtherPlan
+        from tui.app.blocks.difference import beside
         from tui.plan_input import in_language, read_plan
 
         other = in_language(read_plan(app.folder / Path(argument).expanduser())) if argument else before[-1]
-        return OtherPlan(argument or say("the plan before"), plan, compare(other, plan))
+        return beside(argument, other, plan)
 
     screen = conversation(app)
     screen.pursuit.what_if(work)

@@ -24,12 +24,10 @@ def act(app: SteersmanApp, argument: str) -> None:
     plan, change = plan_at_hand(app), changed(text)
 
     def work(reporter: Reporter) -> OtherPlan:
-        from planner.difference import compare
-        from tui.app.blocks.difference import OtherPlan
+        from tui.app.blocks.difference import beside
         from tui.app.replanning import changed as replanned
 
-        other = replanned(plan, change)(reporter)
-        return OtherPlan(text, other, compare(plan, other))
+        return beside(text, plan, replanned(plan, change)(reporter))
 
     screen = conversation(app)
     screen.pursuit.what_if(work)

@@ -93,7 +93,7 @@ def of_folder(path: Path) -> str:
 
 def small_size(number: int) -> str:
     """Return bytes of a file, which may be few."""
-    return f"{max(number / 1024, 0.1):.1f} KiB" if number < 100 * 1024 else size(max(number, 1 << 20))
+    return f"{max(number / 1024, 0.1):.1f} KiB" if number < 100 * 1024 else size(number)
 
 
 @lru_cache(maxsize=256)

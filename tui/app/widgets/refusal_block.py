@@ -42,13 +42,12 @@ class RefusalBlock(Widget):
         if self.refused is None:
             return ""
         error = self.refused.error
-        lines = [Text.assemble((f"✗ {error.what}", ink(self, "text-error", bold=True)))]
-        if error.why:
-            lines.append(Text(f"  {error.why}"))
-        if error.remedy:
-            lines.append(
-                Text.assemble((f"  → {say('What to do')}: ", ink(self, "text-accent")), error.remedy)
-            )
+        what, why, remedy = map(error.in_current_language, (error.what, error.why, error.remedy))
+        lines = [Text.assemble((f"✗ {what}", ink(self, "text-error", bold=True)))]
+        if why:
+            lines.append(Text(f"  {why}"))
+        if remedy:
+            lines.append(Text.assemble((f"  → {say('What to do')}: ", ink(self, "text-accent")), remedy))
         keys = [say("Nothing was changed."), say("c copies the details, escape closes this.")]
         lines.append(Text("  " + " ".join(keys), ink(self, "foreground-muted")))
         return Text("\n").join(lines)
