@@ -31,6 +31,7 @@ MOST_NAMED = 4
 Path = tuple[str, ...]
 
 LATER_FIELDS: tuple[tuple[Path, ...], ...] = (
+    (("facts", "hardware", "memory_assumed"),),
     (("facts", "data", "layout"), ("facts", "data", "stages")),
     (("wishes", "recipes"),),
     (
@@ -59,8 +60,8 @@ LATER_FIELDS: tuple[tuple[Path, ...], ...] = (
 )
 """Fields of facts and wishes that were added one after the other, the latest first (this project's history).
 
-Fingerprints of plans from before 22 November 2026 are over all fields of their day, so an unknown one more
-looks like an edit. Today's leave out what has its default, and need no such list.
+Fingerprints of plans from before 22 November 2026 are over all fields of their day, so one field more
+looks like an edit: a new one gets a line in front. Today's fingerprints leave out what has its default.
 """
 
 
