@@ -80,7 +80,7 @@ class StageTask:
     newer_settings: bool = False
     """Whether an earlier version saved its plan, so that a key may be there that its last attempt lacked."""
     devices: int = 0
-    """How many of the visible devices its processes take on a machine; 0: it is one process, or needs none."""
+    """How many of the visible devices its processes take on a machine; 0: it is one process or needs none."""
     machines: int = 1
     """On how many machines it is started; each starts its share."""
     reserve_bytes: int = 0
