@@ -18,7 +18,6 @@ from planner.phrases import plural
 from planner.plan import Plan
 from planner.solve import show
 from planner.wishes import Value
-from runtime.run.layout import RunFolder
 from tui.app import plan_files, replanning, what_if_text
 from tui.app.application import the_app
 from tui.app.keys import KeyFooter
@@ -180,7 +179,8 @@ class PlanScreen(Screen[None]):
                 self.query_one(ConfigTabs).start()
             self.tell("")
         else:
-            self.written(event.job, event.result)
+            self.tell(f"✓ {self.writing.done(event.job, event.result)}", "-good")
+            self.query_one(PlanOverview).refresh_all()
 
     async def spoken(self, plan: Plan) -> None:
         """Show the same plan, and the other one beside it, in another language."""
@@ -191,11 +191,6 @@ class PlanScreen(Screen[None]):
         await open_again(editors, self.query_one(DecisionTree), self.plan)
         if other is not None:
             the_app(self).work.start(SPEAK_OTHER, self, replanning.in_other_language(other, current()))
-
-    def written(self, job: str, result: Path | RunFolder) -> None:
-        """Say what was written, or go to the run that was started."""
-        self.tell(f"✓ {self.writing.done(job, result)}", "-good")
-        self.query_one(PlanOverview).refresh_all()
 
     # Changing the plan
 
