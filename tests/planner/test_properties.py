@@ -22,6 +22,7 @@ from planner.acceptance import refusals
 from planner.errors import NothingFeasible
 from planner.facts import Facts
 from planner.pace import epoch_seconds, step_seconds
+from planner.plan import Plan
 from planner.planfile import dumps, loads
 from planner.render import SUFFIX, train_config
 from planner.search import outcome
@@ -72,6 +73,12 @@ def hold(examples: int, check: Callable[..., None], *given_by: st.SearchStrategy
         suppress_health_check=list(HealthCheck),
     )
     usual(given(*given_by)(check))()
+
+
+def last_resorts(plan: Plan) -> set[str]:
+    """Return what a plan does only where it is much faster, or nothing else fits or meets the time limit."""
+    used = {"offload": plan.value("offload_optim"), "pipeline": plan.value("pipeline_parallel_degree") != 1}
+    return {name for name, taken in used.items() if taken}
 
 
 @EXAMPLES
@@ -155,7 +162,8 @@ def test_the_search_ranks_by_what_the_forecast_shows(examples: int) -> None:
 
 @EXAMPLES
 def test_more_memory_per_card_never_makes_it_worse(examples: int) -> None:
-    """What is trained stays the same: more memory also buys every weight, or more exact ones."""
+    """What is trained stays the same: more memory also buys every weight, or more exact ones. It also spares
+    a plan the last resorts, which may be faster (`planner.search.ranking`)."""
 
     def check(request: Request, factor: float) -> None:
         facts, wishes = request
@@ -165,7 +173,8 @@ def test_more_memory_per_card_never_makes_it_worse(examples: int) -> None:
         after = planned(with_memory(facts, factor), wishes)
         assert after is not None
         kept = ("method", "weight_quantize_algo", "max_length")
-        if all(after.value(name) == before.value(name) for name in kept):
+        spared = last_resorts(before) - last_resorts(after)
+        if not spared and all(after.value(name) == before.value(name) for name in kept):
             assert after.forecast.tokens_per_second >= SLOWER * before.forecast.tokens_per_second
             if wishes.time_limit_minutes is None:
                 assert after.forecast.train_seconds <= before.forecast.train_seconds / SLOWER

@@ -75,6 +75,8 @@ def test_the_plan_is_printed_with_reasons_and_written(
                 "2x A100-80G",
                 "--set",
                 "pipeline_parallel_degree=2",
+                "--stage",
+                "dpo",
             ),
             "steersman render",
             "steersman render plan.yaml -o folder",
@@ -85,7 +87,7 @@ def test_the_plan_is_printed_with_reasons_and_written(
             "steersman render plan.yaml",
         ),
     ],
-    ids=["described data", "a pipeline", "quantising"],
+    ids=["described data", "preferences in a pipeline", "quantising"],
 )
 def test_what_comes_next_is_something_that_works(
     flags: tuple[object, ...],
