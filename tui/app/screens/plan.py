@@ -51,6 +51,7 @@ class PlanScreen(Screen[None]):
         "The whole plan. Each line is a decision: enter opens it, e changes it, p fixes it. "
         "w asks what if, f shows the files that run, / filters, u takes the last change back."
     )
+    AUTO_FOCUS = ""
     CSS_PATH = "plan.tcss"
     BINDINGS: ClassVar[list[BindingType]] = list(PLAN_KEYS)
 
@@ -130,10 +131,10 @@ class PlanScreen(Screen[None]):
         for editor in self.query(SettingEditor):
             editor.ask_again()
             return
-        first = self.query_one(DecisionTree).rows() if self.app.size.width >= BESIDE_CELLS else ()
-        for widget in (*first[:1], *self.query(MemoryPartBars)):
-            widget.focus(scroll_visible=False)
-            return
+        if self.app.size.width < BESIDE_CELLS:
+            self.query_one(MemoryPartBars).focus(scroll_visible=False)
+        elif rows := self.query_one(DecisionTree).rows():  # else they follow, and so does the focus
+            rows[0].focus(scroll_visible=False)
 
     def speak(self) -> None:
         """Say the plan's sentences in the language of the app."""
