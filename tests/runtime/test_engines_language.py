@@ -46,12 +46,13 @@ PROBED = (
 def test_a_missing_engine_is_explained_in_chinese(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path))
     folder = tmp_path / "engines/paddlenlp-cpu"
-    with speaking("zh"), pytest.raises(BadInput) as caught:
-        python_of("paddlenlp", "cpu")
-    assert caught.value.sentence() == (
-        f"引擎 paddlenlp（cpu）没有安装在 {folder}。"
-        "请运行 `steersman engines install paddlenlp --build cpu`。"
-    )
+    with speaking("zh"):
+        with pytest.raises(BadInput) as caught:
+            python_of("paddlenlp", "cpu")
+        assert caught.value.sentence() == (
+            f"引擎 paddlenlp（cpu）没有安装在 {folder}。"
+            "请运行 `steersman engines install paddlenlp --build cpu`。"
+        )
     with pytest.raises(BadInput) as caught:
         python_of("paddlenlp", "cpu")
     assert caught.value.remedy == "Run `steersman engines install paddlenlp --build cpu`."
@@ -59,9 +60,11 @@ def test_a_missing_engine_is_explained_in_chinese(tmp_path: Path, monkeypatch: p
 
 def test_a_missing_python_is_explained_in_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with speaking("zh"), pytest.raises(BadInput) as caught:
-        find_interpreter(["2.6"], "it needs NumPy 1.26, which has no wheel for Python 3.13")
-    assert english(caught.value.sentence().replace("apt install", "").replace("uv python install", "")) == []
+    with speaking("zh"):
+        with pytest.raises(BadInput) as caught:
+            find_interpreter(["2.6"], "it needs NumPy 1.26, which has no wheel for Python 3.13")
+        said = caught.value.sentence().replace("apt install", "").replace("uv python install", "")
+    assert english(said) == []
 
 
 @pytest.mark.parametrize("words", PROBED)

@@ -33,8 +33,8 @@ def test_broken_data_is_explained_in_chinese(tmp_path: Path) -> None:
             list(whole_list(rows))
         with pytest.raises(BadInput) as table_error:
             csv_header(table)
-    for caught in (list_error, table_error):
-        assert english(caught.value.sentence()) == []
+        for caught in (list_error, table_error):
+            assert english(caught.value.sentence()) == []
 
 
 def stage(tmp_path: Path, name: str, language: str, **spec: object) -> tuple[int, list[dict[str, object]]]:

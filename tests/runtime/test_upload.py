@@ -136,8 +136,9 @@ def test_a_repository_has_an_owner(run: RunFolder) -> None:
 
 def test_the_card_says_what_was_done_and_quotes_no_data(run: RunFolder) -> None:
     plan = loads(run.plan.read_text(), "plan")
-    names = ("loss_before", "loss_after", "perplexity_before", "perplexity_after", "same_best_token")
-    measured = {"method": "weight_only_int8", "rows": 8, **dict.fromkeys(names, 0.5)}
+    names = ("loss", "perplexity", "accuracy")
+    looks = {f"{name}_{when}": 0.5 for name in names for when in ("before", "after")}
+    measured = {"method": "weight_only_int8", "rows": 8, "same_best_token": 0.5, **looks}
     (run.root / "quantise").mkdir()
     (run.root / "quantise" / "accuracy-weight_only_int8.json").write_text(json.dumps(measured))
     text = card(run, plan, read_status(run).view, "me/tiny")
@@ -147,7 +148,7 @@ def test_the_card_says_what_was_done_and_quotes_no_data(run: RunFolder) -> None:
         "2.500 → 1.250",
         "0.100 → 0.400",
         "They are equal.",
-        "weight_only_int8: loss on 8",
+        "weight-only int8: loss on 8",
         "`learning_rate`",
         "Steersman.",
         '"me/tiny"',
