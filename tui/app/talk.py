@@ -178,11 +178,12 @@ class Talk:
     def _replies(
         self, messages: list[Said], which: Which, settings: Mapping[str, Any]
     ) -> Iterator[dict[str, Any]]:
-        assert self._worker is not None
-        for reply in self._worker.ask(messages, which, **settings):
+        worker = self._worker  # `end_worker` may take it away in the middle of an answer
+        assert worker is not None
+        for reply in worker.ask(messages, which, **settings):
             # An interrupt that came before the worker listened for one was lost: it is sent again.
-            if self._stopped.is_set() and reply["kind"] != "end":
-                self._worker.interrupt()
+            if self._stopped.is_set() and reply["kind"] != "end" and worker.process.poll() is None:
+                worker.interrupt()
             yield reply
 
     def stop(self) -> None:
