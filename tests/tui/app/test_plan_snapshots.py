@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from planner.plan import Plan
 from runtime.data.scan import scan
-from tests.tui.app.pilot import until
+from tests.tui.app.pilot import screen_text, until
 from tests.tui.app.plan_pages import is_there
 from tui.app.application import SteersmanApp
 from tui.app.screens.data import DataScreen
@@ -52,11 +52,13 @@ def showing(plan: Plan, *, look: str = "dark", opened: str = "", keys: tuple[str
             await pilot.pause()
         await pilot.press(*keys)
         await pilot.pause()
-        if keys:  # where an editor scrolls to depends on the moment: look at it from one place
-            await pilot.pause(0.3)
-            row = app.screen.query_one(f"#row-{opened}", DecisionRow)
-            app.screen.scroll_to_widget(row, top=True, animate=False, immediate=True, force=True)
+        seen: list[str] = []
+        while len(seen) < 4 or len(set(seen[-4:])) > 1:
+            if keys:  # where an editor scrolls to depends on the moment: look at it from one place
+                row = app.screen.query_one(f"#row-{opened}", DecisionRow)
+                app.screen.scroll_to_widget(row, top=True, animate=False, immediate=True, force=True)
             await pilot.pause(0.1)
+            seen.append(screen_text(pilot))
 
     return before
 
