@@ -25,6 +25,7 @@ from tests.tui.app.plan_pages import small
 from tui.app.application import SteersmanApp
 from tui.app.screens.conversation import ConversationScreen
 from tui.app.screens.home import HomeScreen
+from tui.app.screens.open_path import OpenPathScreen
 from tui.app.screens.plan import PlanScreen
 from tui.app.screens.run import RunScreen
 
@@ -155,6 +156,32 @@ async def test_a_run_is_opened_by_its_name(home: Path) -> None:
         await pilot.press("o")
         await until(pilot, lambda: pilot.app.screen.query("#path"))
         await pilot.press(*"good", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunScreen))
+
+
+async def test_a_path_that_is_typed_whole_is_opened_by_one_enter(home: Path) -> None:
+    (home / "plan.yaml").write_text("nonsense: true", encoding="utf-8")
+    (home / "plan.yaml.yml").write_text("", encoding="utf-8")
+    async with SteersmanApp(folder=home).run_test(size=(80, 24)) as pilot:
+        await at_home(pilot)
+        await pilot.press("o")
+        await until(pilot, lambda: pilot.app.screen.query("#path"))
+        await pilot.press(*"plan.yaml")
+        await until(pilot, lambda: "plan.yaml.yml" in screen_text(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, OpenPathScreen))
+
+
+async def test_names_of_runs_complete_below_the_line(home: Path) -> None:
+    ended(home, "good", train={})
+    async with SteersmanApp(folder=home).run_test(size=(80, 24)) as pilot:
+        await at_home(pilot)
+        await pilot.press("o")
+        await until(pilot, lambda: getattr(pilot.app.screen, "runs", ()))
+        await pilot.press(*"go")
+        line = pilot.app.screen.query_one("#path").region
+        await until(pilot, lambda: "good" in screen_text(pilot).splitlines()[line.y + line.height - 1])
+        await pilot.press("tab", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, RunScreen))
 
 
