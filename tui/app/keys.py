@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
@@ -14,6 +16,12 @@ from planner.language import say
 
 MOST_KEYS = 6
 """Keys that a footer shows; more of them nobody reads."""
+
+HELP = "app.help"
+"""The key that a footer keeps when it is narrow: it shows all others."""
+
+BLANKS = 3
+"""Cells around and between a key and its words."""
 
 
 def Key(  # noqa: N802 - stands where a class stands in BINDINGS
@@ -54,7 +62,9 @@ class ShownKey(NamedTuple):
 
 
 class KeyFooter(Footer):
-    """The footer: at most six keys, in the language of the moment."""
+    """The footer: at most six keys, and no more than fit, in the language of the moment."""
+
+    DEFAULT_CSS: ClassVar[str] = "KeyFooter { overflow: hidden; scrollbar-size: 0 0; }"
 
     def __init__(self) -> None:
         super().__init__(show_command_palette=False)
@@ -67,7 +77,18 @@ class KeyFooter(Footer):
             if binding.show and binding.action not in seen and len(seen) < MOST_KEYS:
                 words = say(binding.description)
                 seen[binding.action] = ShownKey(binding, enabled, words, say(tooltip) if tooltip else "")
-        return list(seen.values())
+        return self._fitting(list(seen.values()))
+
+    def _fitting(self, keys: list[ShownKey]) -> list[ShownKey]:
+        """Leave out the last ones that there is no room for, but not the help."""
+        room = self.app.size.width
+
+        def cells(key: ShownKey) -> int:
+            return cell_len(self.app.get_key_display(key.binding)) + cell_len(key.words) + BLANKS
+
+        while len(keys) > 1 and sum(map(cells, keys)) > room:
+            keys.remove(next(key for key in reversed(keys) if key.binding.id != HELP))
+        return keys
 
     def compose(self) -> ComposeResult:
         """Yield the keys."""
@@ -81,6 +102,11 @@ class KeyFooter(Footer):
                 disabled=not key.enabled,
                 tooltip=key.tooltip,
             ).data_bind(compact=Footer.compact)
+
+    def on_resize(self, event: Resize) -> None:
+        """Show more keys, or fewer."""
+        if self._bindings_ready:
+            self.bindings_changed(self.screen)
 
     def bindings_changed(self, screen: Screen[Any]) -> None:
         """Compose anew only what differs: a training asks several times a second."""

@@ -37,3 +37,18 @@ async def test_keys_that_stay_are_not_drawn_anew(tmp_path: Path, monkeypatch: py
         screen.state = "finished"
         screen.refresh_bindings()
         await until(pilot, lambda: "Continue" not in text_of(footer))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+async def test_keys_without_room_are_left_out_and_the_help_stays(
+    width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path))
+    app = SteersmanApp()
+    async with app.run_test(size=(width, 20)) as pilot:
+        footer = app.screen.query_one(KeyFooter)
+        await until(pilot, lambda: "f1 Help" in text_of(footer))
+        assert "New plan" in text_of(footer)
+        assert ("Commands" in text_of(footer)) == (width == 80)
+        await pilot.resize_terminal(80, 20)
+        await until(pilot, lambda: "Commands" in text_of(footer))
