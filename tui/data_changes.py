@@ -75,8 +75,13 @@ def print_proposal(console: Console, proposal: Proposal) -> None:
 
 def short(row: Any) -> str:
     """Return the beginning of a row as JSON."""
-    text = json.dumps(row, ensure_ascii=False)
+    text = json_text(row)
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return JSON that any terminal can show: half characters stand there by their number."""
+    return json.dumps(value, ensure_ascii=False, indent=indent).encode(errors="backslashreplace").decode()
 
 
 def print_files(files: dict[Path, int]) -> None:
@@ -97,6 +102,11 @@ def print_converted(done: Converted) -> None:
     if done.tools_as_text:
         rows = plural(done.tools_as_text, "row")
         lost.append(say("Tool calls of {rows} became text: this layout knows none.", rows=rows))
+    if done.system_as_question:
+        rows = plural(done.system_as_question, "row")
+        lost.append(
+            say("The system prompt of {rows} now begins the first question: this layout has none.", rows=rows)
+        )
     if done.left_out:
         lost.append(say("{rows} could not be used:", rows=plural(done.left_out, "row")))
     for sentence in lost:

@@ -42,6 +42,8 @@ class Converted:
     """Rows that could not be read, or not be said in the new layout; the findings name them."""
     judged_bad: int = 0
     tools_as_text: int = 0
+    system_as_question: int = 0
+    """Rows whose system prompt now begins the first question."""
     loss: str = ""
     log: FindingLog = field(default_factory=FindingLog)
 
@@ -133,6 +135,7 @@ def rows_of(example: Example, layout: Format, done: Converted, file: DataFile, r
             done.tools_as_text += tools and layout in PAIRED_ONLY
             keep = tools and layout not in PAIRED_ONLY
             changed = changed if keep else example_of(whole)
+        done.system_as_question += layout == "hh_pairs" and bool(changed.system)
         yield WRITERS[layout](changed)
     done.judged_bad += example.label is False and kind_of(layout) in ("conversation", "text")
 
@@ -181,6 +184,7 @@ def as_dict(done: Converted) -> dict[str, Any]:
         "left_out": done.left_out,
         "judged_bad": done.judged_bad,
         "tools_as_text": done.tools_as_text,
+        "system_as_question": done.system_as_question,
         "loss": done.loss,
         "findings": [finding.as_dict() for finding in done.log.first()],
     }

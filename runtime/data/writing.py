@@ -5,8 +5,6 @@ Layouts that know only questions and answers get tool calls as text.
 
 from __future__ import annotations
 
-import csv
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,10 +16,10 @@ from runtime.data.conversation import Message
 from runtime.data.example import Example
 from runtime.data.formats import RETRIEVAL_FIELDS, Format
 from runtime.data.retrieval import retrieval_row
+from runtime.data.table_files import write_csv, write_parquet
 from runtime.data.tools import calls_of, function_form
 
 Row = dict[str, Any]
-BATCH_ROWS = 1000
 
 SHAREGPT_ROLES = {"user": "human", "assistant": "gpt", "system": "system"}
 
@@ -273,37 +271,6 @@ def write_list(path: Path, rows: Iterator[Row]) -> None:
         for number, row in enumerate(rows):
             file.write((",\n" if number else "[\n") + json.dumps(row, ensure_ascii=False))
         file.write("\n]\n")
-
-
-def write_csv(path: Path, rows: Iterator[Row]) -> None:
-    """A table with a header; what is no text stands in its cell as JSON."""
-    first = list(itertools.islice(rows, BATCH_ROWS))
-    names = list(dict.fromkeys(name for row in first for name in row))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, names, extrasaction="raise", restval="")
-        table.writeheader()
-        for row in itertools.chain(first, rows):
-            cells = {
-                name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                for name, value in row.items()
-            }
-            table.writerow(cells)
-
-
-def write_parquet(path: Path, rows: Iterator[Row]) -> None:
-    """A Parquet file, written in blocks; the first block decides on the columns."""
-    import pyarrow
-    from pyarrow import parquet
-
-    writer = None
-    try:
-        while block := list(itertools.islice(rows, BATCH_ROWS)):
-            table = pyarrow.Table.from_pylist(block, schema=writer.schema if writer else None)
-            writer = writer or parquet.ParquetWriter(path, table.schema)
-            writer.write_table(table)
-    finally:
-        if writer is not None:
-            writer.close()
 
 
 FILE_WRITERS: dict[str, Callable[[Path, Iterator[Row]], None]] = {

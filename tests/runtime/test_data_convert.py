@@ -18,7 +18,7 @@ from runtime.data.example import Example, example_of, read_example
 from runtime.data.formats import ALL_LAYOUTS, LAYOUTS, kind_of
 from runtime.data.retrieval import Retrieval
 from runtime.data.scan import scan
-from runtime.data.writing import WRITERS
+from runtime.data.writing import WRITERS, write_file
 from tests.runtime.data_files import write_rows
 from tests.runtime.test_data_tools import OPENAI, SHAREGPT, TOOL
 
@@ -175,3 +175,23 @@ def test_every_layout_has_a_writer_and_reads_back() -> None:
     assert again is not None
     assert [message.text for message in again.messages] == ["a", "b"]
     assert noted == []
+
+
+ASKED = {"role": "user", "content": "a"}
+LATE: dict[str, list[dict[str, Any]]] = {
+    "a field that comes late": [{"instruction": "a", "output": "b"}] * 1200
+    + [{"instruction": "a", "output": "b", "system": "Be kind.", "history": [["c", "d"]]}],
+    "text, then lists": [PAIR, {**PAIR, "prompt": [ASKED]}],
+    "calls that come late": [{"messages": [ASKED, {"role": "assistant", "content": "b"}]}] * 1200 + [OPENAI],
+    "tools without parameters": [{**OPENAI, "tools": [{**TOOL, "parameters": {}}]}, OPENAI],
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("name", LATE)
+def test_tables_keep_what_only_later_rows_have(name: str, suffix: str, tmp_path: Path) -> None:
+    there = tmp_path / f"b{suffix}"
+    assert write_file(there, iter(LATE[name])) == len(LATE[name])
+    start = write_rows(tmp_path / "a.jsonl", LATE[name])
+    assert read(there) == read(start)
+    assert len(list(tmp_path.iterdir())) == 2

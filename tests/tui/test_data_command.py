@@ -114,12 +114,25 @@ def test_fixes_are_shown_by_row_and_written_on_request(tmp_path: Path) -> None:
     assert "There is no fix everything. Fixes are unusable, mend" in refused.stderr
 
 
+def test_half_a_character_is_shown_by_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text(
+        '{"messages": [{"role": "user", "content": "a\\ud800"}, {"role": "assistant", "content": "b"}]}'
+    )
+    assert '"content": "a\\ud800"' in steersman("data", "fix", str(path)).stdout
+    found = json.loads(steersman("data", "fix", str(path), "--json").stdout)
+    assert "\ud800" in json.dumps(found, ensure_ascii=False)
+
+
 def test_conversion_says_what_is_lost(tmp_path: Path) -> None:
     rows = [{"prompt": "a", "chosen": "b", "rejected": "c"}, {"prompt": "a", "chosen": "b", "rejected": "b"}]
     path, out = write_rows(tmp_path / "data.json", rows), tmp_path / "out.csv"
     said = steersman("data", "convert", str(path), str(out), "--to", "alpaca").stdout
     assert f"Wrote 2 rows to {out}." in said
     assert "The rejected answers are left out." in said
+    told = write_rows(tmp_path / "told.jsonl", [{**rows[0], "system": "Be kind."}])
+    said = steersman("data", "convert", str(told), str(tmp_path / "hh.jsonl"), "--to", "hh_pairs").stdout
+    assert "The system prompt of 1 row now begins the first question" in said
     labels = steersman("data", "convert", str(path), str(tmp_path / "l.jsonl"), "--to", "src_tgt_pairs")
     assert "1 row could not be used:" in labels.stdout
     assert "row 2 (line 7), `rejected`: there is nothing to prefer; row dropped." in labels.stdout

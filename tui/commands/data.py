@@ -131,7 +131,7 @@ def fix_data(
       steersman data fix my_data.jsonl --max-tokens 2048 --model smollm2-135m-instruct -o short.jsonl
     """
     from runtime.data.mending import mend
-    from tui.data_changes import chosen_fixes, fixes_as_dict, print_fixes
+    from tui.data_changes import chosen_fixes, fixes_as_dict, json_text, print_fixes
 
     fixes = chosen_fixes(only, near)
     folder = None if model is None else model_folder(model)
@@ -140,7 +140,7 @@ def fix_data(
             data, out, fixes=fixes, model_folder=folder, most=max_tokens, least=min_tokens, progress=progress
         )
     if as_json:
-        click.echo(json.dumps(fixes_as_dict(done), ensure_ascii=False, indent=2))
+        click.echo(json_text(fixes_as_dict(done), indent=2))
     else:
         print_fixes(done, data)
 
@@ -155,7 +155,8 @@ def convert_data(data: str, out: Path, layout: str, as_json: bool) -> None:
 
     Layouts: alpaca, sharegpt, messages, src_tgt; for preference pairs alpaca_pairs, sharegpt_pairs,
     messages_pairs, response_pairs, prompt_pairs, hh_pairs, src_tgt_pairs; for judged answers alpaca_labels,
-    sharegpt_labels, messages_labels, prompt_labels, src_tgt_labels; text. What is lost is said.
+    sharegpt_labels, messages_labels, prompt_labels, src_tgt_labels; for queries passages, flag_passages,
+    query_passages, triplets; text. What is lost is said.
 
     \b
     Examples:
@@ -165,12 +166,12 @@ def convert_data(data: str, out: Path, layout: str, as_json: bool) -> None:
     """
     from runtime.data.convert import as_dict as converted_as_dict
     from runtime.data.convert import convert
-    from tui.data_changes import print_converted
+    from tui.data_changes import json_text, print_converted
 
     with ProgressLine(data) as progress:
         done = convert(data, out, layout, progress)
     if as_json:
-        click.echo(json.dumps(converted_as_dict(done), ensure_ascii=False, indent=2))
+        click.echo(json_text(converted_as_dict(done), indent=2))
     else:
         print_converted(done)
 
