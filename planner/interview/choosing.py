@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from planner.errors import BadInput
@@ -12,10 +13,22 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 """Keys of the choices, in their order."""
 
 
+CHOOSING = re.compile(r"^(?:(?:option|choice|letter)\s+|(?:我选|选择|选项|选)\s*)")
+"""What people write before a letter."""
+
+
+def by_number(text: str, choices: Sequence[Choice]) -> Choice | None:
+    """Return the choice that `2` means; None for anything else. Only where a number is no answer itself."""
+    number = text.strip().strip("().#（）")
+    if not number.isascii() or not number.isdecimal() or not 1 <= int(number) <= len(choices):
+        return None
+    return choices[int(number) - 1]
+
+
 def pick(text: str, choices: Sequence[Choice]) -> Choice | None:
     """Return the choice that a letter, label or value names; None if the line is something else."""
     word = text.strip().casefold()
-    letter = word.strip("().[]:")
+    letter = CHOOSING.sub("", word).strip("().[]:（）。")
     if len(letter) == 1 and letter in LETTERS:
         index = LETTERS.index(letter)
         if index < len(choices):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, cast
 
 from planner.interview.reading import exactly
@@ -11,6 +12,14 @@ Command = Literal["why", "help", "back", "skip", "unsure", "undo", "quit"]
 unsure: take the default and say why it is one. undo: as before the last step. quit: leave, keep answers."""
 
 
+ASKING_BACK = re.compile(
+    r"(?:what|how|which|is|are|can|does|do|should)\b.*[?？]|what(?:'s|’s| is| are| does)\b|"
+    r"什么是|.*(?:是什么|什么意思)",
+    re.IGNORECASE,
+)
+"""A question in return, such as `what is lora?`: it answers nothing."""
+
+
 def meaning(text: str) -> Command | None:
     """Return the command that a line means; None where it is an answer. An empty line takes the default."""
     line = text.strip()
@@ -18,4 +27,6 @@ def meaning(text: str) -> Command | None:
         return "skip"
     if set(line) <= {"?", "？"}:
         return "help"
+    if ASKING_BACK.match(line):
+        return "why"
     return cast(Command | None, exactly(line.rstrip("?？吗呢 "), "commands"))

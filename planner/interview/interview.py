@@ -9,7 +9,7 @@ from typing import Any
 from planner.errors import BadInput
 from planner.facts import DataFacts, Facts, HardwareFacts, ModelFacts
 from planner.interview import saved
-from planner.interview.choosing import chosen, pick, possible
+from planner.interview.choosing import by_number, chosen, pick, possible
 from planner.interview.command import meaning
 from planner.interview.finding import Found, FoundBefore, Source, ToFind
 from planner.interview.question import Answer, Choice, Known, Provenance, Question
@@ -108,6 +108,9 @@ class Interview:
         try:
             read = question.read(text.strip(), self.known)
         except BadInput:
+            numbered = by_number(text, choices)
+            if numbered is not None:
+                return self.choose(numbered)
             others = understood(text, self.known)
             if not others:
                 raise

@@ -35,7 +35,12 @@ NEAR = Known(files=("chats.jsonl",))
           "method": "lora"}),
         ("用两张4090微调qwen2.5 7b，数据chats.jsonl，一晚上",
          {"hardware": "两张4090", "model": "qwen2.5-7b-instruct", "data": "chats.jsonl", "time_limit": 480}),
+        ("我有两张4090", {"hardware": "两张4090"}),
+        ("我想用两张英伟达4090微调千问7B", {"hardware": "两张英伟达4090", "model": "qwen2.5-7b-instruct"}),
         ("两小时", {"time_limit": 120}),
+        ("no", {}),
+        ("small", {}),
+        ("本地", {}),
         ("质量", {"goal": "quality"}),
         ("my cat is nice", {}),
         ("qwen2.5 7b on the moon", {}),
@@ -69,6 +74,15 @@ def test_another_machine_can_be_named_at_any_question() -> None:
     assert question.key == "data"
     assert interview.known.hardware is not None
     assert interview.known.hardware.device_count == 2
+
+
+def test_a_number_or_an_announced_letter_takes_a_choice_where_it_is_no_answer_itself() -> None:
+    asked = begun()
+    assert asked.answer("2").known.value("model") == "qwen2.5-0.5b-instruct"
+    assert asked.answer("选b").known.value("model") == "qwen2.5-0.5b-instruct"
+    assert asked.answer("option b").known.value("model") == "qwen2.5-0.5b-instruct"
+    with pytest.raises(BadInput):
+        asked.answer("12")
 
 
 def test_what_means_nothing_anywhere_is_refused_by_the_question_at_hand() -> None:

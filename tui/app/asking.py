@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.errors import BadInput
-from planner.interview.choosing import LETTERS, pick
+from planner.interview.choosing import LETTERS, by_number, pick
 from planner.interview.interview import Interview
 from planner.interview.question import Choice
 from planner.language import join, say
@@ -49,7 +49,7 @@ class Asked:
         """Return the choice that a line means; an empty one means the proposed one. Raises `BadInput`."""
         if not text.strip() and self.proposed is not None:
             return self.choices[self.proposed]
-        choice = pick(text, self.choices) if text.strip() else None
+        choice = pick(text, self.choices) or by_number(text, self.choices) if text.strip() else None
         if choice is None:
             raise BadInput(
                 say("I do not understand `{text}` here.", text=text.strip()),

@@ -116,7 +116,7 @@ class Dialogue:
         if self.mode == "questions" and self.interview.current() is not None:
             self._answer(text, unsure=word == "unsure")
             return ""
-        return self._chose(asked.pick(text))
+        return self._chose(asked.pick("" if word in ("skip", "unsure") else text))
 
     def back(self) -> None:
         """Return to the question before."""

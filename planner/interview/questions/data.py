@@ -15,6 +15,7 @@ from planner.interview.reading import exactly, plain
 from planner.language import join, say, template
 
 DEMO = "steersman-demo"
+TO_TRY = template("It comes with Steersman, so that you can try everything.")
 MOST_FILES = 6
 """Files near the person that are offered by letter."""
 
@@ -28,6 +29,10 @@ TOKENS = re.compile(
     r"(\d+(?:\.\d+)?k?)(?:\s*(?::|to|up to|longest|max|最长|到)\s*(\d+(?:\.\d+)?k?))?\s*"
     r"(?:tokens?|词元|个词元)"
 )
+MENTION = r"(?a:(?<![\w./\\~-]){}(?![\w/\\-]|\.\w))"
+"""A file named inside a sentence: not the end of a longer path, which is a file elsewhere."""
+HAN_NUMBER = re.compile(r"[一两二三四五六七八九十](?=\s*(?:千|万|百万|条|行|组))")
+HAN_DIGITS = dict(zip("一两二三四五六七八九十", (1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10), strict=True))
 USUAL_TOKENS = "350:2048"
 """Tokens of a row where a person names only rows: an assumption, which is said."""
 
@@ -49,7 +54,7 @@ def described(text: str, stage: str) -> DataFacts | None:
 
 def description(text: str) -> tuple[int, str] | None:
     """Return rows and `mean:longest` tokens of `50000 rows of 350:2048 tokens`; None for anything else."""
-    line = plain(text)
+    line = HAN_NUMBER.sub(lambda found: str(HAN_DIGITS[found[0]]), plain(text))
     rows = ROWS.search(line)
     if rows is None:
         return None
@@ -63,7 +68,7 @@ def default(known: Known) -> Answer:
     """Return the first data file near the person, else the bundled set."""
     if known.files:
         return Answer(known.files[0], known.files[0], "default", say("It is the data that I found here."))
-    return Answer(DEMO, DEMO, "default", say("It comes with Steersman, so that you can try everything."))
+    return Answer(DEMO, DEMO, "default", say(TO_TRY))
 
 
 def choices(known: Known) -> tuple[Choice, ...]:
@@ -79,15 +84,13 @@ def read(text: str, known: Known) -> Answer:
     """
     name = text.strip().strip("'\"`")
     if exactly(name, "data"):
-        return Answer(DEMO, DEMO, "typed")
+        return Answer(DEMO, DEMO, "typed", say(TO_TRY))
     if name in known.files or name in bundled():
         return Answer(name, name, "typed")
     sized = description(name)
     if sized is not None:
         return _sized(*sized, assumed=TOKENS.search(plain(name)) is None)
-    mentioned = next(
-        (file for file in known.files if re.search(rf"(?<!\w){re.escape(file)}(?!\w)", name)), None
-    )
+    mentioned = next((file for file in known.files if re.search(MENTION.format(re.escape(file)), name)), None)
     if mentioned is not None:
         return Answer(mentioned, mentioned, "typed")
     if not re.search(r"[/\\.~]", name) and (re.search(r"\s", name) or not name.isascii() or len(name) < 2):

@@ -6,9 +6,10 @@ import re
 
 from planner.interview.pricing import by_model, memory_of
 from planner.interview.question import Answer, Choice, Known, Question
+from planner.interview.reading import exactly, phrases, plain
 from planner.language import say, template
 from planner.model_catalogue import ModelEntry, models
-from planner.model_names import interpret, unknown
+from planner.model_names import Match, interpret, unknown
 from planner.phrases import parameters, size
 
 LADDER = (
@@ -30,6 +31,8 @@ BYTES_PER_WEIGHT = 2
 WEIGHTS_SHARE = 0.65
 """Share of a device's memory that the frozen weights of the default model may take; the rest is for its
 adapter and activations. The forecast says what really fits; this only picks what is offered first."""
+
+SIZE_ALONE = re.compile(r"(\d+(?:\.\d+)?)\s*([bm])(?:illion)?\s*(?:model|weights|parameters|params|模型)?")
 
 PATH = re.compile(r"^([~./\\]|[A-Za-z]:\\)")
 HUB = re.compile(r"(?:\w+:)?[\w.-]+/[\w.-]+(?:@[\w./-]+)?")
@@ -90,12 +93,32 @@ def read(text: str, known: Known) -> Answer:
     name = text.strip().strip("'\"`")
     if PATH.match(name):
         return Answer(name, name, "typed")
-    match = interpret(name, "base" if known.value("stage") == "pretrain" else "chat")
+    match = sized(name) or interpret(in_latin(name), "base" if known.value("stage") == "pretrain" else "chat")
     if match is not None:
         return Answer(match.entry.name, match.entry.name, "typed", match.because)
     if HUB.fullmatch(name) or name.endswith(".json"):
         return Answer(name, name, "typed")
     raise unknown(name)
+
+
+def sized(name: str) -> Match | None:
+    """Return the model of the ladder that a size alone means: `7b`, `smallest`; None for anything else."""
+    if exactly(name, "smallest_model"):
+        return Match(models()[SMALLEST], say("It is the smallest of the models that I propose."))
+    size_alone = SIZE_ALONE.fullmatch(plain(name))
+    if size_alone is None:
+        return None
+    wanted = "".join(size_alone.groups())
+    found = next((models()[each] for each in LADDER if wanted in each.split("-")), None)
+    because = say("You named a size alone, so I take the usual model of that size; name another if you like.")
+    return None if found is None else Match(found, because)
+
+
+def in_latin(name: str) -> str:
+    """Return a name with the Chinese names of families as the catalogue writes them."""
+    for chinese, family in phrases("family"):
+        name = name.replace(chinese, f"{family} ")
+    return " ".join(name.split())
 
 
 QUESTION = Question(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from planner.errors import BadInput
 from planner.facts import DataFacts
 from planner.interview.pricing import by_answer
 from planner.interview.question import Answer, Choice, Known, Question
-from planner.interview.reading import by_words, not_understood
+from planner.interview.reading import by_words, not_understood, plain
 from planner.language import say, template
 
 TITLES = {
@@ -33,6 +34,9 @@ DETECTED = {
     "retrieval": "embedding",
 }
 """Layout of the rows -> the stage that is made for it."""
+
+TRIES_ITSELF = {"ppo", "grpo", "rloo", "dapo", "gspo", "reinforcement learning", "rl", "强化学习"}
+"""Training with the model's own attempts, judged while it trains."""
 
 TAUGHT_BY = {
     "sft": ("alpaca", "sharegpt", "messages", "src_tgt"),
@@ -98,6 +102,14 @@ def refusal(stage: str, known: Known) -> str:
 def read(text: str, known: Known) -> Answer:
     """Return the stage that is meant; raises `BadInput`."""
     stage = by_words(text, "stage")
+    if stage is None and plain(text) in TRIES_ITSELF:
+        raise BadInput(
+            say(
+                "{name} learns from answers that the model tries itself; I cannot plan that.",
+                name=text.strip(),
+            ),
+            remedy=say("The nearest is dpo, which learns from pairs of a good and a bad answer."),
+        )
     if stage is None:
         raise not_understood(text, TITLES)
     return Answer(stage, say(TITLES[stage]), "typed")
