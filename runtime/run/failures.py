@@ -117,6 +117,15 @@ def explain(
     return Failure(what, _quoted(last_line), remedy, log_path)
 
 
+def of_proof(problem: str, folder: StageFolder, events: Iterable[AnyEvent]) -> Failure:
+    """Return what went wrong when a proof does not hold; the worker may know why, and what to do."""
+    log_path = str(folder.log)
+    said = next((event for event in events if isinstance(event, Error) and event.remedy), None)
+    if said is None:
+        return Failure(problem, "", say("The evidence is in {path}.", path=log_path), log_path)
+    return Failure(said.what, said.why or problem, said.remedy, log_path)
+
+
 def ending(exit_code: int | None) -> str:
     """Return how a process ended, in words."""
     if exit_code is None:

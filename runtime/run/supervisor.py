@@ -231,19 +231,18 @@ class Supervisor:
 
     def _failed(self, task: StageTask, attempt: Attempt, exit_code: int, seconds: float) -> StageFailed:
         """Explain and record a failure, and return it."""
-        folder, failure = self.run.stage(task.stage), None
-        problem = commit.failed_proof(attempt.proofs)
-        if problem and exit_code >= 0:
-            log_path = str(folder.log)
-            error = StageFailed(problem, remedy=say("The evidence is in {path}.", path=log_path))
+        folder = self.run.stage(task.stage)
+        problem = commit.failed_proof(attempt.proofs) if exit_code >= 0 else ""
+        if problem:
+            failure = failures.of_proof(problem, folder, attempt.events)
         else:
             free = disk_space.free_bytes(self.run.root)
             failure = failures.explain(folder, exit_code, attempt.events, free_bytes=free)
-            error = StageFailed(failure.what, why=failure.why, remedy=failure.remedy)
-            log_path = failure.log_path
-        self._record_failure(task.stage, error, seconds, log_path)
+        error = StageFailed(failure.what, why=failure.why, remedy=failure.remedy)
+        self._record_failure(task.stage, error, seconds, failure.log_path)
         killed = memory_kills() > self._kills
-        trouble = trouble_of(task.stage, failure, attempt.proofs, killed_for_memory=killed)
+        known = None if problem else failure
+        trouble = trouble_of(task.stage, known, attempt.proofs, killed_for_memory=killed)
         return OutOfMemory(error, trouble) if trouble is not None else error
 
     def _record_failure(self, stage: str, error: StageFailed, seconds: float, log_path: str) -> None:

@@ -36,6 +36,12 @@ def asked(plan: Plan, run: RunFolder, data: str) -> Asked:
     return Asked(spec | weighed, ("generate.answers", *proofs))
 
 
+def usual_answer_tokens(plan: Plan) -> float:
+    """Return how many tokens an answer of the training rows has on average."""
+    data = plan.facts.data
+    return data.lengths.answer_total / max(1, data.train_rows)
+
+
 def searches(run: RunFolder, data: str) -> Asked:
     """Return what is asked of embeddings: to find the passages of held-out queries."""
     train = run.stage("train")

@@ -89,12 +89,13 @@ def dev_prompts(path: Path) -> list[Prompt]:
 
 
 def _questions(row: dict[str, Any]) -> Prompt:
-    """Return a src/tgt row as messages, up to its last question, and its last answer.
+    """Return a src/tgt row as messages, the system prompt first, up to its last question; and its last answer.
 
     That is the better one of a pair, and none where the only one was judged bad.
     """
     questions, answers = _as_list(row["src"]), _as_list(row["tgt"])
-    messages: Messages = []
+    system = (row.get("context") or {}).get("system")
+    messages: Messages = [{"role": "system", "content": system}] if system else []
     for index, question in enumerate(questions):
         messages.append({"role": "user", "content": question})
         if index < len(questions) - 1:

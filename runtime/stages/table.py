@@ -23,7 +23,7 @@ from runtime.run.environment import ON_HOST
 from runtime.run.layout import RunFolder
 from runtime.run.task import Committed, Easing, StageTask
 from runtime.stages.after import export
-from runtime.stages.asked import asked
+from runtime.stages.asked import asked, usual_answer_tokens
 from runtime.stages.easing import ease
 from runtime.stages.preferences import MERGE_PROOFS
 from runtime.stages.rehearsed import rehearsed
@@ -334,6 +334,7 @@ def generate(table: PlanTable, done: Done) -> StageTask:
         base=done.path("convert", "model"),
         model=done.path("merge", "model"),
         max_new_tokens=table.plan.value("max_new_tokens"),
+        usual_answer_tokens=usual_answer_tokens(table.plan),
         **wanted.spec,
     )
 

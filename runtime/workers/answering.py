@@ -7,6 +7,8 @@ model in memory at a time. An answer that was cut by the limit of new tokens is 
 from __future__ import annotations
 
 import gc
+import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,9 @@ from runtime.workers.stage_run import Stage
 BATCH_ROWS = 16
 """Prompts answered together. Most of a step is reading the weights, at one cost for one row or many."""
 
+
+LEAST_ROOM = 16
+"""Fewest new tokens that make an answer: about a short sentence."""
 
 NAMES = {"bleu4": "BLEU-4", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 
@@ -82,29 +87,62 @@ def decode(tokenizer: Any, tokens: list[int]) -> str:
     return decode_answer(tokenizer, tokens).strip()
 
 
-def check_lengths(prompts: list[list[int]], max_new_tokens: int, positions: int) -> None:
-    """Raise `RefusedError` when a prompt and its answer would leave the positions that the model knows."""
-    if max_new_tokens < 1:
+def positions_of(folder: str | Path) -> int:
+    """Return how many tokens a model can see, prompt and answer together."""
+    config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
+    return int(config.get("max_position_embeddings") or sys.maxsize)
+
+
+def fitting(prompts: list[list[int]], limit: int, positions: int, stage: Stage) -> tuple[list[int], int]:
+    """Return the numbers of the prompts that leave room for an answer, and the limit of new tokens for all.
+
+    Long conversations must not end a run whose training is done: the limit gives way first, then prompts.
+    Raises `RefusedError` when none has room.
+    """
+    if limit < 1:
         raise RefusedError(
-            say("max_new_tokens is {max_new_tokens}; it must be at least 1.", max_new_tokens=max_new_tokens)
+            say("max_new_tokens is {max_new_tokens}; it must be at least 1.", max_new_tokens=limit)
         )
-    for number, prompt in enumerate(prompts, start=1):
-        if len(prompt) + max_new_tokens > positions:
-            raise RefusedError(
-                say(
-                    "Prompt {number} has {tokens} tokens; with {max_new_tokens} new ones that is more than "
-                    "the {positions} positions of the model.",
-                    number=number,
-                    tokens=len(prompt),
-                    max_new_tokens=max_new_tokens,
-                    positions=positions,
-                ),
-                remedy=say("Shorten the prompt or lower max_new_tokens."),
-            )
+    rooms = [positions - len(prompt) for prompt in prompts]
+    kept = [row for row, room in enumerate(rooms) if room >= min(limit, LEAST_ROOM)]
+    if not kept:
+        raise RefusedError(
+            say(
+                "The shortest prompt has {tokens} tokens, which leaves no room for an answer in the "
+                "{positions} positions of the model.",
+                tokens=min(map(len, prompts)),
+                positions=positions,
+            ),
+            remedy=say("Give shorter prompts with test_prompts."),
+        )
+    if len(kept) < len(prompts):
+        left_out = say(
+            "{count} of {all} prompts are not asked: they leave no room for an answer in the {positions} "
+            "positions of the model.",
+            count=len(prompts) - len(kept),
+            all=len(prompts),
+            positions=positions,
+        )
+        stage.emitter.log(left_out, "warning")
+    room = min(rooms[row] for row in kept)
+    if room < limit:
+        stage.emitter.log(
+            say(
+                "Answers may have {room} tokens instead of {limit}: more does not fit behind the longest "
+                "prompt.",
+                room=room,
+                limit=limit,
+            ),
+            "warning",
+        )
+    return kept, min(limit, room)
 
 
-def prove(samples: list[dict[str, Any]], stage: Stage) -> None:
-    """Emit the proof `generate.answers`; raises `RefusedError` when an answer is empty or none ends."""
+def prove(samples: list[dict[str, Any]], stage: Stage, endless: bool = False) -> None:
+    """Emit the proof `generate.answers`; raises `RefusedError` when an answer is empty or none ends.
+
+    `endless` says that answers as long as those of the training rows cannot end within the limit.
+    """
     count = len(samples)
     empty = sum(not sample["tuned"] for sample in samples)
     ended = sum(sample["tuned_ended"] for sample in samples)
@@ -112,7 +150,7 @@ def prove(samples: list[dict[str, Any]], stage: Stage) -> None:
     cut = say(" {cut} were cut at the limit of new tokens.", cut=count - ended) if ended < count else ""
     stage.emitter.proof(
         "generate.answers",
-        empty == 0 and ended > 0,
+        empty == 0 and (ended > 0 or endless),
         say(
             "The tuned model answered {answered} of {count} prompts, ended {ended} answers by itself, and "
             "answered {differing} differently from the base model.{cut}",
@@ -141,7 +179,7 @@ def prove(samples: list[dict[str, Any]], stage: Stage) -> None:
             say("It ends its answer at once, as it was taught by empty or wrongly cut training answers."),
             say("Look at the rows with `steersman data inspect`, or train with a lower learning rate."),
         )
-    if not ended:
+    if not ended and not endless:
         raise RefusedError(
             say("The tuned model ends none of its {count} answers.", count=count),
             say(
@@ -163,11 +201,12 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
     dtype = spec["dtype"]
     tokenizer = load_tokenizer(spec["base"])
     prompts = [encode_prompt(tokenizer, messages) for messages in conversations]
+    kept, limit = fitting(prompts, limit, positions_of(spec["base"]), stage)
+    prompts, conversations = [prompts[row] for row in kept], [conversations[row] for row in kept]
     ends = end_tokens(tokenizer, spec["base"], spec["model"])
     done, total = 0, 2 * len(prompts)
 
     def answered_by(which: str, model: Any) -> Answered:
-        check_lengths(prompts, limit, model.config.max_position_embeddings)
         stage.emitter.progress(
             done,
             total,
@@ -202,12 +241,12 @@ def work(spec: dict[str, Any], stage: Stage) -> tuple[dict[str, str], dict[str, 
             conversations, base.texts, tuned.texts, base.ended, tuned.ended, strict=True
         )
     ]
-    references = spec.get("references") or [None] * len(samples)
-    for sample, reference in zip(samples, references, strict=True):
-        sample["reference"] = reference
+    references = spec.get("references")
+    for sample, row in zip(samples, kept, strict=True):
+        sample["reference"] = references[row] if references else None
     path = write_samples(Path(spec["stage_folder"]), samples)
     stage.emitter.artifact("samples", path)
-    prove(samples, stage)
+    prove(samples, stage, endless=limit < float(spec.get("usual_answer_tokens") or 0))
     scores = compare_with_references(samples, stage)
     seconds = base.seconds + tuned.seconds
     return {"samples": str(path)}, {

@@ -28,6 +28,11 @@ PLACES: dict[str, tuple[tuple[Any, ...], list[str] | None]] = {
 END = SPECIALS.index("<|im_end|>")
 
 
+def chat_of(letters: int) -> list[dict[str, str]]:
+    """A question of so many tokens: the tiny tokenizer knows letters only."""
+    return [{"role": "user", "content": "a" * letters}]
+
+
 @pytest.fixture(scope="module")
 def results(
     trained: dict[str, Trained], engine_python: Path, tmp_path_factory: pytest.TempPathFactory
@@ -54,7 +59,14 @@ def results(
         "prompting": {"do": "prompting", "base": str(llama.base), "chats": CHATS},
         "sampling": {"do": "sampling"},
         "never ends": spec("never ends", base=str(qwen.base), model=str(qwen.hf)),
-        "too long": spec("too long", max_new_tokens=600),
+        "some too long": spec(
+            "some too long",
+            prompts=[chat_of(500), *CHATS[:1], chat_of(450)],
+            references=["a", "b", "c"],
+            max_new_tokens=600,
+            usual_answer_tokens=700,
+        ),
+        "too long": spec("too long", prompts=[chat_of(600)], max_new_tokens=600),
         "no prompts": spec("no prompts", prompts=[]),
         "no model": spec("no model", model=str(root)),
         "unanswerable": spec("unanswerable", prompts=[[{"role": "assistant", "content": "Hi"}]]),
@@ -131,6 +143,18 @@ def test_answers_that_never_end_fail_the_proof_and_are_kept(results: dict[str, A
     assert [sample["tuned"] for sample in samples] == [sample["base"] for sample in samples]
 
 
+def test_long_conversations_end_no_run(results: dict[str, Any]) -> None:
+    """The limit gives way, then prompts; and answers that cannot end within the limit are no failure."""
+    outputs, _ = results["some too long"]["gave"]
+    samples = json.loads(Path(outputs["samples"]).read_text())
+    assert [sample["reference"] for sample in samples] == ["b", "c"]
+    assert not any(sample["tuned_ended"] for sample in samples)
+    assert events_of(results["folder"] / "some too long", "proof")[0]["passed"]
+    said = [event["message"] for event in events_of(results["folder"] / "some too long", "log")]
+    assert any("1 of 3 prompts are not asked" in sentence for sentence in said)
+    assert any("tokens instead of 600" in sentence for sentence in said)
+
+
 def test_every_answer_is_a_step_of_progress(results: dict[str, Any]) -> None:
     progress = events_of(results["folder"] / "never ends", "progress")
     assert [event["done"] for event in progress] == [0, 1, 2, 3, 3, 4, 5, 6]
@@ -140,7 +164,7 @@ def test_every_answer_is_a_step_of_progress(results: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ("too long", "512 positions"),
+        ("too long", "no room for an answer in the 512 positions"),
         ("no prompts", "no prompt"),
         ("no model", "does not load"),
         ("unanswerable", "must end with a message"),

@@ -91,11 +91,13 @@ def test_prompts_end_with_a_question(tmp_path: Path) -> None:
     assert read_prompts(file) == [(turns[:1], "answer"), (turns[:1], None)]
     dev = tmp_path / "dev.json"
     rows = [{"src": ["a", "b"], "tgt": ["c", "d"]}, {"src": "x", "tgt": "y"}]
-    dev.write_text("\n".join(map(json.dumps, rows)))
-    first, second = dev_prompts(dev)
+    told = {"src": ["a"], "tgt": ["b"], "system": "Be kind.", "context": {"system": "Be kind."}}
+    dev.write_text("\n".join(map(json.dumps, [*rows, told])))
+    first, second, third = dev_prompts(dev)
     assert [message["content"] for message in first.messages] == ["a", "c", "b"]
     assert first.reference == "d", "the answer that was hoped for"
     assert second == ([{"role": "user", "content": "x"}], "y")
+    assert [turn["role"] for turn in third.messages] == ["system", "user"], "as it was trained"
 
 
 @pytest.mark.parametrize("line", ["hello", "{}", '{"messages": [1]}', '{"messages": []}'])

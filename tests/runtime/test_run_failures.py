@@ -188,6 +188,15 @@ def test_a_worker_that_explains_itself_is_quoted(tmp_path: Path) -> None:
     assert (told.what, told.remedy) == ("Row 3 is empty.", "Remove row 3.")
 
 
+def test_a_worker_says_why_its_proof_fails_and_what_to_do(tmp_path: Path) -> None:
+    told = ["It ends none of its answers.", "", "Train longer."]
+    run = new_run(tmp_path / "run", train={"fail_proof": True, "error": told})
+    assert supervise(run) == 4
+    found = failure(run, "train")
+    assert (found.what, found.remedy) == ("It ends none of its answers.", "Train longer.")
+    assert found.why == "The proof holds failed: off by 3"
+
+
 @pytest.mark.parametrize(
     ("behaviour", "words"),
     [
