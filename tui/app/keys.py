@@ -52,6 +52,15 @@ def Key(  # noqa: N802 - stands where a class stands in BINDINGS
     )
 
 
+def is_typed(screen: Screen[Any], binding: Binding) -> bool:
+    """Return whether the key would be typed into the field that has the focus.
+
+    Textual knows that of all keys but this one, which Unicode calls solidus (`keys.py` `key_to_character`).
+    """
+    focused = screen.focused
+    return binding.key == "slash" and focused is not None and focused.check_consume_key("slash", "/")
+
+
 class ShownKey(NamedTuple):
     """One key as the footer shows it."""
 
@@ -74,7 +83,8 @@ class KeyFooter(Footer):
         """Return one key for each action that can be seen."""
         seen: dict[str, ShownKey] = {}
         for _, binding, enabled, tooltip in self.screen.active_bindings.values():
-            if binding.show and binding.action not in seen and len(seen) < MOST_KEYS:
+            wanted = binding.show and binding.action not in seen and not is_typed(self.screen, binding)
+            if wanted and len(seen) < MOST_KEYS:
                 words = say(binding.description)
                 seen[binding.action] = ShownKey(binding, enabled, words, say(tooltip) if tooltip else "")
         return self._fitting(list(seen.values()))

@@ -23,6 +23,7 @@ from tests.planner.scenes import facts
 from tests.tui.app.pilot import screen_text, text_of, until
 from tui.app.application import SteersmanApp
 from tui.app.screens.data import DataScreen
+from tui.app.widgets.data_facts import DataFactsPart
 from tui.app.widgets.findings_list import FindingKind
 from tui.app.widgets.histogram import Histogram
 from tui.app.widgets.refusal_block import RefusalBlock
@@ -179,11 +180,33 @@ async def test_data_that_was_described_cannot_be_looked_at(tiny_hf_model: Path) 
     async with looking(planned(described, tiny_hf_model), (80, 24)) as (pilot, screen):
         shown = " ".join(text_of(screen.query_one(RefusalBlock)).split())
         assert "was described" in shown and "What to do" in shown
+        page = screen_text(pilot)
+        assert "being counted" not in page and "will stand here" not in page, "nothing of it will come"
+        assert "c copies the details." in page and "Nothing was changed" not in page
+        facts = text_of(screen.query_one(DataFactsPart))
+        assert "described, not read" in facts and "Duplicates" not in facts and "Layout" not in facts
         screen.set_focus(None)
         await pilot.press("c")
         assert "was described" in pilot.app.clipboard
         await pilot.press("escape")
         assert pilot.app.screen is not screen
+
+
+async def test_in_one_column_the_next_row_comes_into_sight(tiny_hf_model: Path, tmp_path: Path) -> None:
+    async with looking(broken(tiny_hf_model, tmp_path), (60, 20)) as (pilot, screen):
+        assert "Row 1 of" in screen_text(pilot), "it opens at its beginning"
+        await pilot.press("end")
+        assert "Per row" in screen_text(pilot) and "Row 1 of" not in screen_text(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: "Row 2 of" in screen_text(pilot))
+        row = screen.query_one("#row-scroll")
+        assert row.max_scroll_y > 0 == row.scroll_offset.y, "it is a long one"
+        await pilot.press("end")
+        assert row.scroll_offset.y == row.max_scroll_y and "Row 2 of" in screen_text(pilot)
+        await pilot.press("end")
+        assert "Row 2 of" not in screen_text(pilot)
+        await pilot.press("home", "home")
+        assert "Row 2 of" in screen_text(pilot)
 
 
 async def test_data_that_is_gone_is_said_in_a_sentence(tiny_hf_model: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from planner.settings import GROUPS
 from tests.planner.scenes import plan
 from tests.tui.app.pilot import screen_text, text_of, until
 from tests.tui.app.plan_pages import large, reading, small
+from tui.app.screens.help import key_lines
 from tui.app.widgets.decision_groups import Fold, GroupHeading
 from tui.app.widgets.decision_row import DecisionRow
 from tui.app.widgets.decision_tree import DecisionTree
@@ -180,11 +181,23 @@ async def test_details_of_a_refusal_are_copied(tmp_path: Path) -> None:
         await reader.press("enter")
         block = reader.screen.query_one(RefusalBlock)
         await until(reader.pilot, lambda: block.display)
+        assert "^y copies the details." in text_of(block), "where c would be typed"
+        await reader.press("ctrl+y")
+        assert "must be one of quality" in reader.app.clipboard
+        reader.app.copy_to_clipboard("")
         reader.screen.set_focus(None)
         await reader.press("c")
+        assert "c copies the details." in text_of(block)
         assert "must be one of quality" in reader.app.clipboard
         await reader.press("escape")
         assert not block.display and reader.screen.query_one(WhatIfInput).value == "goal happiness"
+
+
+async def test_a_slash_is_no_key_where_it_would_be_typed(tmp_path: Path) -> None:
+    async with reading(small(), tmp_path) as reader:
+        assert any(words == "Filter" for _, words, _ in key_lines(reader.screen))
+        await reader.press("w")
+        assert not any(words == "Filter" for _, words, _ in key_lines(reader.screen))
 
 
 async def test_a_setting_is_fixed_and_left_to_the_planner_again(tmp_path: Path) -> None:

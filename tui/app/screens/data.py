@@ -31,6 +31,10 @@ ROWS, ALL = "data.rows", "data.all"
 """Jobs of this screen."""
 
 
+class Scrolling(VerticalScroll, can_focus=False, inherit_bindings=False):
+    """Scrolls by the keys of the screen, which knows the part that can be scrolled at a width."""
+
+
 class DataScreen(Screen[None]):
     """A plan's data, looked at before anything is spent on it."""
 
@@ -38,6 +42,7 @@ class DataScreen(Screen[None]):
         "The data as it will be trained on. n and p go from row to row; below stand the lengths, what is "
         "wrong with rows, and what was found."
     )
+    AUTO_FOCUS = ""
     CSS_PATH = "data.tcss"
     BINDINGS: ClassVar[list[BindingType]] = list(DATA_KEYS)
 
@@ -51,19 +56,19 @@ class DataScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Compose the row, then lengths, findings and facts."""
-        with Vertical(id="data-page"):
+        with Scrolling(id="data-page"):
             with Vertical(id="data-row"):
                 yield SectionTitle(template("Row"), id="row-title")
-                with VerticalScroll(id="row-scroll", can_focus=False):
+                with Scrolling(id="row-scroll"):
                     yield TokenView()
-            with VerticalScroll(id="data-about", can_focus=False):
+            with Scrolling(id="data-about"):
                 yield SectionTitle(template("Tokens per row"))
                 yield Histogram()
                 yield SectionTitle(template("Findings"))
                 yield FindingsList()
                 yield SectionTitle(template("What was found"))
                 yield DataFactsPart(self.plan)
-        yield RefusalBlock(self.refused)
+        yield RefusalBlock(self.refused, looking=True)
         yield Static("", id="data-status", markup=False)
         yield KeyFooter()
 
@@ -94,12 +99,15 @@ class DataScreen(Screen[None]):
     def on_cancelled(self, event: Cancelled) -> None:
         """Say that reading was ended."""
         self.tell(say("Cancelled."))
+        self.query_one(Histogram).tell(say("Rows could not be counted."))
 
     def on_refused(self, event: Refused) -> None:
         """Show what cannot be read."""
         self.refused = event
         self.query_one(RefusalBlock).show(event)
         self.tell("")
+        self.query_one(TokenView).tell(say("The row cannot be shown."))
+        self.query_one(Histogram).tell(say("Rows could not be counted."))
 
     async def on_worked(self, event: Worked) -> None:
         """Take the first rows, and go on with all of them; or take what a scan found."""
@@ -143,6 +151,27 @@ class DataScreen(Screen[None]):
             self.index = (self.index + by) % len(self.rows)
             self.show_row()
             self.query_one("#row-scroll").scroll_home(animate=False)
+            page = self.query_one("#data-page")
+            if page.max_scroll_y:  # one column: from the findings below nobody sees the row
+                page.scroll_home(animate=False)
+                self.query_one(TokenView).focus(scroll_visible=False)
+
+    def action_turn(self, by: int) -> None:
+        """Turn a page of the part that has the focus, or of what is around it."""
+        part = self.scrolled(by)
+        part.scroll_relative(y=by * max(1, part.size.height - 1), animate=False)
+
+    def action_edge(self, by: int) -> None:
+        """Go to the end of the part that has the focus, or to its beginning."""
+        part = self.scrolled(by)
+        (part.scroll_end if by > 0 else part.scroll_home)(animate=False)
+
+    def scrolled(self, by: int) -> Scrolling:
+        """Return what around the focus can be scrolled in a direction, the nearest first."""
+        for part in (self.focused or self).ancestors:
+            if isinstance(part, Scrolling) and part.scroll_offset.y != (part.max_scroll_y if by > 0 else 0):
+                return part
+        return self.query_one("#data-page", Scrolling)
 
     def action_borders(self) -> None:
         """Show or hide where tokens begin."""

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from planner.language import say, template
-from tui.app.keys import Key, KeyFooter
+from tui.app.keys import Key, KeyFooter, is_typed
 
 KEYS_OF_LISTS = template("Arrow keys move, page up and down turn pages, home and end jump, enter chooses.")
 
@@ -72,7 +72,7 @@ def key_lines(screen: Screen[Any]) -> list[tuple[str, str, str]]:
     """Return (keys, what they do, more words) of everything that can be pressed on a screen."""
     lines: dict[str, tuple[list[str], str, str]] = {}
     for _, binding, enabled, tooltip in screen.active_bindings.values():
-        if not enabled or not binding.id or binding.system:
+        if not enabled or not binding.id or binding.system or is_typed(screen, binding):
             continue
         keys, *_ = lines.setdefault(
             binding.id, ([], say(binding.description), say(tooltip) if tooltip else "")

@@ -91,7 +91,7 @@ PLAN_KEYS: tuple[Binding, ...] = (
         show=False,
     ),
     Key(
-        "c",
+        "c,ctrl+y",
         "copy_details",
         template("Copy details"),
         id="plan.details",

@@ -81,6 +81,14 @@ class ReportScreen(Screen[None]):
             id="report.page",
             tooltip=template("Open report.html of the run in a browser; its path is copied, too."),
         ),
+        Key(
+            "y",
+            "copy_details",
+            template("Copy details"),
+            id="report.details",
+            tooltip=template("Copy everything that is known about the refusal."),
+            show=False,
+        ),
     ]
 
     def __init__(self, run: RunFolder) -> None:
@@ -93,7 +101,7 @@ class ReportScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Yield the head and, once it is read, the report."""
         yield Static(id="report-head", markup=False)
-        yield RefusalBlock(self.refused)
+        yield RefusalBlock(self.refused, looking=True)
         with Sheet(id="sheet"):
             if self.report:
                 with Vertical(id="columns"):
@@ -147,6 +155,12 @@ class ReportScreen(Screen[None]):
         self.refused = event
         self.query_one(RefusalBlock).show(event)
 
+    def action_copy_details(self) -> None:
+        """Copy everything that is known about the refusal."""
+        if self.refused is not None:
+            self.app.copy_to_clipboard(self.query_one(RefusalBlock).text)
+            self.notify(say("Copied."))
+
     @on(LanguageChanged)
     def say_again(self) -> None:
         """Read it again in the new language."""
@@ -189,7 +203,7 @@ class ReportScreen(Screen[None]):
             return True if proven else None
         if action == "open_page":
             return True if self.report else None
-        return True
+        return action != "copy_details" or self.refused is not None
 
     def action_talk(self) -> None:
         """Talk to the models."""

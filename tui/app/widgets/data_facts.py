@@ -70,14 +70,18 @@ class DataFactsPart(Widget):
             most=lengths.max,
         )
         language = LANGUAGES.get(data.language or "", data.language or "")
+        training = say("{rows}, {turns}", rows=plural(data.train_rows, "row"), turns=turns(data.max_turns))
+        held_out = say("{rows}, {how}", rows=plural(data.dev_rows, "row"), how=held)
+        if data.typed:  # nothing more is known than what was typed
+            training, held_out = plural(data.train_rows, "row"), plural(data.dev_rows, "row")
         return rows(
             (
-                (say("Data"), data.path),
-                (say("Layout"), say(LAYOUTS[data.format])),
-                (say("Training"), f"{plural(data.train_rows, 'row')}, {turns(data.max_turns)}"),
-                (say("Held out"), f"{plural(data.dev_rows, 'row')}, {held}"),
-                (say("Unusable"), plural(data.unusable_rows, "row")),
-                (say("Duplicates"), plural(data.duplicate_rows, "row")),
+                (say("Data"), say("described, not read") if data.typed else data.path),
+                (say("Layout"), "" if data.typed else say(LAYOUTS[data.format])),
+                (say("Training"), training),
+                (say("Held out"), held_out),
+                (say("Unusable"), "" if data.typed else plural(data.unusable_rows, "row")),
+                (say("Duplicates"), "" if data.typed else plural(data.duplicate_rows, "row")),
                 (say("Language"), say(language) if language else ""),
                 (say("Tokens"), learnt),
                 (say("Per row"), per_row),

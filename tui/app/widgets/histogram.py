@@ -29,6 +29,13 @@ class Histogram(Widget, can_focus=True):
         self.max_length = 0
         self.longer = 0
         self.counted = True
+        self.words = ""
+        """What stands there instead of bars; empty while rows are being counted."""
+
+    def tell(self, words: str) -> None:
+        """Say why there are no bars."""
+        self.words = words
+        self.refresh(layout=True)
 
     def show(
         self, buckets: list[tuple[int, int, int]], max_length: int, longer: int, *, counted: bool
@@ -40,7 +47,7 @@ class Histogram(Widget, can_focus=True):
     def render(self) -> RenderableType:
         """Return the bars, the line, and what it comes to."""
         if not self.buckets:
-            return Text(say("All rows are being counted."), ink(self, "foreground-muted"))
+            return Text(self.words or say("All rows are being counted."), ink(self, "foreground-muted"))
         most = max(rows for _, _, rows in self.buckets)
         digits = len(count(max(high for _, high, _ in self.buckets)))
         room = max(8, min(BAR_CELLS, (self.size.width or 60) - 2 * digits - 16))
@@ -62,7 +69,8 @@ class Histogram(Widget, can_focus=True):
             cells = max(round(room * rows / most), 1 if rows else 0)
             beyond = low > self.max_length
             bar = Text((BEYOND if beyond else FULL) * cells, ink(self, "warning" if beyond else "primary"))
-            grid.add_row(f"{low:>{digits},} – {high:>{digits},}", bar, count(rows))
+            span = f"{low:>{digits},} – {high:>{digits},}" if low < high else f"{low:,}"
+            grid.add_row(span, bar, count(rows))
             drawn = self._within(grid, room, low, high, drawn)
         if not drawn:
             grid.add_row(*self._line(room))

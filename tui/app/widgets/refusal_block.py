@@ -7,18 +7,31 @@ from rich.text import Text
 from textual.widget import Widget
 
 from planner.errors import SteersmanError
-from planner.language import say
+from planner.language import join, say
 from tui.app.messages import Refused
 from tui.app.widgets.ink import ink
+
+COPIES = "copy_details"
+"""What screens call the action that copies a refusal."""
 
 
 class RefusalBlock(Widget):
     """The last refusal, in full; nothing is shown while there is none."""
 
-    def __init__(self, refused: Refused | None = None) -> None:
+    def __init__(self, refused: Refused | None = None, *, looking: bool = False) -> None:
+        """`looking` is where nothing can be changed, and escape leaves the screen."""
         super().__init__()
+        self.looking = looking
         self.refused = refused
         self.display = refused is not None
+
+    def on_mount(self) -> None:
+        """Name the keys that work while another part has the focus."""
+        self.watch(self.screen, "focused", self.focus_moved, init=False)
+
+    def focus_moved(self) -> None:
+        """Name other keys."""
+        self.refresh(layout=True)
 
     def tell(self, error: SteersmanError, details: str = "") -> None:
         """Show an error."""
@@ -48,6 +61,17 @@ class RefusalBlock(Widget):
             lines.append(Text(f"  {why}"))
         if remedy:
             lines.append(Text.assemble((f"  → {say('What to do')}: ", ink(self, "text-accent")), remedy))
-        keys = [say("Nothing was changed."), say("c copies the details, escape closes this.")]
-        lines.append(Text("  " + " ".join(keys), ink(self, "foreground-muted")))
+        hints = [say("{key} copies the details.", key=key) for key in self.copying()]
+        hints = hints if self.looking else [say("Nothing was changed."), *hints, say("Escape closes this.")]
+        if hints:
+            lines.append(Text(f"  {join(hints)}", ink(self, "foreground-muted")))
         return Text("\n").join(lines)
+
+    def copying(self) -> list[str]:
+        """Return the key that copies the details now: a letter would be typed where a text is asked for."""
+        found = [
+            self.app.get_key_display(binding)
+            for _, binding, enabled, _ in self.screen.active_bindings.values()
+            if binding.action == COPIES and enabled
+        ]
+        return found[:1]

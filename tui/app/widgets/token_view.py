@@ -41,6 +41,13 @@ class TokenView(Widget, can_focus=True):
         self.held_out: bool | None = None
         """Whether it is held out for evaluation; None while nobody knows."""
         self.borders = True
+        self.words = ""
+        """What stands there instead of a row; empty while rows are being read."""
+
+    def tell(self, words: str) -> None:
+        """Say why there is no row."""
+        self.words = words
+        self.refresh(layout=True)
 
     def show(self, row: Row | None, held_out: bool | None) -> None:
         """Show a row."""
@@ -50,7 +57,7 @@ class TokenView(Widget, can_focus=True):
     def render(self) -> RenderableType:
         """Return figures, legend and text."""
         if self.row is None:
-            return Text(say("The first rows will stand here."), ink(self, "foreground-muted"))
+            return Text(self.words or say("The first rows will stand here."), ink(self, "foreground-muted"))
         return Group(self._figures(), self._legend(), Text(), self._text())
 
     def _figures(self) -> Text:
