@@ -29,8 +29,22 @@ WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "presence_penalty": (None, 0),
     "logit_bias": (None, {}),
     "audio": (None,),
+    "tool_choice": (None, "none", "auto"),
+    "function_call": (None, "none", "auto"),
+    "modalities": (None, ["text"]),
+    "stream": (None, False, True),
+    "top_k": (None, -1, 0),
+    "min_p": (None, 0),
+    "repetition_penalty": (None, 1),
+    "min_tokens": (None, 0),
+    "ignore_eos": (None, False),
+    "stop_token_ids": (None, []),
+    "use_beam_search": (None, False),
 }
-"""Field -> values that ask for nothing. Anything else is refused: to pass over it would be another answer."""
+"""Field -> values that ask for nothing. Anything else is refused: to pass over it would be another answer.
+
+From `top_k` on: what vLLM's server takes beyond OpenAI's fields (its `ChatCompletionRequest`).
+"""
 
 
 class ApiError(Exception):

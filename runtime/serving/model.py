@@ -121,5 +121,5 @@ def _as_api_error(error: Exception) -> ApiError:
     if not isinstance(error, SteersmanError):
         return ApiError(500, str(error), kind="server_error")
     if error.details == REFUSED:
-        return ApiError(400, error.sentence())
+        return ApiError(400, error.what)  # its remedy is for people who chat
     return ApiError(500, error.sentence(), kind="server_error")

@@ -89,7 +89,7 @@ def dev_prompts(path: Path) -> list[Prompt]:
 
 
 def _questions(row: dict[str, Any]) -> Prompt:
-    """Return a src/tgt row as messages, the system prompt first, up to its last question; and its last answer.
+    """Return a src/tgt row as messages, the system prompt first, up to the last question; and the answer.
 
     That is the better one of a pair, and none where the only one was judged bad.
     """
