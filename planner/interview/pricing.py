@@ -31,12 +31,14 @@ def by_answer(key: str, choices: Iterable[Choice], known: Known) -> tuple[Choice
     """Return choices priced by the plan that each answer to question `key` would lead to."""
     if known.model is None or known.hardware is None:
         return tuple(choices)
-    return tuple(
+    plain = tuple(choices)
+    figured = tuple(
         choice
         if choice.disabled
         else _figured(choice, known.model, known.hardware, _with(known, key, choice))
-        for choice in choices
+        for choice in plain
     )
+    return _where_they_differ(plain, figured)
 
 
 def by_model(choices: Iterable[Choice], models: Iterable[ModelFacts], known: Known) -> tuple[Choice, ...]:
@@ -60,6 +62,15 @@ def _figured(choice: Choice, model: ModelFacts, hardware: HardwareFacts, known: 
     except (NothingFeasible, BadInput) as error:
         return replace(choice, disabled=why_not(error, hardware))
     return replace(choice, because=_joined(choice.because, figures(plan, known.data is not None)))
+
+
+def _where_they_differ(plain: tuple[Choice, ...], figured: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    """Return choices with figures, or without where these are the same for all: then they decide nothing."""
+    possible = [(without, one) for without, one in zip(plain, figured, strict=True) if not one.disabled]
+    told = {one.because.removeprefix(without.because) for without, one in possible}
+    if len(possible) < 2 or len(told) > 1:
+        return figured
+    return tuple(one if one.disabled else without for without, one in zip(plain, figured, strict=True))
 
 
 def figures(plan: Plan, timed: bool) -> str:

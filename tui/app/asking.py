@@ -30,18 +30,17 @@ class Asked:
     completes: str = ""
 
     def help(self) -> str:
-        """Return what can be answered, in a sentence or two."""
-        letters = (
-            say("a letter from a to {last}", last=LETTERS[len(self.choices) - 1]) if self.choices else ""
-        )
-        typed = say("your own words, such as {example}", example=self.example) if self.example else ""
-        words = say("or why?, back, skip, not sure")
-        return ", ".join(part for part in (letters, typed, words) if part) + "."
+        """Return what can be answered, one way after the other."""
+        last = LETTERS[len(self.choices) - 1]
+        letters = say("A letter from a to {last} takes a choice.", last=last) if self.choices else ""
+        typed = say("Your own words are understood: {example}.", example=self.example) if self.example else ""
+        words = say("why? explains, back returns, skip or not sure takes what I propose; / begins a command.")
+        return join((letters, typed, words))
 
     def explanation(self) -> str:
         """Return why it is asked and why the default is one."""
         proposed = self.default and say(
-            "I propose {answer}: {because}", answer=self.default, because=self.because
+            "I propose “{answer}”. {because}", answer=self.default, because=self.because
         )
         return join((self.why or self.text, proposed if self.because else ""))
 

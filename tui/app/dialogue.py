@@ -208,4 +208,4 @@ class Dialogue:
 
 
 def _taken(default: Answer) -> str:
-    return say("Then I take {answer}: {because}", answer=default.shown, because=default.because)
+    return say("Then I take “{answer}”. {because}", answer=default.shown, because=default.because)

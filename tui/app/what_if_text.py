@@ -40,6 +40,7 @@ EXAMPLES = (
     "goal quality",
     "method full",
     "time_limit 30",
+    "data 20000 rows of 800 tokens",
     "lora_rank=32 learning_rate=1e-4",
     "release method",
 )

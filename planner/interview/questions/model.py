@@ -10,7 +10,7 @@ from planner.interview.reading import exactly, phrases, plain
 from planner.language import say, template
 from planner.model_catalogue import ModelEntry, models
 from planner.model_names import Match, interpret, unknown
-from planner.phrases import parameters, size
+from planner.phrases import size
 
 LADDER = (
     "smollm2-135m-instruct",
@@ -70,11 +70,7 @@ def choices(known: Known) -> tuple[Choice, ...]:
         Choice(
             name,
             name,
-            say(
-                "{parameters} weights, {download} to fetch",
-                parameters=parameters(models()[name].parameters),
-                download=size(models()[name].download_bytes),
-            ),
+            say("{download} to fetch", download=size(models()[name].download_bytes)),
         )
         for name in LADDER
     )

@@ -142,7 +142,7 @@ async def test_completion_offers_commands_and_arguments(folder: Path) -> None:
         completion = person.screen.query_one(AutoComplete)
         await until(person.pilot, lambda: completion.display)
         await person.pilot.press("tab")
-        assert prompt.value == "/hardware"
+        assert prompt.value == "/hardware "
         await person.press("escape", "escape")
         assert set(slash_lines(person.app, "/lang ")) == {"/lang en", "/lang zh"}
         assert "/set method=lora" in slash_lines(person.app, "/set ")
@@ -151,7 +151,7 @@ async def test_completion_offers_commands_and_arguments(folder: Path) -> None:
 
 async def test_completion_never_replaces_what_was_typed(folder: Path) -> None:
     async with conversing(folder) as person:
-        await person.type("./tin")  # a folder ./tiny would complete it
+        await person.type_slowly("./tin")  # a folder ./tiny would complete it
         assert person.answer("model") is None or person.asked == "model"
         assert person.screen.query_one(ChoiceList)
 

@@ -7,6 +7,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -17,10 +18,13 @@ from tui.app.asking import Asked
 from tui.app.widgets.prompt import Prompt
 
 MOST_LABEL = 28
-"""Cells after which a longer label no longer moves the column of reasons."""
+"""Cells after which a longer label no longer moves the column of reasons, where there is little room."""
 
 LEAST_REASON = 20
 """Cells that a reason needs beside its label."""
+
+LEAST_ROWS = 3
+"""Rows that a list of choices has at least; the rest is scrolled to."""
 
 SIGN, GAP = 4, 2
 """Cells of letter and mark, and between label and reason."""
@@ -30,8 +34,8 @@ class ChoiceList(OptionList):
     """The choices. A letter takes one at once; other characters go to the prompt."""
 
     HELP = template(
-        "The choices of this question. A letter or Enter takes one. A choice that cannot be had is dimmed "
-        "and says why."
+        "The choices of this question. A letter or Enter takes one. A choice that cannot be had is marked "
+        "with ✗ and says why."
     )
 
     def __init__(self, choices: tuple[Choice, ...], proposed: int | None) -> None:
@@ -42,6 +46,15 @@ class ChoiceList(OptionList):
         ]
         super().__init__(*options, id="choices", compact=True)
         self.tooltip = say("Press a letter, or click.")
+        self.rows: int | None = None
+        """Rows that there is room for; None: as many as the choices need."""
+
+    def fit(self, rows: int) -> None:
+        """Take no more rows than this: first reasons are cut to a line each, then the list scrolls."""
+        if rows != self.rows:
+            self.rows = rows
+            self.styles.max_height = max(LEAST_ROWS, rows)
+            self.draw()
 
     def on_mount(self) -> None:
         """Begin at what is proposed."""
@@ -57,10 +70,19 @@ class ChoiceList(OptionList):
 
     def draw(self) -> None:
         """Draw every choice with its reason in a column of its own, and the sign at the marked one."""
-        wide = min(MOST_LABEL, max((cell_len(choice.label) for _, choice in self.choices), default=0))
         width = self.scrollable_content_region.width
-        for index, (letter, choice) in enumerate(self.choices):
-            line = words(letter, choice, wide, width, marked=index == self.highlighted)
+        longest = max((cell_len(choice.label) for _, choice in self.choices), default=0)
+        wide = min(longest, max(MOST_LABEL, width // 2 - SIGN))
+        lines = [
+            words(letter, choice, wide, width, marked=index == self.highlighted)
+            for index, (letter, choice) in enumerate(self.choices)
+        ]
+        if self.rows is not None and sum(line.plain.count("\n") + 1 for line in lines) > self.rows:
+            lines = [
+                line if index == self.highlighted else in_one_row(letter, choice, wide, width)
+                for index, ((letter, choice), line) in enumerate(zip(self.choices, lines, strict=True))
+            ]
+        for index, line in enumerate(lines):
             self.replace_option_prompt_at_index(index, line)
 
     def on_key(self, event: events.Key) -> None:
@@ -103,16 +125,24 @@ class QuestionBox(Vertical):
         if asked.default:
             yield Static(proposal(asked), id="question-default", markup=False)
 
+    class Placed(Message):
+        """A question has its size now."""
+
+    def on_resize(self) -> None:
+        """Tell that its height is known."""
+        self.post_message(self.Placed())
+
+    def fit(self, rows: int) -> None:
+        """Take no more rows than this; the choices give way, what Enter takes stays in sight."""
+        for choices in self.query(ChoiceList):
+            others = sum(child.outer_size.height for child in self.children if child is not choices)
+            margins = sum(child.styles.margin.bottom for child in self.children)
+            choices.fit(rows - self.gutter.height - others - margins)
+
 
 def words(letter: str, choice: Choice, wide: int, width: int, *, marked: bool = False) -> Content:
     """Return a choice: letter, label, and in a column of its own what it means or why it cannot be had."""
-    taken = bool(choice.disabled)
-    mark = "✗" if taken else "›" if marked else " "
-    head = Content.assemble(
-        (f"{letter} {mark} ", "$faint" if taken else "bold $text-accent"),
-        (choice.label, "$faint" if taken else "bold"),
-    )
-    reason = f"{say('not possible')}: {choice.disabled}" if taken else choice.because
+    head, reason = head_of(letter, choice, marked), choice.disabled or choice.because
     if not reason:
         return head
     left = SIGN + wide + GAP
@@ -123,6 +153,23 @@ def words(letter: str, choice: Choice, wide: int, width: int, *, marked: bool = 
     first, *rest = Content.styled(reason, "$faint").wrap(width - left)
     gap = " " * (wide - cell_len(choice.label) + GAP)
     return Content("\n").join([Content.assemble(head, gap, first), *(line.pad_left(left) for line in rest)])
+
+
+def head_of(letter: str, choice: Choice, marked: bool) -> Content:
+    """Return letter, sign and label."""
+    taken = bool(choice.disabled)
+    mark = "✗" if taken else "›" if marked else " "
+    return Content.assemble(
+        (f"{letter} {mark} ", "$faint" if taken else "bold $text-accent"),
+        (choice.label, "$faint" if taken else "bold"),
+    )
+
+
+def in_one_row(letter: str, choice: Choice, wide: int, width: int) -> Content:
+    """Return a choice in one row, its reason cut where there is no room for all of it."""
+    head, reason = head_of(letter, choice, marked=False), choice.disabled or choice.because
+    gap = " " * (max(0, wide - cell_len(choice.label)) + GAP)
+    return Content.assemble(head, gap if reason else "", (reason, "$faint")).truncate(width, ellipsis=True)
 
 
 def proposal(asked: Asked) -> Content:

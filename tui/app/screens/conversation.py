@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -36,6 +36,9 @@ from tui.app.widgets.completing import offers
 from tui.app.widgets.completion_words import words_for
 from tui.app.widgets.plan_summary import PlanSummary, one_line
 from tui.app.widgets.prompt import Completion, Prompt
+
+QUESTION_SHARE = 0.7
+"""Of the height, for the question; as `max-height` of #ask in the style sheet."""
 
 
 class ConversationScreen(Screen[None]):
@@ -177,10 +180,20 @@ class ConversationScreen(Screen[None]):
         if asked is not None:
             ask.mount(QuestionBox(asked))
 
+    def on_resize(self) -> None:
+        """Fit the question into the new size."""
+        self.call_after_refresh(self.fit_question)
+
+    @on(QuestionBox.Placed)
+    def fit_question(self) -> None:
+        """Leave room above the question: its choices take fewer rows where there are few."""
+        for box in self.query(QuestionBox):
+            box.fit(int(self.query_one("#left").size.height * QUESTION_SHARE))
+
     def show_example(self, asked: Asked | None) -> None:
         """Show in the empty prompt what can be typed."""
         example = say("for example: {example}", example=asked.example) if asked and asked.example else ""
-        self.query_one(Prompt).placeholder = example
+        self.query_one(Prompt).show_example(example)
 
     # The person
 
@@ -194,11 +207,11 @@ class ConversationScreen(Screen[None]):
 
     def take(self, text: str) -> None:
         """Take a line, however it came about."""
+        from tui.app.slash.table import is_command, obey
+
         self.problem = ""
         try:
-            if text.startswith("/"):
-                from tui.app.slash.table import obey
-
+            if is_command(text):
                 obey(the_app(self), text)
             else:
                 self.do(self.dialogue.line(text))
@@ -230,6 +243,23 @@ class ConversationScreen(Screen[None]):
             if choices.highlighted is not None and choices.highlighted != choices.proposed:
                 return choices.options[choices.highlighted].id or ""
         return ""
+
+    def on_key(self, event: events.Key) -> None:
+        """Take what is typed while an answer has the focus into the prompt; the keys of that stay its own."""
+        prompt = self.query_one(Prompt)
+        letter = event.character if event.is_printable else None
+        if letter is not None and self.focused is not prompt and event.key not in self.active_bindings:
+            event.stop()
+            self.set_focus(prompt)
+            prompt.insert_text_at_cursor(letter)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Take what is pasted while something else has the focus into the prompt."""
+        prompt = self.query_one(Prompt)
+        if self.focused is not prompt:
+            event.stop()
+            self.set_focus(prompt)
+            prompt.post_message(events.Paste(event.text))
 
     def begin_line(self, text: str) -> None:
         """Put the beginning of a line into the prompt."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from planner.errors import BadInput
+from planner.errors import BadInput, SteersmanError
 from planner.language import say, template
 from tui.app.slash.command import SlashCommand, argument_of, conversation
 
@@ -19,20 +20,37 @@ def act(app: SteersmanApp, argument: str) -> None:
     screen = conversation(app)
     dialogue = screen.dialogue
     keys = [question.key for question in dialogue.interview.questions]
-    for pair in text.split():
+    before, mode = dialogue.interview, dialogue.mode
+    try:
+        for name, value in assignments(text):
+            if name in keys and value:
+                dialogue.give(name, value)
+            elif value:
+                dialogue.step(dialogue.interview.pin(name, value))
+            else:
+                dialogue.step(dialogue.interview.unpin(name))
+    except SteersmanError:
+        dialogue.mode = mode
+        dialogue.step(before)  # all of it, or nothing
+        raise
+    screen.go_on()
+
+
+def assignments(text: str) -> list[tuple[str, str]]:
+    """Return (name, value) of `a=1 b=two words`, and of `a 1`. Raises `BadInput`."""
+    text = re.sub(r"\s+=\s*", "=", text)
+    if "=" not in text and len(text.split()) > 1:
+        text = "=".join(text.split(maxsplit=1))
+    found = []
+    for pair in re.split(r"\s+(?=[\w-]+=)", text):
         name, sign, value = pair.partition("=")
         if not sign:
             raise BadInput(
                 say("`{text}` is not of the form name=value.", text=pair),
                 remedy=say("For example: {command}", command="/set lora_rank=16"),
             )
-        if name in keys and value:
-            dialogue.give(name, value)
-        elif value:
-            dialogue.step(dialogue.interview.pin(name, value))
-        else:
-            dialogue.step(dialogue.interview.unpin(name))
-    screen.go_on()
+        found.append((name.strip(), value.strip()))
+    return found
 
 
 def pairs(app: SteersmanApp) -> Sequence[str]:

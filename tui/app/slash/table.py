@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.did_you_mean import hint
@@ -45,10 +46,24 @@ def commands() -> dict[str, SlashCommand]:
     }
 
 
+def is_command(text: str) -> bool:
+    """Return whether a line is a command, and not a path from the root."""
+    word = text.partition(" ")[0]
+    if not word.startswith("/") or "/" in word[1:]:
+        return False
+    return word == "/" or word[1:].lower() in NAMES or not Path(word).exists()
+
+
+def whole(name: str) -> str:
+    """Return the command that a name begins, if it is the only one: /comp means /compare."""
+    begun = [each for each in NAMES if name and each.startswith(name)]
+    return name if name in NAMES or len(begun) != 1 else begun[0]
+
+
 def obey(app: SteersmanApp, text: str) -> None:
     """Do what `/name argument` says; `BadInput` for a name that does not exist."""
     name, _, argument = text.strip().removeprefix("/").partition(" ")
-    command = commands().get(name.lower())
+    command = commands().get(whole(name.lower()))
     if command is None:
         raise BadInput(
             say("There is no command /{name}.", name=name),

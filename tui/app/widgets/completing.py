@@ -16,7 +16,8 @@ MOST_PATHS = 60
 def offers(app: SteersmanApp, text: str, completes: str) -> Sequence[str]:
     """Return whole lines that `text` could become; `completes` is the kind of the question at hand."""
     if text.startswith("/"):
-        return slash_lines(app, text)
+        near_root = paths(text, app.folder) if completes in ("model", "path") else ()
+        return near_root if "/" in text.partition(" ")[0][1:] else (*slash_lines(app, text), *near_root)
     if not text:
         return ()
     if completes == "model":

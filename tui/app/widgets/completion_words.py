@@ -76,7 +76,9 @@ def of_path(line: str, folder: Path) -> str:
     except OSError:
         return ""
     rows = rows_of(path, stat.st_size, stat.st_mtime_ns)
-    return " · ".join(filter(None, (small_size(stat.st_size), plural(rows, "row") if rows else "")))
+    if not stat.st_size:
+        return say("empty")
+    return " · ".join(filter(None, (size(stat.st_size), plural(rows, "row") if rows else "")))
 
 
 def of_folder(path: Path) -> str:
@@ -89,11 +91,6 @@ def of_folder(path: Path) -> str:
         return say("a model: {kind}", kind=values["model_type"])
     except (OSError, ValueError, KeyError, TypeError):
         return say("a folder")
-
-
-def small_size(number: int) -> str:
-    """Return bytes of a file, which may be few."""
-    return f"{max(number / 1024, 0.1):.1f} KiB" if number < 100 * 1024 else size(number)
 
 
 @lru_cache(maxsize=256)

@@ -64,8 +64,25 @@ class Prompt(Input):
         step: int
 
     def __init__(self) -> None:
-        super().__init__(id="prompt", compact=True)
+        super().__init__(id="prompt", compact=True, select_on_focus=False)
         self.tooltip = say("Your answer; / begins a command.")
+        self.example = ""
+        """What can be typed, shown while nothing is."""
+
+    def show_example(self, example: str) -> None:
+        """Show what can be typed, cut where the line ends."""
+        self.example = example
+        room = max(1, self.content_size.width - 1)
+        whole = cell_len(example) <= room
+        self.placeholder = example if whole else set_cell_size(example, room - 1).rstrip() + "…"
+
+    def on_resize(self) -> None:
+        """Cut the example anew."""
+        self.show_example(self.example)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Take all lines of what is pasted as one: a line that is dropped in silence would be missed."""
+        event.text = " ".join(" ".join(event.text.splitlines()).split("\t")).strip()
 
     def action_choice(self, step: int) -> None:
         """Move among the choices."""
@@ -130,14 +147,26 @@ class Completion(AutoComplete):
                     return
                 event.prevent_default()
                 event.stop()
+            elif event.key == "tab" and not self.display and self.target.value:
+                self._handle_target_update()
+                if self.display:
+                    event.prevent_default()
+                    event.stop()
+                return
             elif event.key not in ("tab", "escape", "enter"):
                 self.moved = False
         super()._listen_to_messages(event)
 
     def post_completion(self) -> None:
-        """Hide the list once one was taken."""
+        """Hide the list once one was taken; show what comes next in a folder, or after a command."""
         self.moved = False
-        super().post_completion()
+        line = self.target.value
+        if line.startswith("/") and " " not in line and self.offers(f"{line} "):
+            self.target.insert_text_at_cursor(" ")
+        elif line.endswith("/"):
+            self._handle_target_update()
+        else:
+            super().post_completion()
 
     def _align_to_target(self) -> None:
         x, y = self.target.cursor_screen_offset
