@@ -32,7 +32,7 @@ def test_the_second_engine_plans_trains_merges_proves_and_talks(
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Before and after" in done.stdout, "it ends with both models' answers side by side"
     page = (tmp_path / "run" / "stages" / "report" / "report.md").read_text(encoding="utf-8")
-    assert "vllm serve" in page and "fastdeploy" in page
+    assert "vllm serve" in page and "fastdeploy" not in page, "FastDeploy does not load llama"
 
     report = json.loads((tmp_path / "run" / "stages" / "report" / "report.json").read_text())
     proofs = {proof["name"]: proof["passed"] for proof in report["proofs"]}
