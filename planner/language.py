@@ -26,6 +26,9 @@ LANGUAGES = {"en": "English", "zh": "简体中文"}
 LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 """Environment variables that name the language of messages; the first that is set counts (POSIX, 8.2)."""
 
+JOINED = ""
+"""Template of what `join` made: its parameters are the sentences, in their order."""
+
 _language: ContextVar[str | None] = ContextVar("language", default=None)
 _everywhere = "en"
 
@@ -45,6 +48,8 @@ def again(sentence: Sentence) -> str:
         name: again(value) if isinstance(value, Sentence) else value
         for name, value in sentence.parameters.items()
     }
+    if sentence.template == JOINED:
+        return join(str(part) for part in filled.values())
     return say(sentence.template, **filled)
 
 
@@ -55,9 +60,11 @@ def template(text: str, /) -> str:
 
 def join(sentences: Iterable[str]) -> str:
     """Return sentences as one line; between Chinese sentences there is no blank."""
-    line = ""
-    for sentence in filter(None, sentences):
-        line += (" " if line and not line.endswith(("。", "：", "；")) else "") + sentence
+    parts, line = tuple(filter(None, sentences)), ""
+    for sentence in parts:
+        line += (" " if line and not line.endswith(("。", "：", "；", "？", "！")) else "") + sentence
+    if len(parts) > 1:
+        remember(line, JOINED, {str(number): part for number, part in enumerate(parts)})
     return line
 
 

@@ -1,6 +1,6 @@
 """Sentences that can be said again in another language: what was said last, with what it was made from.
 
-An error is a few sentences that were said just before it was raised. Where it stays on the screen while the
+An error is a few sentences that were said, and perhaps joined, just before it was raised. Where it stays on the screen while the
 person changes the language, it is said again.
 """
 

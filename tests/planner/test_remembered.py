@@ -45,10 +45,15 @@ def test_a_list_of_remedies_is_said_again_line_by_line() -> None:
         assert "there is" not in raised.sentence().lower()
 
 
-def test_sentences_that_were_joined_are_kept_as_they_are() -> None:
-    words = join((say("There is nothing to undo."), say("there is no plan")))
+def test_sentences_that_were_joined_are_said_again_one_by_one() -> None:
+    hint = join((say("Did you mean `{match}`?", match="goal"), "", say("There is nothing to undo.")))
+    raised = BadInput(say("there is no plan"), remedy=join((hint, say("Fixed are: {names}.", names="x"))))
+    english = raised.sentence()
     with speaking("zh"):
-        assert BadInput(words).sentence() == words
+        words = raised.sentence()
+        assert "`goal`" in words and "？ " not in words
+        assert not any(word in words.lower() for word in ("there", "mean", "fixed"))
+    assert raised.sentence() == english
 
 
 def test_little_is_remembered_and_no_exception() -> None:

@@ -71,6 +71,17 @@ async def test_an_error_of_a_job_and_a_plan_beside_are_said_again(folder: Path) 
         assert person.screen.pursuit.pages[0].now.language == "en"
 
 
+async def test_what_was_wrong_with_the_line_is_said_again(folder: Path) -> None:
+    async with conversing(folder) as person:
+        await person.type("smolm2-135m")
+        assert "Did you mean" in person.screen.problem
+        person.app.speak("zh")
+        await person.settle()
+        assert "smolm2-135m" in person.screen.problem
+        assert "Did you mean" not in screen_text(person.pilot)
+        assert re.search(r"✗ .*[一-鿿]", screen_text(person.pilot))
+
+
 async def test_what_was_explained_is_explained_again_in_another_language(folder: Path) -> None:
     async with conversing(folder) as person:
         await person.type("why")

@@ -56,7 +56,7 @@ class ConversationScreen(Screen[None]):
         super().__init__()
         self.dialogue = first_dialogue(plan)
         self.pursuit = Pursuit(self, self.dialogue)
-        self.problem = ""
+        self.trouble: SteersmanError | None = None
         """What was wrong with the last line."""
         self.drawn: Asked | None = None
         """The question as it is on the screen."""
@@ -110,6 +110,11 @@ class ConversationScreen(Screen[None]):
         """Return the question at hand, if there is one."""
         asked = self.drawn = self.dialogue.asked()
         return [QuestionBox(asked)] if asked else []
+
+    @property
+    def problem(self) -> str:
+        """What was wrong with the last line, in the language of the moment."""
+        return self.trouble.sentence() if self.trouble is not None else ""
 
     @property
     def talk_width(self) -> int:
@@ -209,14 +214,14 @@ class ConversationScreen(Screen[None]):
         """Take a line, however it came about."""
         from tui.app.slash.table import is_command, obey
 
-        self.problem = ""
+        self.trouble = None
         try:
             if is_command(text):
                 obey(the_app(self), text)
             else:
                 self.do(self.dialogue.line(text))
         except SteersmanError as error:
-            self.problem = error.sentence()
+            self.trouble = error
         self.go_on()
 
     def go_on(self) -> None:
@@ -309,7 +314,7 @@ class ConversationScreen(Screen[None]):
             self.remove_class("-plan-shown")
             return
         if prompt.value or self.problem:
-            prompt.value, self.problem = "", ""
+            prompt.value, self.trouble = "", None
             self.draw()
         else:
             self.dismiss()
@@ -378,7 +383,6 @@ class ConversationScreen(Screen[None]):
     @on(LanguageChanged)
     def speak_again(self, event: LanguageChanged) -> None:
         """Say everything in the other language, the plan's sentences included."""
-        self.problem = ""
         self.dialogue.respeak()
         self.pursuit.speak_again()
         self.pursuit.go_on()
