@@ -10,7 +10,7 @@ from typing import NamedTuple
 Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 34
+LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 24
 TICKS = 5
 """About as many marks on each axis."""
 
@@ -92,7 +92,7 @@ def _axes(x: Scale, y: Scale, x_name: str, height: int) -> list[str]:
         if value == int(value):
             parts.append(_word(x(value), bottom + 16, "middle", label(value)))
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}"/>')
-    parts.append(_word(WIDTH - RIGHT, height - 4, "end", x_name))
+    parts.append(_word(LEFT - 8, bottom + 16, "end", x_name))
     return parts
 
 

@@ -14,7 +14,7 @@ from planner.phrases import size
 from runtime.run.durations import span
 from runtime.stages.report_curves import Curve, chart
 from runtime.stages.report_looks import figures as look_figures
-from runtime.stages.report_page import figure, introduction, quantity
+from runtime.stages.report_page import figures, introduction, quantity
 from runtime.stages.report_quantised import quantised_head, quantised_rows
 from runtime.stages.report_rewards import figures as reward_figures
 from runtime.stages.report_rewards import tiles as reward_tiles
@@ -24,6 +24,7 @@ WORDS = (
     template("Course of the training"),
     template("The loss was no number at these steps: {steps}"),
     template("The mark on each bar stands at 1: exactly as planned."),
+    template("≠ stands where plan and measurement differ by more than a quarter."),
     template("base model"),
     template("tuned model"),
     template("Quantised"),
@@ -133,8 +134,3 @@ def comparison(row: dict[str, Any]) -> dict[str, Any]:
         "bar": None if ratio is None else round(min(ratio, WIDEST_RATIO) / WIDEST_RATIO * 100, 1),
         "off": ratio is not None and not 1 / OFF_RATIO <= ratio <= OFF_RATIO,
     }
-
-
-def figures(measured: dict[str, Any]) -> str:
-    """Return what a proof measured, in one line."""
-    return ", ".join(f"{key} = {figure(value)}" for key, value in measured.items())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from planner.language import join, say
-from planner.phrases import size
+from planner.phrases import count, size
 from runtime.run.durations import span
 from runtime.stages.report_quantised import quantised_head, quantised_rows
 from runtime.stages.report_rewards import sentence
@@ -52,8 +52,10 @@ def quantity(value: float, unit: str) -> str:
     if unit == "bytes":
         return size(value)
     if unit == "seconds":
-        return span(value)
-    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+        return span(value) if value >= 1 else say("{number} s", number=f"{value:.2g}")
+    if unit == "tokens/s":
+        return say("{count} tokens/s", count=count(value) if value >= 100 else f"{value:.1f}")
+    return f"{count(value)} {unit}" if value >= 100 else f"{value:.1f} {unit}"
 
 
 def cell(text: str) -> str:
@@ -90,16 +92,25 @@ def proof_table(proofs: list[dict[str, Any]]) -> str:
             proof["name"],
             say("holds") if proof["passed"] else say("does not hold"),
             proof["sentence"],
-            ", ".join(f"{key} = {figure(value)}" for key, value in proof["measured"].items()),
+            figures(proof["measured"]),
         )
         for proof in proofs
     ]
     return table((say("proof"), "", say("what was compared"), say("measured")), rows)
 
 
-def figure(value: Any) -> str:
-    """Return a measured value, floats with three significant digits."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def figures(measured: dict[str, Any]) -> str:
+    """Return what a proof measured, in one line."""
+    return ", ".join(f"{key} = {figure(value, key)}" for key, value in measured.items())
+
+
+def figure(value: Any, key: str = "") -> str:
+    """Return a measured value: floats with three significant digits, bytes as sizes."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if key.endswith("_bytes"):
+        return size(value)
+    return f"{value:.3g}" if isinstance(value, float) else f"{value:,}"
 
 
 def sample_table(samples: list[dict[str, Any]]) -> str:

@@ -26,7 +26,7 @@ from runtime.stages.report import main as report_stage
 from runtime.stages.report_content import broken_steps, curves
 from runtime.stages.report_curves import Curve, chart, ticks
 from runtime.stages.report_html import document
-from runtime.stages.report_page import page
+from runtime.stages.report_page import figures, page, quantity
 from tests.planner.scenes import plan as scene
 
 
@@ -51,6 +51,30 @@ def content() -> dict[str, Any]:
         "files": {"Tuned model": "/runs/demo/model"},
         "next": [("Talk to the result", "steersman chat demo")],
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        (28995.4, "tokens/s", "28,995 tokens/s"),
+        (4.25, "tokens/s", "4.2 tokens/s"),
+        (0.0163, "seconds", "0.016 s"),
+        (125.0, "seconds", "2 min 05 s"),
+        (2**30, "bytes", "1.0 GiB"),
+    ],
+)
+def test_figures_are_short_and_never_nothing(value: float, unit: str, words: str) -> None:
+    assert quantity(value, unit) == words
+
+
+def test_what_a_proof_measured_is_read_by_people() -> None:
+    measured = {"free_bytes": 21720539136, "tokens": 92760, "difference": 1.23456e-5, "same": True}
+    assert figures(measured) == "free_bytes = 20.2 GiB, tokens = 92,760, difference = 1.23e-05, same = True"
+
+
+def test_what_is_off_is_told_by_a_sign_too() -> None:
+    text = document({**content(), "language": "en", "figures": {}, "curves": {}})
+    assert "≠ 0.50" in text and "≠ stands where" in text
 
 
 def test_the_page_tells_everything_and_no_answer_can_break_its_tables() -> None:

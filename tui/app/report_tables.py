@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from planner.language import say
-from runtime.stages.report_html import ONE, WIDEST_RATIO, comparison, figures, tiles
+from runtime.stages.report_html import ONE, WIDEST_RATIO, comparison, tiles
+from runtime.stages.report_page import figures
 
 Ink = Callable[[str], Style]
 """Meaning of a colour -> its style in the theme of the moment."""
@@ -126,6 +127,8 @@ def proof_list(report: dict[str, Any], ink: Ink) -> RenderableType:
     return grid
 
 
-def scale_hint() -> str:
-    """Return what the bars mean."""
-    return say("ratio = measured / planned; bars end at {most:g}, the mark is 1", most=WIDEST_RATIO)
+def scale_hint(*, bars: bool) -> str:
+    """Return what the ratio, its signs and its bars mean."""
+    ratio = say("ratio = measured / planned; bars end at {most:g}, the mark is 1", most=WIDEST_RATIO)
+    signs = say("≈ differs by a quarter at most, ≠ by more")
+    return f"{ratio if bars else say('ratio = measured / planned')}\n{signs}"

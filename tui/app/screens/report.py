@@ -187,7 +187,7 @@ class ReportScreen(Screen[None]):
         parts: dict[str, RenderableType] = {
             "#tiles": report_tables.tile_grid(report, inked, 4 if width >= TILES_WIDTH else 2),
             "#figures": report_tables.comparison_table(report, inked, bars=bars),
-            "#hint": report_tables.scale_hint() if bars else say("ratio = measured / planned"),
+            "#hint": report_tables.scale_hint(bars=bars),
             "#proof-list": report_tables.proof_list(report, inked),
             "#answers": report_tables.answers(report, inked, side_by_side=width >= SIDE_BY_SIDE_WIDTH),
         }
