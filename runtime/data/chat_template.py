@@ -23,6 +23,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from planner.errors import BadInput
 from planner.language import say
 from runtime.data.conversation import Conversation
+from runtime.workers.chat_template_file import TemplateFileError, template_text
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -153,21 +154,17 @@ def raise_exception(message: str) -> NoReturn:
 
 
 def load_chat_template(folder: Path) -> ChatTemplate | None:
-    """Return the template of a model folder:
-
-    `chat_template.jinja`, else the one in `tokenizer_config.json`.
-    """
+    """Return the template of a model folder, wherever it keeps it; None where it has none."""
     config = read_config(folder / "tokenizer_config.json")
-    separate = folder / "chat_template.jinja"
-    text = separate.read_text(encoding="utf-8") if separate.exists() else config.get("chat_template")
-    if isinstance(text, list):  # several named templates
-        named = {entry.get("name"): entry.get("template") for entry in text}
-        text = named.get("default") or next(iter(named.values()), None)
+    try:
+        text = template_text(folder)
+    except TemplateFileError as error:
+        raise BadInput(str(error)) from error
     if not text:
         return None
     tokens = {name: token_text(config[name]) for name in SPECIAL_TOKENS if config.get(name) is not None}
     try:
-        return ChatTemplate(str(text), tokens)
+        return ChatTemplate(text, tokens)
     except jinja2.TemplateSyntaxError as error:
         raise BadInput(
             say(

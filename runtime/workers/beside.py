@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from runtime.workers.hf_folder import COMPANIONS, sync
+from runtime.workers.hf_folder import copy_companions, sync
 
 
 def merges(adapter: str | Path) -> bool:
@@ -25,9 +25,7 @@ def write_folder(adapter: str | Path, hf_folder: str | Path, folder: Path) -> No
     for path in sorted(Path(adapter).iterdir()):
         if path.is_file():
             shutil.copyfile(path, folder / path.name)
-    for name in COMPANIONS:
-        if (Path(hf_folder) / name).is_file() and not (folder / name).exists():
-            shutil.copyfile(Path(hf_folder) / name, folder / name)
+    copy_companions(Path(hf_folder), folder)
     for path in folder.iterdir():
         sync(path)
     sync(folder)

@@ -22,7 +22,7 @@ from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 from runtime.workers.tensor_files import folder_entries
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when a conversion would write something else; older cached ones are then made again."""
 
 TOKENIZER_FILES = (

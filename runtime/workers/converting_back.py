@@ -12,7 +12,7 @@ import numpy as np
 from runtime.workers.convert_proof import prove_logits, prove_tokenizer, prove_weights
 from runtime.workers.convert_weights import differing_weights, model_class
 from runtime.workers.hf_config import hf_config, tokenizer_settings
-from runtime.workers.hf_folder import COMPANIONS, put_in_place, sync
+from runtime.workers.hf_folder import copy_companions, put_in_place, sync, write_template
 from runtime.workers.joining import SMALL, in_pieces, join_folder, plain_config
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
@@ -146,13 +146,12 @@ def check_tied(entries: dict[str, Entry], head: Entry) -> None:
 def write_companions(source: Path, folder: Path, original: Path | None, config: dict[str, Any]) -> None:
     """Write config and tokenizer: those of `original` as they are, else the source's in other words."""
     if original is not None:
-        for name in COMPANIONS:
-            if (original / name).is_file():
-                shutil.copyfile(original / name, folder / name)
+        copy_companions(original, folder)
         return
     for name in SMALL:
-        if (source / name).is_file():
+        if (source / name).is_file() and name != "chat_template.json":
             shutil.copyfile(source / name, folder / name)
+    write_template(source, folder)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     settings = tokenizer_settings(source)
     if settings is not None:

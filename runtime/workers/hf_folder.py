@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from runtime.workers.adapter import merged_weight
+from runtime.workers.chat_template_file import JINJA, TemplateFileError, template_text
+from runtime.workers.chat_template_file import JSON as TEMPLATE_JSON
 from runtime.workers.hf_load import tied_names
 from runtime.workers.refusal import RefusedError
 from runtime.workers.speech import say
@@ -38,8 +40,7 @@ COMPANIONS = (
     "vocab.json",
     "merges.txt",
     "tokenizer.model",
-    "chat_template.jinja",
-    "chat_template.json",
+    JINJA,
     "LICENSE",
     "LICENSE.txt",
 )
@@ -225,12 +226,28 @@ def write_weights(
         (folder / "model.safetensors.index.json").write_text(text + "\n", encoding="utf-8")
 
 
-def copy_companions(original: Path, folder: Path) -> None:
-    """Copy config, tokenizer and what else belongs to a model besides its weights."""
+def copy_companions(original: Path, folder: Path, without: Collection[str] = ()) -> None:
+    """Copy config, tokenizer and what else belongs to a model besides its weights; files that are there stay.
+
+    A chat template in a JSON file, which other tools overlook, becomes `chat_template.jinja`.
+    """
     for name in COMPANIONS:
-        if (original / name).is_file():
+        if (original / name).is_file() and name not in without and not (folder / name).exists():
             shutil.copyfile(original / name, folder / name)
             sync(folder / name)
+    write_template(original, folder)
+
+
+def write_template(original: Path, folder: Path) -> None:
+    """Write `chat_template.jinja` where the original has its template in a JSON file."""
+    if not (original / TEMPLATE_JSON).is_file() or (folder / JINJA).exists():
+        return
+    try:
+        text = template_text(original)
+    except TemplateFileError as error:
+        raise RefusedError(str(error)) from error
+    (folder / JINJA).write_text(text or "", encoding="utf-8")
+    sync(folder / JINJA)
 
 
 def write_hf_folder(

@@ -15,11 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from runtime.workers.chat_template_file import JSON, TemplateFileError, template_text
 from runtime.workers.speech import say
 from runtime.workers.toolkit import is_paddleformers
 
 REWRITTEN = ("config.json", "tokenizer_config.json")
 """The small files of which PaddleNLP sees an edited copy; everything else is a link."""
+
+HIDDEN = (*REWRITTEN, JSON)
+"""Beside them, the chat template's own file: what it says stands in the tokenizer's config."""
 
 
 class UnloadableModelError(ValueError):
@@ -49,9 +53,12 @@ def tokenizer_config_for_paddlenlp(folder: Path) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if (folder / "tokenizer.json").exists():
         values["tokenizer_class"] = "PretrainedTokenizerFast"
-    template = folder / "chat_template.jinja"
-    if "chat_template" not in values and template.exists():
-        values["chat_template"] = template.read_text(encoding="utf-8")
+    try:
+        template = template_text(folder)
+    except TemplateFileError as error:
+        raise UnloadableModelError(str(error)) from error
+    if template is not None:
+        values["chat_template"] = template
     return values
 
 
@@ -66,7 +73,7 @@ def linked_view(folder: str | Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="steersman-view-") as name:
         view = Path(name)
         for entry in source.iterdir():
-            if entry.is_file() and entry.name not in REWRITTEN and not entry.name.endswith(".pdparams"):
+            if entry.is_file() and entry.name not in HIDDEN and not entry.name.endswith(".pdparams"):
                 (view / entry.name).symlink_to(entry.resolve())
         config = json.loads((source / "config.json").read_text(encoding="utf-8"))
         (view / "config.json").write_text(json.dumps(config_for_paddlenlp(config)), encoding="utf-8")

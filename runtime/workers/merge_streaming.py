@@ -17,7 +17,7 @@ import numpy as np
 
 from runtime.workers import numpy_llama, witness
 from runtime.workers.adapter_files import CONFIGS, changes_by_tensor
-from runtime.workers.hf_folder import COMPANIONS, put_in_place, sync
+from runtime.workers.hf_folder import copy_companions, put_in_place, sync
 from runtime.workers.hf_load import config_for_paddlenlp
 from runtime.workers.proof_precision import host_memory_available_bytes
 from runtime.workers.refusal import RefusedError
@@ -83,9 +83,7 @@ def merge_folder(base: Path, added: dict[str, Change], folder: Path, stage: Stag
 
         return each
 
-    for name in COMPANIONS:
-        if (base / name).is_file():
-            shutil.copyfile(base / name, folder / name)
+    copy_companions(base, folder)
     merge_shards(base, added, folder, each_block=phase(say("writing the merged weights")))
     checked = check_shards(base, added, folder, each_block=phase(say("checking every number")))
     stage.emitter.proof(

@@ -10,7 +10,6 @@ GPTQ. Beside that, `quantised.json` says how the model was made, for `load`, whi
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 import paddle
 from safetensors.paddle import load_file, save_file
 
-from runtime.workers.hf_folder import COMPANIONS, sync
+from runtime.workers.hf_folder import copy_companions, sync
 from runtime.workers.quantised_linear import Few, FewBitsLinear, ShiftedNorm, largest
 from runtime.workers.quantising_methods import Quantised
 from runtime.workers.refusal import RefusedError
@@ -71,9 +70,7 @@ def write(
     """Write the new folder `folder`; the caller renames it into place."""
     folder.mkdir(parents=True)
     base = Path(spec["base"])
-    for name in COMPANIONS:
-        if (base / name).is_file():
-            shutil.copyfile(base / name, folder / name)
+    copy_companions(base, folder)
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     config["dtype"] = precision
     config["quantization_config"] = {

@@ -7,7 +7,6 @@ last token, as a chat template ends it.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,10 @@ from safetensors import safe_open
 from runtime.workers import reward_model
 from runtime.workers.convert_weights import model_class
 from runtime.workers.hf_folder import (
-    COMPANIONS,
     SHARD_BYTES,
     Given,
     Weight,
+    copy_companions,
     original_tensors,
     plan_shards,
     rounded,
@@ -78,10 +77,7 @@ def write(
     found = list(weights(model))
     given = given_for(found, original)
     folder.mkdir(parents=True)
-    for name in COMPANIONS:
-        if (original / name).is_file() and name not in (GENERATION, "config.json"):
-            shutil.copyfile(original / name, folder / name)
-            sync(folder / name)
+    copy_companions(original, folder, without=(GENERATION, "config.json"))
     config = config_of(original, model)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     write_weights(plan_shards(found, given, SHARD_BYTES), given, folder, each_tensor)

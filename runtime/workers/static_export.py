@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.workers import static_runner, static_step
-from runtime.workers.hf_folder import COMPANIONS, put_in_place, sync
+from runtime.workers.hf_folder import copy_companions, put_in_place, sync
 from runtime.workers.hf_load import UnloadableModelError, load_hf_model
 from runtime.workers.merge_proof import prompt_logits, proof_prompts
 from runtime.workers.prompting import end_tokens, load_tokenizer
@@ -37,9 +37,7 @@ def write_folder(model: Any, spec: dict[str, Any], ends: set[int], folder: Path)
         "end_tokens": sorted(ends),
     }
     (folder / static_runner.FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    for name in COMPANIONS:
-        if (Path(spec["model"]) / name).is_file():
-            shutil.copyfile(Path(spec["model"]) / name, folder / name)
+    copy_companions(Path(spec["model"]), folder)
     shutil.copyfile(static_runner.__file__, folder / "answer.py")
     (folder / "README.md").write_text(readme(), encoding="utf-8")
     static_step.save(model, folder)

@@ -175,6 +175,19 @@ def do_encode(config: str, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def do_paddle_template(file: str, turns: list[list[str]]) -> dict[str, Any]:
+    """Return a chat as PaddleNLP renders its own kind of template: the prompt, and the turns of training."""
+    from paddlenlp.transformers.tokenizer_utils import ChatTemplate
+
+    template = ChatTemplate.from_file(file)
+    trained = [template.render_conversation(turn, number, {}) for number, turn in enumerate(turns)]
+    return {
+        "prompt": template([*turns[:-1], turns[-1][:1]], {}),
+        "system": template.render_system({}),
+        "turns": trained,
+    }
+
+
 def do_slow_tokenizer(folder: str) -> dict[str, Any]:
     """Return whether the slow Qwen2 tokenizer is refused, and whether it really loses line breaks."""
     from paddlenlp.transformers import Qwen2Tokenizer

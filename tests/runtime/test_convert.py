@@ -109,6 +109,10 @@ def write_sources(folder: Path) -> dict[str, Path]:
         bos_token=None,
         eos_token="<|endoftext|>",
     )
+    # As PaddleNLP's own models have it, which its loader would let win over the config.
+    (sources["square-heads"] / "chat_template.json").write_text(
+        '{"conversation": ["Q: {{user}}", "A: {{bot}}"]}'
+    )
     # As newer releases of transformers write it.
     template = json.loads((sources["llama-untied"] / "tokenizer_config.json").read_text())["chat_template"]
     (sources["llama-untied"] / "chat_template.jinja").write_text(template)
@@ -165,6 +169,13 @@ def test_every_layout_converts_with_all_proofs(name: str, outcomes: dict[str, Ou
     kept = json.loads((outcome.model / "tokenizer_config.json").read_text())
     assert kept["tokenizer_class"] == "PretrainedTokenizerFast" and kept["chat_template"]
     assert not list(outcome.model.glob("*.pdparams"))
+
+
+def test_the_chat_template_comes_along_from_any_file(outcomes: dict[str, Outcome]) -> None:
+    for name, said in (("square-heads", "Q: "), ("llama-untied", "im_start")):
+        model = outcomes[name].model
+        assert model is not None and not (model / "chat_template.json").exists()
+        assert said in json.loads((model / "tokenizer_config.json").read_text())["chat_template"]
 
 
 def test_precision_is_kept_and_float32_is_what_it_computes_in(outcomes: dict[str, Outcome]) -> None:

@@ -126,6 +126,30 @@ class TestTemplates:
         assert template is not None
         assert template.render([], prompt=True) == HEADER
 
+    def test_a_json_file_of_either_kind(self, model: Path, tmp_path: Path) -> None:
+        folder = with_template(model, tmp_path / "m", "wrong")
+        file = folder / "chat_template.json"
+        file.write_text(json.dumps({"chat_template": CHAT_TEMPLATE}))
+        asked = [{"role": "user", "content": "{user} {bot}"}]
+        found = load_chat_template(folder)
+        assert found is not None and found.render(asked, prompt=True).endswith(HEADER)
+        told = {
+            "system": "{{ system | default('Be kind.') }}\n",
+            "conversation": ["\n [{{ index }}] {{ user }}\n", "{{ bot }}</s>\n"],
+        }
+        file.write_text(json.dumps(told))
+        found = load_chat_template(folder)
+        assert found is not None and found.takes_system and not found.takes_tools
+        assert found.parts(Conversation("", (("{user} {bot}", "b"), ("c", "d")))) == [
+            ("Be kind.\n\n [0] {user} {bot}\n", "b</s>\n"),
+            ("\n [1] c\n", "d</s>\n"),
+        ]
+        assert found.parts(Conversation("Be brief.", (("a", "b"),)))[0][0] == "Be brief.\n\n [0] a\n"
+        for broken in ("[]", "{", '{"conversation": ["one"]}'):
+            file.write_text(broken)
+            with pytest.raises(BadInput, match=r"chat_template\.json"):
+                load_chat_template(folder)
+
     def test_what_templates_use(self) -> None:
         text = (
             "{{ bos_token }}{% for m in messages %}\n    {% if m.role == 'user' %}\n[{{ m.content | trim }}]"

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from runtime.data.chat_template import load_chat_template
+from runtime.data.conversation import Conversation
 from tests.runtime.train_setup import Runs, rows, run_lab, write_data
 from tests.tiny_model import CHAT_TEMPLATE, SPECIALS
 
@@ -74,6 +76,12 @@ def lab(runs: Runs, engine_python: Path) -> dict[str, dict[str, Any]]:
         {"do": "encode", "name": "ordinary row", "config": plain, "row": rows(2)[1]},
         {"do": "encode", "name": "repeating row", "config": plain, "row": REPEATING},
         {"do": "slow_tokenizer", "name": "slow tokenizer", "folder": str(slow_tokenizer(runs.root / "slow"))},
+        {
+            "do": "paddle_template",
+            "name": "paddle template",
+            "file": paddle_template(runs.root),
+            "turns": TURNS,
+        },
         {"do": "answer_logits", "name": "answer logits", "config": loose},
         {"do": "norm", "name": "norm", "config": str(runs.config("norm", lora=False))},
         {"do": "train", "name": "deaf", "spec": runs.spec("deaf", dataset_name_or_path=deaf, **silent)},
@@ -99,6 +107,31 @@ def lab(runs: Runs, engine_python: Path) -> dict[str, dict[str, Any]]:
                 {"do": "sampler", "name": f"sampler {processes} {epoch}", **shape, "epoch": epoch}
             )
     return run_lab(engine_python, 1, runs.root / "lab", experiments)
+
+
+TURNS = [["a", "b"], ["c {user}", "d"]]
+
+
+def paddle_template(folder: Path) -> str:
+    """Write a `chat_template.json` in PaddleNLP's form, like those of its ChatGLM models; return its path."""
+    pieces = {
+        "system": "<sys>\n{{ system | default('Be kind.') }}\n",
+        "conversation": ["\n  [{{index}}] Q: {{user}}\n", "A: {{bot}}\n"],
+        "query": "\n  [{{index}}] Q: {{query}}\nA: ",
+    }
+    (folder / "chat_template.json").write_text(json.dumps(pieces), encoding="utf-8")
+    return str(folder / "chat_template.json")
+
+
+def test_paddlenlps_own_kind_of_template_is_rendered_as_it_renders_it(
+    runs: Runs, lab: dict[str, Any]
+) -> None:
+    upstream, ours = lab["paddle template"], load_chat_template(runs.root)
+    assert ours is not None
+    parts = ours.parts(Conversation("", tuple((question, answer) for question, answer in TURNS)))
+    whole = "".join(question + answer for question, answer in parts)
+    assert whole == upstream["system"] + "".join(question + answer for question, answer in upstream["turns"])
+    assert whole.removesuffix(parts[-1][1]) == upstream["prompt"]
 
 
 def slow_tokenizer(folder: Path) -> Path:

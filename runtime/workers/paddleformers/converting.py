@@ -20,7 +20,7 @@ import numpy as np
 from runtime.workers.convert_proof import prove_logits, prove_tokenizer
 from runtime.workers.converting import Witness, read_config, reusable
 from runtime.workers.folder_manifest import describe, publish
-from runtime.workers.hf_folder import COMPANIONS
+from runtime.workers.hf_folder import copy_companions
 from runtime.workers.hf_load import UnloadableModelError
 from runtime.workers.paddleformers import tokenizer
 from runtime.workers.paddleformers.hf_writer import weights
@@ -30,7 +30,7 @@ from runtime.workers.speech import say
 from runtime.workers.stage_run import Stage
 from runtime.workers.tensor_files import INDEX, float_array, folder_entries
 
-FORMAT = 1
+FORMAT = 2
 """As in `runtime.workers.converting`; raised when a prepared copy would hold something else."""
 
 
@@ -72,9 +72,9 @@ def prepare(source: Path, folder: Path) -> None:
     """Fill `folder`: weights shared with `source`, the config adapted, everything else copied."""
     for name in sorted({entry.path.name for entry in folder_entries(source).values()}):
         share(source / name, folder / name)
-    for name in (*COMPANIONS, INDEX):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+    copy_companions(source, folder)
+    if (source / INDEX).is_file():
+        shutil.copyfile(source / INDEX, folder / INDEX)
     (folder / "config.json").write_text(json.dumps(adapted_config(source), indent=2) + "\n", encoding="utf-8")
 
 
