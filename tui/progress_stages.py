@@ -116,7 +116,9 @@ def short_proof(proof: Proof) -> str:
 def trained(stage: StageView) -> str:
     """Return the outcome of training in one line."""
     figures = stage.figures
-    parts = [say("loss {loss:.3f}", loss=float(figures["train_loss"]))]
+    logged = (metric.values["loss"] for metric in reversed(stage.metrics) if "loss" in metric.values)
+    last = next(logged, float(figures["train_loss"]))  # the trainer's own figure is the mean of all steps
+    parts = [say("loss {loss:.3f}", loss=last)]
     if figures.get("eval_loss") is not None:
         parts.append(say("dev {loss:.3f}", loss=float(figures["eval_loss"])))
     if figures.get("tokens_per_second"):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from planner.language import say, template
+from runtime.run import saving
 from runtime.run.layout import RunFolder
 from runtime.run.next_steps import output_path
 from runtime.run.view import RunView
@@ -68,3 +69,11 @@ def stage_files(run: RunFolder, stage: str) -> list[RunFile]:
 def title(file: RunFile) -> str:
     """Return what a file is, with its stage."""
     return f"{stage_name(file.stage)}: {file.name}" if file.stage else file.name
+
+
+def log_first(view: RunView, state: str) -> str:
+    """Return the stage whose log a person wants first: the newest, of a finished run the training."""
+    started = [stage for stage in view.stages.values() if stage.started]
+    if state == "finished" and any(stage.name == saving.SAVES for stage in started):
+        return saving.SAVES
+    return max(started, key=lambda stage: stage.started).name if started else ""

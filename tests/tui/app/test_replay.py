@@ -19,6 +19,7 @@ from tui.app.widgets.events_pane import EventsPane
 from tui.app.widgets.run_head import RunHead
 from tui.app.widgets.stage_list import StageList
 from tui.app.widgets.trouble import Trouble
+from tui.progress_stages import result
 
 pytestmark = pytest.mark.asyncio
 
@@ -67,6 +68,15 @@ async def test_a_run_is_seen_from_its_training_to_its_end(tmp_path: Path) -> Non
             pilot,
             lambda: "proof merge.tokens holds" in " ".join(text_of(screen.query_one(EventsPane)).split()),
         )
+        last = f"loss {losses[-1]:.3f}"
+        assert last in result(screen.view.stages["train"]), "the loss beside the stage is that of the curve"
+        await pilot.press("2")
+        state = screen.query_one("#log-state")
+        await until(pilot, lambda: "train" in text_of(state))
+        screen.query_one(StageList).highlighted = list(screen.view.stages).index("report")
+        screen.query_one(StageList).action_select()
+        await until(pilot, lambda: "report · nothing was written" in text_of(state))
+        assert screen.check_action("copy_details", ()) is False, "there is no error to copy"
 
 
 async def test_out_of_memory_is_explained_then_continued_to_the_end(tmp_path: Path) -> None:
@@ -122,6 +132,7 @@ async def test_a_lost_run_is_lost_and_a_stopped_one_says_where_it_continues(tmp_
                 await until(pilot, lambda: "its checkpoint is saved" in screen_text(pilot))
             else:
                 assert "? train" in text_of(screen.query_one(StageList))
+                assert "g continues" in text_of(screen.query_one(Trouble))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -23,6 +23,7 @@ from tui.app.application import the_app
 from tui.app.keys import KeyFooter
 from tui.app.messages import LanguageChanged, Refused, Worked, Working
 from tui.app.run_figures import machine_rows, trained_stage, training_rows
+from tui.app.run_files import log_first
 from tui.app.run_keys import KEYS
 from tui.app.run_news import news
 from tui.app.runs import RunAdvanced, RunFeed, RunObserved, RunRead, RunUnreadable
@@ -160,11 +161,10 @@ class RunScreen(Screen[None]):
         return time.time()
 
     def _show_log(self) -> None:
-        started = [stage for stage in self.view.stages.values() if stage.started]
-        newest = max(started, key=lambda stage: stage.started).name if started else ""
-        name = self.chosen or newest
+        name = self.chosen or log_first(self.view, self.state)
         if name:
-            self.query_one(LogPane).follow(self.folder.stage(name))
+            over = self.view.stage(name).state not in ("running", "stopping") or self.state != "running"
+            self.query_one(LogPane).follow(self.folder.stage(name), over=over)
 
     # What the journal says
 
@@ -254,6 +254,8 @@ class RunScreen(Screen[None]):
             return self.state in RESUMABLE
         if action == "accept":
             return self.state in ("failed", "waiting") and self.offered
+        if action == "copy_details":
+            return bool(self.query(Trouble)) and self.query_one(Trouble).display
         if action == "plan":
             return not running and self.plan is not None
         if action == "replan":

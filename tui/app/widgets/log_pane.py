@@ -104,6 +104,7 @@ class LogPane(Vertical):
         self.rank: int | None = None
         self.needle = ""
         self.held = False
+        self.over = False
         self.writes = 0
         """How often lines were written to the widget; what costs is the number of writes, not of lines."""
         self._feed: LogFeed | None = None
@@ -139,8 +140,9 @@ class LogPane(Vertical):
             return self.folder.log
         return self.folder.launch / f"workerlog.{self.rank}"
 
-    def follow(self, folder: StageFolder) -> None:
-        """Show the log of a stage."""
+    def follow(self, folder: StageFolder, *, over: bool = False) -> None:
+        """Show the log of a stage; `over` says that nothing more will be written."""
+        self.over = over
         if folder != self.folder:
             self.folder, self.rank = folder, None
             self._open()
@@ -251,7 +253,7 @@ class LogPane(Vertical):
         if self.needle:
             parts.append(say("{count} lines with “{text}”", count=count(lines.line_count), text=self.needle))
         elif not lines.line_count:
-            parts.append(say("nothing written yet"))
+            parts.append(say("nothing was written") if self.over else say("nothing written yet"))
         if lines.line_count:
             parts.append("↓ " + say("following") if following else "‖ " + say("held; f follows"))
         state = Text(" · ".join(parts), ink(self, "text-muted"), no_wrap=True, overflow="ellipsis")

@@ -16,6 +16,8 @@ from tui.app.widgets.ink import ink
 
 WAYS = template("c changes an answer and plans again, v shows the plan, g continues, d copies this.")
 
+LOST = template("g continues, v shows the plan, d copies this.")
+
 ANSWERS = template("y takes the offer, g tries again as it was, c changes an answer, d copies this.")
 
 
@@ -43,6 +45,7 @@ class Trouble(Static):
             self._ways = say(ANSWERS)
             self._show(f"? {say('The run waits for you')}", say(RUN_MEANINGS["waiting"]), view.reason, "", "")
         elif state == "lost":
+            self._ways = say(LOST) if plan_again else ""
             self._show(f"? {say('The run is lost')}", say(RUN_MEANINGS["lost"]), "", "", "")
         else:
             self.display = False
