@@ -7,11 +7,11 @@ from itertools import islice
 
 from planner.errors import SteersmanError
 from planner.language import say
-from planner.pace import GRANULARITY, STAGES
+from planner.pace import setup_from
 from planner.phrases import duration, size
 from planner.plan import AlternativePlan, Plan
-from planner.search import Candidate, outcome
-from planner.setup import NO_RECOMPUTE
+from planner.search import Candidate, differing, outcome, words
+from planner.search.naming import named
 from planner.situation import Situation
 from planner.unused import WITHOUT_TRAINING
 from planner.wishes import Value
@@ -27,17 +27,6 @@ GAIN = 0.97
 METHODS = ("reft", "vera", "lokr", "prefix_tuning", "qlora", "lora", "full")
 """From those that can learn least to those that can learn most: by the weights that they train, and by how
 exact the frozen ones are."""
-
-NAMES = {
-    "tensor": "tensor_parallel_degree",
-    "pipeline": "pipeline_parallel_degree",
-    "context": "context_parallel_degree",
-    "expert": "expert_parallel_degree",
-    "micro_batch": "per_device_train_batch_size",
-    "offload": "offload_optim",
-    "processes": "num_processes",
-}
-"""What differs -> its setting, where a value can be fixed as it is."""
 
 Maker = Callable[..., Plan]
 
@@ -102,14 +91,7 @@ def pins_of(rival: Candidate) -> dict[str, Value]:
     if rival.kind == "method":
         fixed: dict[str, Value] = {"method": setup.method}
         return fixed | ({"weight_quantize_algo": setup.weight_format} if setup.method == "qlora" else {})
-    if rival.kind == "recompute":
-        if setup.recompute == NO_RECOMPUTE:
-            return {"recompute": False}
-        word = next(name for name, value in GRANULARITY.items() if value == setup.recompute)
-        return {"recompute": True, "recompute_granularity": word}
-    if rival.kind == "sharding":
-        return {"sharding": STAGES[int(setup.sharding)]}
-    return {NAMES[rival.kind]: getattr(setup, rival.kind)}
+    return named(setup, rival.kind)
 
 
 def figures(plan: Plan) -> tuple[object, ...]:
@@ -132,7 +114,6 @@ def worth_showing(plan: Plan, other: Plan) -> bool:
 def described(plan: Plan, other: Plan, changes: dict[str, Value]) -> AlternativePlan:
     """Return another plan in figures, with the trade-off in a sentence."""
     here, there = plan.forecast, other.forecast
-    title = ", ".join(f"{name}={word(value)}" for name, value in changes.items())
     because = say(
         "{memory} instead of {memory_now} per process, and {time} instead of {time_now} of training.",
         memory=size(there.peak_memory_bytes),
@@ -141,15 +122,18 @@ def described(plan: Plan, other: Plan, changes: dict[str, Value]) -> Alternative
         time_now=duration(here.train_seconds),
     )
     return AlternativePlan(
-        title=title,
+        title=words(changes),
         changes=changes,
+        follows=following(plan, other, changes),
         peak_memory_bytes=there.peak_memory_bytes,
         train_seconds=there.train_seconds,
+        tokens_per_second=there.tokens_per_second,
         cost=there.cost,
         because=because,
     )
 
 
-def word(value: Value) -> str:
-    """Return a value as it stands on a command line."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def following(plan: Plan, other: Plan, changes: dict[str, Value]) -> dict[str, Value]:
+    """Return what another plan shares differently beside what would be fixed for it."""
+    here, there = (setup_from(one.value, one.wishes.stage) for one in (plan, other))
+    return {name: value for name, value in differing(there, here).items() if name not in changes}

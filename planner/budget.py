@@ -3,7 +3,7 @@ each."""
 
 from __future__ import annotations
 
-from planner.pace import epoch_seconds
+from planner.pace import epoch_seconds, time_range
 from planner.situation import Situation
 
 TARGET_STEPS = 100
@@ -21,9 +21,6 @@ ONE_PASS_STAGES = ("dpo", "kto", "orpo", "simpo", "reward")
 PREFERENCE_EPOCHS = 1
 """Passes over preferences (PaddleNLP 3.0.0b4 llm/config/*/dpo_argument.json, rm_flashmask_argument.json:
 num_train_epochs 1; reward models overfit in a second pass: arXiv:2203.02155, appendix C.2)."""
-
-TRAINING_SHARE = 0.95
-"""Share of what is left of a time limit, after starting and looking, that steps are planned for."""
 
 LOOKS = 5
 """Evaluations in a run, if there is time for them."""
@@ -71,9 +68,12 @@ def start_seconds(s: Situation) -> float:
 
 
 def limit_seconds(s: Situation) -> float | None:
-    """Return the person's time limit for training, less the start; None without one."""
+    """Return the seconds to plan for within the person's time limit, less the start; None without one.
+
+    The limit should hold even at the upper end of the forecast's range, which one run in ten exceeds.
+    """
     limit = s.wishes.time_limit_minutes
-    return None if limit is None else max(1.0, limit * 60 - start_seconds(s))
+    return None if limit is None else max(1.0, limit * 60 / time_range(s)[1] - start_seconds(s))
 
 
 def look_seconds(s: Situation) -> float:
@@ -97,4 +97,4 @@ def time_for_steps(s: Situation) -> float | None:
     if limit is None:
         return None
     looking = 0.0 if s.pin("evaluation_strategy") == "no" else looks(s) * look_seconds(s)
-    return max(1.0, limit - looking) * TRAINING_SHARE
+    return max(1.0, limit - looking)

@@ -92,7 +92,8 @@ def device(text: str) -> Device:
             say("There is no device `{name}` in the catalogue.", name=text),
             remedy=hint(text, [*devices(), *(word for entry in devices().values() for word in entry.aliases)])
             or say(
-                "It knows {count} devices, such as {names}.",
+                "It knows {count} devices of NVIDIA, Kunlunxin, Huawei and Hygon, such as {names}. Name the "
+                "one that is most like yours, and its memory.",
                 count=len(devices()),
                 names=", ".join(WELL_KNOWN),
             ),

@@ -19,9 +19,6 @@ from planner.stage_times import BYTES_PER_SECOND, stage_seconds, stored_bytes
 from planner.unused import WITHOUT_TRAINING
 from planner.workload import kept_tokens
 
-MEASURED_RANGE = 0.5
-"""What is left of the range of a time forecast when many like runs on this machine correct it: estimated."""
-
 
 def make_forecast(s: Situation) -> Forecast:
     """Return the forecast of a complete set of decisions."""
@@ -31,7 +28,7 @@ def make_forecast(s: Situation) -> Forecast:
     per_node = max(1, int(setup.processes) // s.hardware.nodes)
     steps, seconds_per_step = s.whole("max_steps"), pace.step_seconds(s)
     train = steps * seconds_per_step + evaluation_seconds(s) + start_seconds(s)
-    low, high = time_range(s)
+    low, high = pace.time_range(s)
     stages = stage_seconds(s) | {"train": round(train, 1)}
     real = kept_tokens(s.data, s.whole("max_length")) / max(1e-9, pace.epoch_seconds(s))
     host = peak * per_node if not s.on_gpu else int(memory.host_bytes(s.model, setup, per_node))
@@ -52,7 +49,7 @@ def make_forecast(s: Situation) -> Forecast:
         speed_ratio=pace.speed_ratio(s),
         total_seconds=round(sum(stages.values()), 1),
         stage_seconds=stages,
-        assumptions=assumptions(s, host),
+        assumptions=assumptions(s, host, train),
     )
 
 
@@ -73,15 +70,6 @@ def evaluation_peak(s: Situation, setup: Setup) -> int | None:
     looking = replace(setup, micro_batch=batch, recompute=FULL_RECOMPUTE)
     parts = peak_parts(s, looking)
     return memory.total({name: part for name, part in parts.items() if name != "gradients"})
-
-
-def time_range(s: Situation) -> tuple[float, float]:
-    """Return factors (low, high) on the time of training."""
-    low, high = speed.uncertainty(s.model, pace.pace_setup(s), pace.cluster(s))
-    runs = s.facts.calibration.runs if s.facts.calibration is not None else 0
-    # One run may have had the machine to itself, or not: it narrows little, as the error of a mean does.
-    left = MEASURED_RANGE + (1 - MEASURED_RANGE) / (1 + runs) ** 0.5
-    return 1 - (1 - low) * left, 1 + (high - 1) * left
 
 
 def cost(s: Situation, seconds: float) -> float | None:
@@ -108,7 +96,7 @@ def disk_bytes(s: Situation) -> int:
     return int(3 * one + kept * checkpoint_bytes(s) + s.data.lengths.total * 8 + 50 * MIB)
 
 
-def assumptions(s: Situation, host_bytes: int) -> tuple[str, ...]:
+def assumptions(s: Situation, host_bytes: int, train_seconds: float) -> tuple[str, ...]:
     """Return what the forecast takes for granted, in sentences; `host_bytes` of RAM are needed on a node."""
     lines = [speed_assumption(s)]
     calibration = s.facts.calibration
@@ -122,7 +110,7 @@ def assumptions(s: Situation, host_bytes: int) -> tuple[str, ...]:
                 speed=calibration.speed_ratio,
             )
         )
-    if not s.data.lengths.counted:
+    if not s.data.lengths.counted and not s.data.typed:
         lines.append(say("Token lengths are estimated from characters."))
     if s.wishes.stage == "kto":
         lines.append(
@@ -163,7 +151,18 @@ def assumptions(s: Situation, host_bytes: int) -> tuple[str, ...]:
                 gbit=speed.cluster(s.hardware, s.word("precision")).network * 8 / 1e9 * per_node(s),
             )
         )
-    low, high = time_range(s)
+    low, high = pace.time_range(s)
+    limit = s.wishes.time_limit_minutes
+    if limit is not None and train_seconds > limit * 60:
+        lines.append(
+            say(
+                "Training takes longer than your limit of {limit:g} min: {why}",
+                limit=limit,
+                why=say("you fixed how long it is.")
+                if s.wishes.pins.keys() & {"max_steps", "num_train_epochs"}
+                else say("it cannot be shorter than one step."),
+            )
+        )
     lines.append(
         say("Training may take between {low:.0%} and {high:.0%} of the time named.", low=low, high=high)
     )

@@ -6,6 +6,7 @@ the device. The description that a machine gets is in the same language, so it r
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from planner.device_catalogue import Device, device, exact_device, find_device
@@ -51,6 +52,7 @@ def parse(text: str) -> HardwareFacts:
         raise BadInput(
             say("This description of hardware has {count} characters.", count=len(text)), remedy=examples()
         )
+    refuse_mixture(text)
     words = Words(text)
     assumed = bool(words.take(r"\(?\bassumed\b\)?"))
     hosted = words.word(r"\b(colab|kaggle)\b")
@@ -267,6 +269,20 @@ def shared_out(text: str, total: int, nodes: int) -> int:
             remedy=say("Say how many each node has: `2 nodes x 8 H100`."),
         )
     return total // nodes
+
+
+def refuse_mixture(text: str) -> None:
+    """Refuse devices of several kinds, of which all but the first would be passed over."""
+    parts = re.split(r"\s*(?:[+&;,/、，]|\b(?:and|plus)\b|[和与])\s*", text)
+    names = [re.sub(r"^\s*\d{1,4}\s*[x×*]?\s+|^\s*\d{1,2}\s*[x×*张块片个]\s*", "", part) for part in parts]
+    kinds = list(dict.fromkeys(found.name for name in names if (found := find_device(name)) is not None))
+    if len(kinds) > 1:
+        raise BadInput(
+            say("`{text}` names devices of several kinds: {kinds}.", text=text, kinds=", ".join(kinds)),
+            remedy=say(
+                "A training takes devices of one kind. Describe those alone, or all as the smallest of them."
+            ),
+        )
 
 
 def check(

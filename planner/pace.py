@@ -73,6 +73,9 @@ STAGES = ("none", "stage1", "stage2", "stage3")
 GRANULARITY = {"core_attn": CORE_ATTENTION, "full_attn": FULL_ATTENTION, "full": FULL_RECOMPUTE}
 """Words of `recompute_granularity` -> values of `Setup.recompute`."""
 
+MEASURED_RANGE = 0.5
+"""What is left of the range of a time forecast when many like runs on this machine correct it: estimated."""
+
 REFERENCE_STAGES = ("dpo", "kto", "orpo", "simpo")
 
 
@@ -123,6 +126,15 @@ def cluster(s: Situation) -> speed.Cluster:
 def speed_ratio(s: Situation) -> float:
     """Return measured speed / forecast speed of like runs on this machine; 1 without measurements."""
     return s.facts.calibration.speed_ratio if s.facts.calibration else 1.0
+
+
+def time_range(s: Situation) -> tuple[float, float]:
+    """Return factors (low, high) on the forecast time of training: four of five measurements lie between."""
+    low, high = speed.uncertainty(s.model, cluster(s))
+    runs = s.facts.calibration.runs if s.facts.calibration is not None else 0
+    # One run may have had the machine to itself, or not: it narrows little, as the error of a mean does.
+    left = MEASURED_RANGE + (1 - MEASURED_RANGE) / (1 + runs) ** 0.5
+    return 1 - (1 - low) * left, 1 + (high - 1) * left
 
 
 def tokens_per_second(s: Situation) -> float:

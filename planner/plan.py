@@ -91,8 +91,14 @@ class AlternativePlan(Record):
 
     title: str = Field(description="What is different, in a few words.")
     changes: dict[str, Value] = Field(description="Settings to fix, as `--set` takes them, to get that plan.")
+    follows: dict[str, Value] = Field(
+        default_factory=dict, description="What is shared differently then, beside the changes."
+    )
     peak_memory_bytes: int
     train_seconds: float
+    tokens_per_second: float | None = Field(
+        None, description="Over all devices, padding not counted; plans made before it was kept have none."
+    )
     cost: float | None = None
     because: str = Field(description="The trade-off in one sentence, with figures.")
 

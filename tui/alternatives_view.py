@@ -12,6 +12,7 @@ from planner.alternatives import METHODS
 from planner.language import say
 from planner.phrases import duration, size
 from planner.plan import AlternativePlan, Forecast, Plan
+from planner.search import words as settings_text
 from planner.solve import show
 from tui.page import NARROW, indented
 
@@ -52,7 +53,7 @@ def figures(way: AlternativePlan | Forecast, priced: bool) -> list[str]:
 
 def title_of(other: AlternativePlan) -> str:
     """Return what is different, one change after another."""
-    return ", ".join(f"{name}={show(value)}" for name, value in other.changes.items())
+    return settings_text(other.changes)
 
 
 def trade_off(plan: Plan, other: AlternativePlan) -> str:
@@ -71,8 +72,19 @@ def trade_off(plan: Plan, other: AlternativePlan) -> str:
     elif ratio < 1 - LITTLE:
         words.append(say("{ratio:.1f} times as fast", ratio=1 / ratio))
     else:
-        words.append(say("as fast"))
+        words.append(same_time(plan, other))
+    if other.follows:
+        words.append(say("with {settings}", settings=settings_text(other.follows)))
     return ", ".join(words)
+
+
+def same_time(plan: Plan, other: AlternativePlan) -> str:
+    """Return how a plan compares that takes as long: within a time limit, by what it sees in that time."""
+    if plan.wishes.time_limit_minutes and other.tokens_per_second:
+        seen = other.tokens_per_second / max(1e-9, plan.forecast.tokens_per_second)
+        if abs(seen - 1) > LITTLE:
+            return say("{ratio:.1f} times the text in the same time", ratio=seen)
+    return say("as fast")
 
 
 def learning(plan: Plan, other: AlternativePlan) -> Iterator[str]:

@@ -155,7 +155,7 @@ def forecast(
     parts = memory.peak(model, setup, "gpu" if hardware.devices else "cpu", profile)
     machine = speed.cluster(hardware, precision(case))
     rate = float(speed.tokens_per_second(model, setup, machine))
-    low, high = speed.uncertainty(model, setup, machine)
+    low, high = speed.uncertainty(model, machine)
     return {
         "peak_bytes": memory.total(parts),
         "limit_bytes": limit_of(hardware),

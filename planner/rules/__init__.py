@@ -23,11 +23,11 @@ from planner.rules.rule import Choice, Rule
 
 BEFORE_SEARCH: tuple[Rule, ...] = (
     *method.EARLY_RULES,
-    *precision.EARLY_RULES,
+    *precision.RULES,
     *kernels.EARLY_RULES,
-    *preference.EARLY_RULES,
-    *data.EARLY_RULES,
-    *embedding.EARLY_RULES,
+    *preference.RULES,
+    *data.RULES,
+    *embedding.RULES,
 )
 """What the search starts from."""
 
@@ -35,20 +35,15 @@ AFTER_SEARCH: tuple[Rule, ...] = (
     *method.LATE_RULES,
     *parallel.RULES,
     *kernels.LATE_RULES,
-    *precision.LATE_RULES,
-    *preference.LATE_RULES,
-    *data.LATE_RULES,
     *worker.EARLY_RULES,
     *batch.RULES,
     *optimisation.RULES,
-    *checkpoints.EARLY_RULES,
-    *checkpoints.LATE_RULES,
-    *looks.LATE_RULES,
-    *formers.LATE_RULES,
+    *checkpoints.RULES,
+    *looks.RULES,
+    *formers.RULES,
     *worker.LATE_RULES,
-    *safety.LATE_RULES,
-    *after.EARLY_RULES,
-    *after.LATE_RULES,
+    *safety.RULES,
+    *after.RULES,
 )
 """What explains the search's answer, and what follows from it."""
 

@@ -330,7 +330,7 @@ def _lokr(s: Situation) -> str:
     return say("Its adapters cannot be merged: the engine's merge fails with an AttributeError.")
 
 
-EARLY_RULES = (
+RULES = (
     lora_rank,
     lora_variant,
     lora_plus_scale,

@@ -165,6 +165,5 @@ def max_new_tokens(s: Situation) -> Choice:
     )
 
 
-EARLY_RULES = ()
-LATE_RULES = (merge, export, quantise, max_new_tokens)
+RULES = (merge, export, quantise, max_new_tokens)
 """They read what was trained."""

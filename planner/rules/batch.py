@@ -16,6 +16,9 @@ from planner.workload import power_of_two_below, sequence_tokens, sequences
 
 SHM_PER_LOADER = 256 * 1024**2
 
+BEYOND = 1.5
+"""Times the wanted rows from which a step is said to see more than it should."""
+
 LOADED_BY_ONE = "kunlun"
 """Maker of the devices for which PaddleFormers sets dataloader_num_workers to 1
 (paddleformers/trainer/training_args.py:1816)."""
@@ -83,7 +86,7 @@ def too_many_processes(s: Situation, rows: float) -> bool:
     """Return whether the least that a step can see leaves too few steps: one sequence for each replica."""
     least = s.whole("per_device_train_batch_size") == 1 and int(outcome(s).setup.accumulation) == 1
     few = s.data.train_rows * wanted_epochs(s) / rows < TARGET_STEPS
-    return s.on_gpu and least and few and rows > 1.5 * demand(s)[0] and fewer_processes(s) > 0
+    return s.on_gpu and least and few and rows > BEYOND * demand(s)[0] and fewer_processes(s) > 0
 
 
 def fewer_processes(s: Situation) -> int:
@@ -99,6 +102,18 @@ def fewer_processes(s: Situation) -> int:
 def all_steps(s: Situation, per_epoch: int, per_step: int) -> int:
     """Return the steps of all passes when a step sees so many sequences."""
     return wanted_epochs(s) * math.ceil(per_epoch / per_step)
+
+
+def more_rows(s: Situation, replicas: int) -> str:
+    """Return why a step sees more rows than it needs."""
+    stages = s.whole("pipeline_parallel_degree")
+    if stages > 1:
+        return say("with fewer, {stages} pipeline stages would wait longer at their ends.", stages=stages)
+    if s.flag("offload_optim"):
+        return say("optimizer states then travel less often.")
+    if replicas > 1:
+        return say("{replicas} replicas take at least one sequence each.", replicas=replicas)
+    return say("one sequence already holds so many.")
 
 
 @rule("batch.accumulation", "gradient_accumulation_steps", "PaddleNLP 3.0.0b4 trainer/training_args.py:433")
@@ -121,6 +136,16 @@ def accumulation(s: Situation) -> Choice:
         all=plural(s.data.train_rows, "row"),
         steps=TARGET_STEPS,
     )
+    if rows > BEYOND * demand(s)[0]:
+        because = say(
+            "{value} x {per_pass} sequences are about {rows:.0f} rows per step, more than the {wanted:.0f} "
+            "that would do: {why}",
+            value=value,
+            per_pass=per_pass,
+            rows=rows,
+            wanted=demand(s)[0],
+            why=more_rows(s, replicas),
+        )
     if too_many_processes(s, rows):
         because = say(
             "{replicas} replicas take at least one sequence each, so a step sees about {rows:.0f} rows where "

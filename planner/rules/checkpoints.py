@@ -63,6 +63,10 @@ def logging(s: Situation) -> Choice:
     )
 
 
+FEW_HELD_OUT = 30
+"""Held-out rows below which the mean of their losses says little: the usual size from which a sample's mean
+is taken as normal."""
+
 OVERLAPS = ("enable_stage2_overlap", "enable_stage1_broadcast_overlap", "enable_stage1_allgather_overlap")
 """Switches that need logging_steps > 1 (trainer/training_args.py:1528,1542,1556)."""
 
@@ -88,9 +92,17 @@ def evaluation(s: Situation) -> Choice:
             ),
             (not_("steps", say("Would leave too little time for training.")),),
         )
+    because = say("Loss on {rows} shows whether the model learns or only memorises.", rows=held_out)
+    if s.data.dev_rows < FEW_HELD_OUT:
+        because = say(
+            "Loss on {rows} hints at whether the model only memorises; from about {enough} on it could be "
+            "relied on.",
+            rows=held_out,
+            enough=FEW_HELD_OUT,
+        )
     return Choice(
         "steps",
-        say("Loss on {rows} shows whether the model learns or only memorises.", rows=held_out),
+        because,
         (
             not_("epoch", say("Cannot be lined up with checkpoints by steps.")),
             not_("no", say("Overfitting would go unseen.")),
@@ -102,7 +114,11 @@ def evaluation(s: Situation) -> Choice:
 def eval_steps(s: Situation) -> Choice:
     """About five looks, evenly spaced and ending with the run."""
     total = s.whole("max_steps")
-    value = even_interval(total, max(1, math.ceil(total / max(1, looks(s)))))
+    interval = max(1, math.ceil(total / max(1, looks(s))))
+    value = even_interval(total, interval)
+    if s.wishes.time_limit_minutes is not None:
+        # A limit has time for so many looks and no more.
+        value = next((longer for longer in range(interval, 2 * interval) if total % longer == 0), interval)
     if s.word("evaluation_strategy") == "no":
         return Choice(value, say("Not used: nothing is evaluated."))
     return Choice(
@@ -276,6 +292,5 @@ def async_save(s: Situation) -> Choice:
     )
 
 
-EARLY_RULES = ()
-LATE_RULES = (logging, evaluation, eval_steps, best, save_steps, keep, unified, async_save)
+RULES = (logging, evaluation, eval_steps, best, save_steps, keep, unified, async_save)
 """They read the number of steps and how long one takes."""

@@ -19,17 +19,16 @@ class Constraint(NamedTuple):
     settings: tuple[str, ...]
     broken: Callable[[Situation], bool]
     sentence: Callable[[Situation], str]
-    remedy: str
-    """The smallest change, as a template without parameters."""
+    remedy: str | Callable[[Situation], str]
+    """The smallest change: a template without parameters, or a function where it depends on the facts."""
     source: str
     early: bool = False
     """Whether pins alone can break it, so that it is judged before a layout is looked for."""
     severity: Severity = "rejects"
 
-    @property
-    def fix(self) -> str:
-        """The smallest change, in the current language."""
-        return say(self.remedy)
+    def fix(self, s: Situation) -> str:
+        """Return the smallest change, in the current language."""
+        return say(self.remedy) if isinstance(self.remedy, str) else self.remedy(s)
 
     @property
     def refuses(self) -> bool:
@@ -45,6 +44,6 @@ class Constraint(NamedTuple):
             field=field,
             got=s.known(field, ""),
             because=self.sentence(s),
-            fix=self.fix,
+            fix=self.fix(s),
             source=self.source,
         )

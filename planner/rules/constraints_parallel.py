@@ -7,6 +7,7 @@ from planner.language import say, template
 from planner.phrases import plural
 from planner.rules.constraint import Constraint
 from planner.rules.overlap import no_auto_parallel
+from planner.search.axes import divisors, indivisible
 from planner.situation import Situation
 
 DEGREES = (
@@ -36,6 +37,13 @@ def found(s: Situation) -> Family:
 def over(s: Situation, name: str) -> bool:
     """Return whether a degree is more than 1."""
     return s.whole(name) > 1
+
+
+def possible_degrees(s: Situation) -> str:
+    """Return which tensor-parallel degrees divide everything that is split."""
+    per_node = max(1, s.hardware.device_count // s.hardware.nodes)
+    fitting = [str(one) for one in divisors(per_node) if not indivisible(s.model, found(s), one)]
+    return say("Set tensor_parallel_degree to one of {degrees}.", degrees=", ".join(fitting))
 
 
 PROCESSES: tuple[Constraint, ...] = (
@@ -250,7 +258,7 @@ TENSOR: tuple[Constraint, ...] = (
             degree=s.whole("tensor_parallel_degree"),
             heads=s.model.num_attention_heads,
         ),
-        template("Choose a divisor."),
+        possible_degrees,
         "transformers/llama/modeling.py:724",
         early=True,
         severity="rejects",
@@ -267,7 +275,7 @@ TENSOR: tuple[Constraint, ...] = (
             degree=s.whole("tensor_parallel_degree"),
             heads=s.model.num_key_value_heads,
         ),
-        template("Choose a divisor."),
+        possible_degrees,
         "transformers/qwen2/modeling.py:536",
         early=True,
         severity="rejects",
@@ -286,7 +294,7 @@ TENSOR: tuple[Constraint, ...] = (
             width=s.model.intermediate_size,
             words=s.model.vocab_size,
         ),
-        template("Choose a divisor."),
+        possible_degrees,
         "paddle fleet/layers/mpu/mp_layers.py",
         early=True,
         severity="fails",

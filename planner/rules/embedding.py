@@ -47,5 +47,5 @@ def temperature(s: Situation) -> Choice:
     )
 
 
-EARLY_RULES = (group_size, temperature)
+RULES = (group_size, temperature)
 """They depend on nothing that is decided."""

@@ -111,7 +111,7 @@ def checkpoint_format(s: Situation) -> Choice:
     )
 
 
-LATE_RULES = (
+RULES = (
     dataset_type,
     mix_strategy,
     attention,

@@ -7,7 +7,7 @@ from planner.phrases import size
 from planner.rules.attention import flash_attention, flash_mask, found_family
 from planner.rules.precision import shown
 from planner.rules.rule import Choice, not_, rule
-from planner.search import HEADROOM, outcome
+from planner.search import HEADROOM, differing, outcome, words
 from planner.setup import CORE_ATTENTION, FULL_ATTENTION, FULL_RECOMPUTE
 from planner.situation import Situation
 
@@ -171,9 +171,7 @@ def recompute(s: Situation) -> Choice:
             say("Everything fits without it: {peak} of {limit} per process.", peak=usable, limit=limit),
             (not_(True, say("Would run every block's forward pass twice, for memory that is not short.")),),
         )
-    without = [one for one in found.rejected if not one.setup.recompute]
-    same = [one for one in without if one.setup.method == found.setup.method]
-    rival = min(same or without, key=lambda one: one.peak, default=None)
+    rival = found.best("recompute", lambda setup: not setup.recompute)
     if rival is None:
         return Choice(
             True,
@@ -199,12 +197,19 @@ def recompute(s: Situation) -> Choice:
     return Choice(
         True,
         say(
-            "With it {peak} of {limit} per process, and larger batches more than make up for the time.",
+            "With it {peak} of {limit} per process. The best way without it ({way}) is {slower}.",
             peak=usable,
             limit=limit,
+            way=words(differing(rival.setup, found.setup, "recompute")) or say("otherwise the same"),
+            slower=slower(found.tokens_per_second / rival.tokens_per_second - 1),
         ),
-        (not_(False, say("Fits with {peak}, but is slower as a whole.", peak=size(rival.peak))),),
+        (not_(False, rival.reason),),
     )
+
+
+def slower(share: float) -> str:
+    """Return how much slower another way is, in words."""
+    return say("{share:.0%} slower", share=share) if share > 0.02 else say("no faster, and less simple")
 
 
 @rule(

@@ -102,5 +102,5 @@ def patience(s: Situation) -> Choice:
     )
 
 
-LATE_RULES = (generation, patience)
+RULES = (generation, patience)
 """They read whether and when there is a look."""

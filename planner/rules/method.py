@@ -6,7 +6,7 @@ from planner.language import say
 from planner.methods import LOW_BIT, blocked
 from planner.phrases import parameters, plural, size
 from planner.plan import Alternative
-from planner.rules.adapters import EARLY_RULES as ADAPTER_RULES
+from planner.rules.adapters import RULES as ADAPTER_RULES
 from planner.rules.adapters import method_reasons
 from planner.rules.engine import engine as engine
 from planner.rules.engine import engine_build as engine_build
@@ -107,9 +107,9 @@ def _not_lora(s: Situation, rival: Candidate | None) -> str:
 
 def _not_qlora(s: Situation, rival: Candidate | None) -> str:
     if rival is None:
-        return say("Weights in few bits lose a little accuracy, for memory that is not short.")
+        return say("Weights in few bits lose a little accuracy, and with all 16 they fit.")
     return say(
-        "{peak} per device: weights in few bits lose a little accuracy, for memory that is not short.",
+        "{peak} per device: weights in few bits lose a little accuracy, and with all 16 they fit.",
         peak=size(rival.peak),
     )
 
@@ -166,9 +166,13 @@ def _format_reason(s: Situation, name: str, chosen: str) -> str:
         )
     if name == "weight_only_int8":
         return (
-            say("Twice the bytes of 4 bits.") if chosen != "none" else say("Saves memory that is not short.")
+            say("Twice the bytes of 4 bits.")
+            if chosen != "none"
+            else say("Less exact than 16 bits, which fit.")
         )
-    return say("Less exact than 8 bits, for memory that is not short.")
+    if chosen == "none":
+        return say("Less exact than 16 bits, which fit.")
+    return say("Less exact than 8 bits, which fit.")
 
 
 @rule(

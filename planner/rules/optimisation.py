@@ -6,7 +6,7 @@ import math
 
 from planner.budget import USUAL_EPOCHS, time_for_steps, wanted_epochs
 from planner.language import say
-from planner.pace import epoch_seconds, epoch_steps, step_seconds
+from planner.pace import epoch_seconds, epoch_steps, step_seconds, time_range
 from planner.phrases import count, duration, parameters, plural
 from planner.rules.rates import chosen_rate, rate_of
 from planner.rules.rule import UPSTREAM_RECIPES, Choice, not_, rule
@@ -44,10 +44,12 @@ def epochs(s: Situation) -> Choice:
     wanted, available, one = wanted_epochs(s), time_for_steps(s), epoch_seconds(s)
     if available is not None and wanted * one > available:
         because = say(
-            "One pass takes about {one}, and your limit of {limit:g} min leaves {available} for training.",
+            "One pass takes about {one}. Your limit of {limit:g} min leaves {available} for steps: it should "
+            "hold even if training takes {high:.0%} of the time forecast.",
             one=duration(one),
             limit=s.wishes.time_limit_minutes or 0,
             available=duration(available),
+            high=time_range(s)[1],
         )
         too_long = say("Would take about {time}.", time=duration(wanted * one))
         return Choice(max(1, int(available / one)), because, (not_(wanted, too_long),))
@@ -86,11 +88,7 @@ def steps(s: Situation) -> Choice:
     """Epochs x steps per epoch, cut if even that is too long."""
     per_epoch, passes = epoch_steps(s), s.whole("num_train_epochs")
     total, available = per_epoch * passes, time_for_steps(s)
-    if (
-        available is not None
-        and total * step_seconds(s) > available * 1.02
-        and s.pin("num_train_epochs") is None
-    ):
+    if available is not None and total * step_seconds(s) > available and s.pin("num_train_epochs") is None:
         value = max(1, int(available / step_seconds(s)))
         because = say(
             "A step takes about {step}; {value} of {per_epoch} steps of one pass fit into {available}, so "
@@ -181,8 +179,8 @@ def warmup(s: Situation) -> Choice:
     if s.wishes.stage == "pretrain":
         value = max(min(PRETRAIN_WARMUP, value), round(total * PRETRAIN_WARMUP_SHARE))
     because = say(
-        "{share:.0%} of {steps}, while Adam's averages settle.",
-        share=value / total,
+        "The first {value} of {steps}, while Adam's averages settle.",
+        value=value,
         steps=plural(total, "step"),
     )
     none = say("The first steps would be the largest, from the poorest estimate.")

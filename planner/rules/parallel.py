@@ -10,7 +10,7 @@ from planner.phrases import plural, size
 from planner.plan import Alternative
 from planner.rules.overlap import SWITCHES
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
-from planner.search import HEADROOM, Candidate, Outcome, outcome
+from planner.search import HEADROOM, Candidate, Outcome, differing, outcome, words
 from planner.search.axes import LONG_SEQUENCE
 from planner.situation import Situation
 
@@ -46,6 +46,8 @@ def processes(s: Situation) -> Choice:
     """One per device, or one per core as far as memory and rows allow."""
     found = outcome(s)
     number = int(found.setup.processes)
+    if s.on_gpu and number == s.workers == 1:
+        return Choice(1, say("There is one device."))
     if s.on_gpu:
         return Choice(
             number,
@@ -93,6 +95,8 @@ def tensor(s: Situation) -> Choice:
         return Choice(1, say("Splitting matrices needs accelerators."), (not_(2, cpu_only_data_parallel()),))
     found = outcome(s)
     degree, used, limit = int(found.setup.tensor), size(found.peak), size(found.limit)
+    if found.setup.processes == 1:
+        return Choice(1, say("There is one device."))
     if degree == 1:
         others = shown(found, "tensor") or tuple(
             not_(one.value, one.because) for one in found.dropped[:1] if one.value != 1
@@ -111,13 +115,28 @@ def tensor(s: Situation) -> Choice:
         )
     else:
         because = say(
-            "{degree} devices of one node share each matrix, which leaves {peak} of {limit} per device and "
-            "is the fastest way that fits.",
+            "{degree} devices of one node share each matrix, which leaves {peak} of {limit} per device. "
+            "{others}",
             degree=degree,
             peak=used,
             limit=limit,
+            others=fastest(found, fewer),
         )
     return Choice(degree, because, shown(found, "tensor"))
+
+
+def fastest(found: Outcome, fewer: list[Candidate]) -> str:
+    """Return how ways with fewer splits compare; those that are faster have a last resort, or are nearly as
+    fast."""
+    faster = [one for one in fewer if one.fits and one.tokens_per_second > found.tokens_per_second]
+    if not faster:
+        return say("It is the fastest way that fits.")
+    best = max(faster, key=lambda one: one.tokens_per_second)
+    return say(
+        "The best way with fewer splits ({way}) is {share:.0%} faster, too little for what it brings along.",
+        way=words(differing(best.setup, found.setup)),
+        share=best.tokens_per_second / found.tokens_per_second - 1,
+    )
 
 
 @rule("parallel.sequence", "sequence_parallel", "arXiv:2205.05198; PaddleNLP PR#8973")
@@ -164,6 +183,8 @@ def pipeline(s: Situation) -> Choice:
         return Choice(1, say("Splitting layers needs accelerators."), (not_(2, cpu_only_data_parallel()),))
     found = outcome(s)
     degree = int(found.setup.pipeline)
+    if found.setup.processes == 1:
+        return Choice(1, say("There is one device."))
     if degree == 1:
         because = say(
             "{devices} need no pipeline: its ends wait in every step, and it has failed on several models in "
@@ -202,8 +223,16 @@ def sharding(s: Situation) -> Choice:
     found = outcome(s)
     stage, replicas = int(found.setup.sharding), int(found.setup.replicas)
     others = [not_(STAGES[int(one.setup.sharding)], one.reason) for one in other_degrees(found, "sharding")]
+    if s.on_gpu and found.setup.processes > 1 and stage < 3:
+        others.append(
+            not_(
+                "stage3", say("Spreads the weights too; saving and reloading under it fails in this version.")
+            )
+        )
     if stage == 0:
-        if replicas == 1:
+        if found.setup.processes == 1:
+            because = say("There is one process, and nobody to share with.")
+        elif replicas == 1:
             because = say("There is one replica, so there is nobody to share with.")
         else:
             because = say(
@@ -223,12 +252,6 @@ def sharding(s: Situation) -> Choice:
         peak=size(found.peak),
         limit=size(found.limit),
     )
-    if stage < 3 and not any(other.value == "stage3" for other in others):
-        others.append(
-            not_(
-                "stage3", say("Spreads the weights too; saving and reloading under it fails in this version.")
-            )
-        )
     return Choice(STAGES[stage], because, tuple(others))
 
 
@@ -262,6 +285,8 @@ def data_parallel(s: Situation) -> Choice:
     split = int(outcome(s).setup.context)
     tensor_, pipe = s.whole("tensor_parallel_degree"), s.whole("pipeline_parallel_degree")
     degree = max(1, total // (tensor_ * pipe * shards * split))
+    if total == 1:
+        return Choice(1, say("There is one process."))
     return Choice(
         degree,
         say(
@@ -304,15 +329,26 @@ def context_choice(s: Situation, setting: str) -> Choice:
         )
     if split > 1:
         return Choice(1, say("Sequences are split the other way, by {setting}.", setting=other))
-    return Choice(
-        1,
-        say(
+    return Choice(1, whole_sequences(s))
+
+
+def whole_sequences(s: Situation) -> str:
+    """Return why no sequence is split over processes."""
+    length = s.whole("max_length")
+    if length < LONG_SEQUENCE:
+        return say(
             "Sequences of {length:,} tokens fit on one process; splitting is for pretraining with more than "
             "{long:,}.",
-            length=s.whole("max_length"),
+            length=length,
             long=LONG_SEQUENCE,
-        ),
-    )
+        )
+    if s.wishes.stage != "pretrain":
+        return say(
+            "The engine splits sequences in pretraining only; here tensor parallelism and recomputation make "
+            "room for {length:,} tokens.",
+            length=length,
+        )
+    return say("Sequences of {length:,} tokens fit on one process, and whole ones are faster.", length=length)
 
 
 @rule("parallel.context", "context_parallel_degree", "ring attention: arXiv:2310.01889; run_pretrain.py:443")
@@ -337,6 +373,8 @@ def expert(s: Situation) -> Choice:
     number = s.model.experts.count
     if degree == 1:
         because = say("Every process holds all {number} experts of its layers.", number=number)
+        if found.setup.processes > 1 and not other_degrees(found, "expert"):
+            because = f"{because} {no_expert_parallel(s)}"
         return Choice(1, because, shown(found, "expert"))
     return Choice(
         degree,
@@ -349,6 +387,20 @@ def expert(s: Situation) -> Choice:
         ),
         shown(found, "expert"),
     )
+
+
+def no_expert_parallel(s: Situation) -> str:
+    """Return why experts cannot be spread here."""
+    known = family(s.word("engine"), s.model.model_type)
+    if known is None or not known.expert_parallel:
+        return say(
+            "{engine} cannot spread the experts of {kind} models.",
+            engine=s.word("engine"),
+            kind=s.model.model_type,
+        )
+    if s.word("method") != "full":
+        return say("The engine spreads them only where every weight is trained.")
+    return say("No way to spread them divides these processes.")
 
 
 DEGREES = (

@@ -198,7 +198,5 @@ def optimizer(s: Situation) -> Choice:
     )
 
 
-EARLY_RULES = (precision, opt_level, master_grad, scale_loss, optimizer)
+RULES = (precision, opt_level, master_grad, scale_loss, optimizer)
 """Before the search."""
-
-LATE_RULES = ()

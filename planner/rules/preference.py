@@ -141,7 +141,5 @@ def reference_free(s: Situation) -> Choice:
     )
 
 
-EARLY_RULES = (loss_type, beta, simpo_gamma, pref_loss_ratio, sft_loss_ratio, reference_free)
+RULES = (loss_type, beta, simpo_gamma, pref_loss_ratio, sft_loss_ratio, reference_free)
 """They read the stage and the precision."""
-
-LATE_RULES = ()

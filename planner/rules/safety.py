@@ -58,5 +58,5 @@ def rehearsal(s: Situation) -> Choice:
     )
 
 
-LATE_RULES = (on_oom, rehearsal)
+RULES = (on_oom, rehearsal)
 """They read the number of steps and how long one takes."""

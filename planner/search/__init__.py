@@ -6,6 +6,7 @@ from planner.budget import TARGET_STEPS
 from planner.search.base import HEADROOM, memory_limit, setup_for
 from planner.search.demand import MOST_ROWS, wanted_rows, wanted_sequences
 from planner.search.kinds import FULL_ROWS
+from planner.search.naming import differing, words
 from planner.search.outcome import fits, outcome
 from planner.search.ranking import Candidate, Outcome
 
@@ -16,10 +17,12 @@ __all__ = [
     "TARGET_STEPS",
     "Candidate",
     "Outcome",
+    "differing",
     "fits",
     "memory_limit",
     "outcome",
     "setup_for",
     "wanted_rows",
     "wanted_sequences",
+    "words",
 ]

@@ -46,7 +46,7 @@ def tokens_per_second(model: ModelFacts, setup: Setup, cluster: Cluster) -> Real
     return speed
 
 
-def uncertainty(model: ModelFacts, setup: Setup, cluster: Cluster) -> tuple[float, float]:
+def uncertainty(model: ModelFacts, cluster: Cluster) -> tuple[float, float]:
     """Return factors (low, high) on time: between them lie four of five measurements of the kind.
 
     `python -m bench.planner_speed` over 160 published speeds of devices in the catalogue: 0.84 and 1.21. What

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from typing import NamedTuple
 
-MOST_DEV_ROWS = 1000
+from planner.data_text import MOST_DEV_ROWS
 
 
 class Held(NamedTuple):

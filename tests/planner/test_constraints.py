@@ -344,7 +344,7 @@ def test_a_finding_names_the_setting_that_was_fixed() -> None:
 def test_a_fix_is_said_in_the_language_of_the_plan() -> None:
     constraint = next(entry for entry in CONSTRAINTS if entry.id == "precision.cpu-fp32-only")
     with speaking("en"):
-        assert constraint.fix == "Set precision=fp32."
+        assert constraint.remedy == "Set precision=fp32."
 
 
 def test_the_refusal_names_the_pins_and_the_fix() -> None:

@@ -97,7 +97,7 @@ def test_described_data_and_machines_need_no_finding() -> None:
     interview = filled(interview).answer("50000 rows of 350:2048 tokens")
     assert interview.missing() == ()
     assert interview.known.data is not None
-    assert (interview.known.data.train_rows, interview.known.data.lengths.max) == (47_500, 2048)
+    assert (interview.known.data.train_rows, interview.known.data.lengths.max) == (49_000, 2048)
     assert asked(interview) == "stage"
     interview = interview.reopen("hardware").answer("two 4090s")
     assert interview.missing() == ()

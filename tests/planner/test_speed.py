@@ -220,11 +220,11 @@ def test_every_known_device_stays_below_its_peak(text: str) -> None:
 
 
 def test_the_range_is_wider_where_less_was_measured() -> None:
-    low, high = speed.uncertainty(LLAMA_7B, FULL, NODE)
+    low, high = speed.uncertainty(LLAMA_7B, NODE)
     assert 0.5 < low < 1 < high < 1.5
-    assert speed.uncertainty(LLAMA_7B, FULL, NODES)[1] > high
-    assert speed.uncertainty(MIXTURE, FULL, NODE)[1] > high
-    assert speed.uncertainty(SMOLLM, Setup(), cpu_cluster())[0] < 1
+    assert speed.uncertainty(LLAMA_7B, NODES)[1] > high
+    assert speed.uncertainty(MIXTURE, NODE)[1] > high
+    assert speed.uncertainty(SMOLLM, cpu_cluster())[0] < 1
 
 
 def test_the_demo_reaches_what_was_measured_on_two_amd_cores() -> None:
