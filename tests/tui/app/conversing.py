@@ -12,19 +12,11 @@ from textual.pilot import Pilot
 
 from planner.language import use_everywhere
 from tests.tiny_model import write_tiny_llama
-from tests.tui.app.pilot import until
+from tests.tui.app.pilot import TO_TYPE, typed, until
 from tui.app.application import SteersmanApp
 from tui.app.screens.conversation import ConversationScreen
 from tui.app.widgets.prompt import Prompt
 
-TO_TYPE = {
-    " ": "space",
-    "/": "slash",
-    ".": "full_stop",
-    "-": "minus",
-    "?": "question_mark",
-    "=": "equals_sign",
-}
 SIZE = (120, 40)
 
 
@@ -71,17 +63,26 @@ class Person:
         await self.settle()
 
     async def type(self, text: str) -> None:
-        """Type a line and press Enter."""
-        prompt = self.screen.query_one(Prompt)
-        prompt.focus()
-        await self.pilot.pause()
+        """Type a line, as fast as a terminal hands over what was pasted, and press Enter."""
+        await self.to_the_prompt()
+        typed(self.app, text)
+        self.keys += len(text)
+        await self.press("enter")
+
+    async def type_slowly(self, text: str) -> None:
+        """Type a line, looking at what the app makes of each letter, and press Enter."""
+        await self.to_the_prompt()
         await self.press(*(TO_TYPE.get(letter, letter) for letter in text), "enter")
+
+    async def to_the_prompt(self) -> None:
+        """Put the focus on the prompt."""
+        self.screen.query_one(Prompt).focus()
+        await self.pilot.pause()
 
     async def settle(self) -> None:
         """Wait until nothing is under way."""
         await self.pilot.pause()
         await until(self.pilot, lambda: not self.app.work.jobs, 60)
-        await self.pilot.pause()
 
 
 @asynccontextmanager

@@ -8,8 +8,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from textual import events
+from textual.app import App
 from textual.pilot import Pilot
 from textual.widget import Widget
+
+TO_TYPE = {
+    " ": "space",
+    "/": "slash",
+    ".": "full_stop",
+    "-": "minus",
+    "?": "question_mark",
+    "=": "equals_sign",
+    "_": "underscore",
+}
+"""Characters whose keys have names."""
+
+
+def typed(app: App[Any], text: str) -> None:
+    """Give the app these letters as keys, one right after the other: a pilot takes 0.1 s for each."""
+    for letter in text:
+        app.post_message(events.Key(TO_TYPE.get(letter, letter), letter))
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], Any], seconds: float = 60) -> None:

@@ -16,14 +16,12 @@ from planner.plan import Plan
 from planner.solve import make_plan
 from planner.wishes import Wishes
 from tests.planner.scenes import SHORT, facts
-from tests.tui.app.pilot import until
+from tests.tui.app.pilot import typed, until
 from tui.app.application import SteersmanApp
 from tui.app.plan_session import PlanSession
 from tui.app.screens.plan import PlanScreen
 from tui.app.widgets.decision_row import DecisionRow
 from tui.app.widgets.decision_tree import DecisionTree
-
-KEYS = {" ": "space", "=": "equals_sign", "-": "minus", ".": "full_stop", "_": "underscore", "/": "slash"}
 
 
 @lru_cache(maxsize=4)
@@ -62,7 +60,8 @@ class Reader:
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:
-        await self.press(*(KEYS.get(letter, letter) for letter in text))
+        typed(self.app, text)
+        await self.pilot.pause()
 
     async def go(self, name: str) -> DecisionRow:
         """Put the focus on a decision."""

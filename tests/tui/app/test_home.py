@@ -20,7 +20,7 @@ from runtime.run.status import read_status
 from tests.runtime import stand_in_table
 from tests.runtime.stand_in_run import change_plan, executions, new_run, start, supervise
 from tests.tiny_model import write_tiny_llama
-from tests.tui.app.pilot import screen_text, until
+from tests.tui.app.pilot import screen_text, typed, until
 from tests.tui.app.plan_pages import small
 from tui.app.application import SteersmanApp
 from tui.app.screens.conversation import ConversationScreen
@@ -143,7 +143,8 @@ async def test_a_path_that_leads_nowhere_is_one_sentence(home: Path) -> None:
         await at_home(pilot)
         await pilot.press("o")
         await until(pilot, lambda: pilot.app.screen.query("#path"))
-        await pilot.press(*"nowhere", "enter")
+        typed(pilot.app, "nowhere")
+        await pilot.press("enter")
         await until(
             pilot, lambda: "no run of that name" in " ".join(screen_text(pilot).replace("▌", " ").split())
         )
@@ -155,7 +156,8 @@ async def test_a_run_is_opened_by_its_name(home: Path) -> None:
         await at_home(pilot)
         await pilot.press("o")
         await until(pilot, lambda: pilot.app.screen.query("#path"))
-        await pilot.press(*"good", "enter")
+        typed(pilot.app, "good")
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, RunScreen))
 
 

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from runtime.run.layout import StageFolder
-from tests.tui.app.pilot import text_of, until
+from tests.tui.app.pilot import text_of, typed, until
 from tui.app.application import SteersmanApp
 from tui.app.log_feed import KEPT_LINES, LogFeed, collapse
 from tui.app.widgets.log_pane import Lines, LogPane
@@ -87,7 +87,8 @@ async def test_a_search_reads_the_whole_file_and_escape_brings_everything_back(f
         await until(pilot, lambda: lines.line_count > 100)
         pane.action_search()
         await pilot.pause()
-        await pilot.press(*"needle", "enter")
+        typed(pilot.app, "needle")
+        await pilot.press("enter")
         await until(pilot, lambda: list(lines.lines) == ["a needle at the very beginning", "another Needle"])
         assert "2 lines with “needle”" in text_of(pane)
         write(folder.log, "hay\nneedle three\n")
