@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from planner.facts import HardwareFacts, ModelFacts
+from planner.facts import DataFacts, HardwareFacts, ModelFacts
 from planner.language import say, speaking
 from planner.phrases import count, duration, machine, size
 from planner.plan import Forecast, Plan
@@ -52,7 +52,9 @@ class ChangedFigure(Record):
             return size(value)
         if self.unit == "seconds":
             return duration(value)
-        return f"{value:,.2f}" if self.unit == "money" else count(value)
+        if self.unit == "tokens per second":
+            return say("{tokens} tokens/s", tokens=count(value))
+        return f"{value:,.2f}"
 
 
 class Difference(Record):
@@ -165,13 +167,18 @@ def changed_facts(before: Plan, after: Plan) -> tuple[str, ...]:
     for label, old, new in (
         (say("hardware"), machine(before.facts.hardware), machine(after.facts.hardware)),
         (say("model"), before.facts.model.name, after.facts.model.name),
-        (say("data"), before.facts.data.path, after.facts.data.path),
+        (say("data"), data_name(before.facts.data), data_name(after.facts.data)),
         (say("stage"), before.wishes.stage, after.wishes.stage),
         (say("goal"), before.wishes.goal, after.wishes.goal),
     ):
         if old != new:
             lines.append(say("{what}: {after} instead of {before}.", what=label, after=new, before=old))
     return tuple(lines)
+
+
+def data_name(data: DataFacts) -> str:
+    """Return where data is, or how much of it is elsewhere."""
+    return say("{rows:,} rows elsewhere", rows=data.train_rows + data.dev_rows) if data.typed else data.path
 
 
 def summary(before: Forecast, after: Forecast) -> str:

@@ -120,6 +120,11 @@ class Interview:
             chosen(same)
         return self._answered(question.key, read)
 
+    def told(self, text: str) -> Interview | None:
+        """Return the interview after a line that answers any questions, asked or not; None if it does not."""
+        others = understood(text, self.known)
+        return self._said(others) if others else None
+
     def choose(self, choice: Choice) -> Interview:
         """Return the interview after a choice; raises `BadInput` with the reason if it is disabled."""
         return self._answered(self._now().key, chosen(choice))
@@ -156,7 +161,8 @@ class Interview:
         so_far = self.known.answers.get(key, self.reopened.get(key))
         if any(sought.what == key for sought in self.missing()):
             so_far = None  # nothing was found for it, so nobody wants it again
-        step = replace(self, reopened={**self.reopened, key: so_far}, before=self)
+        asked = self.asked if key in self.asked or so_far is None else (*self.asked, key)
+        step = replace(self, reopened={**self.reopened, key: so_far}, asked=asked, before=self)
         return step._with_answers(answers)
 
     def undo(self) -> Interview:

@@ -7,6 +7,7 @@ import pytest
 from planner.difference import compare, what_if
 from planner.errors import BadInput, NothingFeasible
 from planner.hardware_text import parse
+from planner.interview.questions.data import described
 from planner.model_catalogue import find_model
 from planner.render import read_config, train_config
 from planner.solve import make_plan
@@ -110,3 +111,14 @@ def test_where_it_cannot_be_translated_one_sentence_says_why(name: str) -> None:
         what_if(before, pins={"engine": engine})
     assert sentence in caught.value.what
     assert caught.value.remedy
+
+
+def test_data_elsewhere_are_told_by_their_rows_and_speed_by_its_unit() -> None:
+    before = plan(SEVEN, DEMO, "8x A100-80G nvlink")
+    after = make_plan(
+        before.facts.model_copy(update={"data": described("20000 rows of 800 tokens", "sft")}), before.wishes
+    )
+    found = compare(before, after)
+    assert any("20,000 rows elsewhere instead of" in line for line in found.facts), found.facts
+    speed = next(one for one in found.figures if one.name == "tokens_per_second")
+    assert speed.shown(9234) == "9,234 tokens/s"

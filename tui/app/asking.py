@@ -108,6 +108,7 @@ def closing(plan: Plan | None) -> Asked:
         why=say("Nothing has been started or written yet.") if plan else "",
         choices=choices,
         proposed=proposed,
+        example=say("two 4090s, or best quality, or /what-if goal speed"),
     )
 
 

@@ -11,6 +11,9 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from planner.language import say
 from tui.app.application import SteersmanApp
 
+FIRST = 1000
+"""Put before other matches, whatever their score: what begins with what was typed."""
+
 
 class Entry(NamedTuple):
     """One line of the palette."""
@@ -47,5 +50,7 @@ class SteersmanCommands(Provider):
         matcher = self.matcher(query)
         for entry in self.entries:
             score = matcher.match(f"{entry.name} {entry.help}")
+            if entry.name.lower().removeprefix("/").startswith(query.lower().removeprefix("/")):
+                score += FIRST
             if score > 0:
                 yield Hit(score, matcher.highlight(entry.name), entry.act, text=entry.name, help=entry.help)

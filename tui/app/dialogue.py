@@ -116,7 +116,16 @@ class Dialogue:
         if self.mode == "questions" and self.interview.current() is not None:
             self._answer(text, unsure=word == "unsure")
             return ""
-        return self._chose(asked.pick("" if word in ("skip", "unsure") else text))
+        try:
+            choice = asked.pick("" if word in ("skip", "unsure") else text)
+        except BadInput:
+            told = self.interview.told(text) if self.mode != "resuming" else None
+            if told is None:
+                raise
+            self.mode = "questions"
+            self.step(told)
+            return ""
+        return self._chose(choice)
 
     def back(self) -> None:
         """Return to the question before."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual import events
 
-from tests.tui.app.conversing import Person, conversing, prepare
+from tests.tui.app.conversing import Person, conversing, prepare, to_the_plan
 from tests.tui.app.pilot import screen_text, until
 from tui.app.blocks.answer import AnswerBlock
 from tui.app.slash.set import assignments
@@ -81,6 +81,38 @@ async def test_tab_goes_on_into_folders_and_arguments(folder: Path) -> None:
         await person.press("escape", "tab")
         assert prompt.has_focus
         assert "deeper" in screen_text(person.pilot)
+
+
+async def test_own_words_are_understood_at_the_end_too_and_back_leaves_the_machine_as_it_was(
+    folder: Path,
+) -> None:
+    async with conversing(folder) as person:
+        await to_the_plan(person)
+        found = person.answer("hardware")
+        await person.type("/hardware")
+        assert person.asked == "hardware"
+        await person.type("back")
+        assert (person.asked, person.answer("hardware")) == ("", found)
+        await person.type("two 4090s, best quality")
+        assert person.screen.problem == ""
+        assert person.dialogue.interview.known.hardware.device_count == 2
+        assert person.answer("goal").value == "quality"
+        while person.asked:
+            await person.press("enter")
+        await person.type("my cat is nice")
+        assert "I do not understand" in person.screen.problem
+        await person.type("/set lora_rank=16")
+        assert "lora_rank=16" in str(person.dialogue.transcript.entries[-1].text())
+
+
+async def test_the_palette_offers_what_begins_with_the_letters_first(folder: Path) -> None:
+    async with conversing(folder) as person:
+        await person.pilot.press("ctrl+p", "w", "h")
+        await until(person.pilot, lambda: "/why" in screen_text(person.pilot))
+        await person.settle()
+        lines = [line.strip() for line in screen_text(person.pilot).splitlines()]
+        found = [line for line in lines if line.startswith("/") and ": " in line]
+        assert {line[:3] for line in found[:2]} == {"/wh"}, found
 
 
 async def press_to(person: Person, completion: Completion, *keys: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from planner.errors import BadInput, SteersmanError
 from planner.language import say, template
 from tui.app.slash.command import SlashCommand, argument_of, conversation
+from tui.app.slash.pin import tell_pins
 
 if TYPE_CHECKING:
     from tui.app.application import SteersmanApp
@@ -33,6 +34,8 @@ def act(app: SteersmanApp, argument: str) -> None:
         dialogue.mode = mode
         dialogue.step(before)  # all of it, or nothing
         raise
+    if dialogue.interview.request().wishes.pins != before.request().wishes.pins:
+        tell_pins(dialogue)
     screen.go_on()
 
 

@@ -157,7 +157,7 @@ def decided(plan: Plan, difference: Difference | None) -> list[tuple[str, str, s
             continue
         if name == "lora_rank" and "lora" not in str(plan.value("method")):
             continue
-        pinned = " *" if plan.decisions[name].rule in ("pin", "edited") else ""
+        pinned = f" ({say('fixed')})" if plan.decisions[name].rule in ("pin", "edited") else ""
         rows.append((say(label), f"{show(plan.value(name))}{pinned}", changed.get(name, "")))
     others = [one for one in changed if one not in SHOWN]
     if others:
@@ -199,10 +199,12 @@ def one_line(dialogue: Dialogue, width: int) -> str:
     if plan is None:
         done = sum(1 for question, _ in dialogue.interview.answered())
         return say("No plan yet: {count} answered.", count=done)
+    from tui.plan_figures import usable_bytes
+
     ahead = plan.forecast
     parts = [
         str(plan.value("method")),
-        f"{size(ahead.peak_memory_bytes)} / {size(ahead.memory_limit_bytes)}",
+        f"{size(ahead.peak_memory_bytes)} / {size(usable_bytes(plan))}",
         duration(ahead.train_seconds),
     ]
     changed = len(dialogue.difference.settings) if dialogue.difference else 0
