@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from planner.errors import BadInput
+from planner.errors import BadInput, StageFailed
 from planner.render import train_config
 from runtime.engines.extras import extra_folder, find_extra
 from runtime.events import State
+from runtime.one_worker import run_worker
 from runtime.paths import write_atomically
-from runtime.quantisation import before_and_after, quantisation_plan
+from runtime.quantisation import before_and_after, prepare, quantisation_plan
 from runtime.run import commit, journal
 from runtime.run.layout import RunFolder
 from runtime.run.resume import decide, histories
@@ -261,5 +262,8 @@ def test_the_command_quantises_a_run_and_adds_to_its_report(
     assert (run.root / "quantise" / "a8w8" / "act_scales.json").is_file()
     assert (run.root / "quantise" / "quantization.json").is_file()
     assert "A8W8" in (run.root / "report.html").read_text()
-    assert main(["quantise", str(run.root), "--method", "weight_only_int4", "--max-loss", "0"]) != 0
+
+    must_fall = prepare(run, "weight_only_int4", rows=1, max_loss=-10.0)
+    with pytest.raises(StageFailed, match="--max-loss allows"):
+        run_worker("quantise", must_fall.spec, lambda *_: None, must_fall.python)
     assert not (run.root / "quantise" / "weight_only_int4").exists()
