@@ -11,6 +11,7 @@ from planner.phrases import count, machine, plural, size
 from planner.plan import Plan
 from planner.setting_values import settings
 from planner.solve import show
+from tui.alternatives_view import LITTLE
 from tui.plan_figures import cost, memory_words, share_used, total_time, training_time
 
 
@@ -102,14 +103,22 @@ def verdict(first: Plan, other: Plan) -> str:
     speed = other.forecast.tokens_per_second / max(1e-9, first.forecast.tokens_per_second)
     changed = plural(len(decided((first, other))), "setting")
     return say(
-        "{changed} of {all} differ: {speed:.2g} times the speed, {seconds:.2g} times the whole time, "
-        "{memory:.2g} times the memory per process.",
+        "{changed} of {all} differ: {speed}, {seconds}, {memory}.",
         changed=changed,
         all=len(settings()),
-        speed=speed,
-        seconds=seconds,
-        memory=memory,
+        speed=say("as fast") if alike(speed) else say("{ratio:.2g} times the speed", ratio=speed),
+        seconds=say("as long as a whole")
+        if alike(seconds)
+        else say("{ratio:.2g} times the whole time", ratio=seconds),
+        memory=say("as much memory per process")
+        if alike(memory)
+        else say("{ratio:.2g} times the memory per process", ratio=memory),
     )
+
+
+def alike(ratio: float) -> bool:
+    """Return whether a ratio is as good as one."""
+    return abs(ratio - 1) <= LITTLE
 
 
 def as_data(names: Sequence[str], plans: Sequence[Plan]) -> dict[str, Any]:

@@ -71,6 +71,9 @@ def micro(s: Situation) -> Choice:
     elif larger and larger[0].fits:
         because = say("{tokens} at a time: more would fit only beside slower settings.", tokens=tokens)
         why_more = larger[0].reason
+    elif not larger and int(found.setup.pipeline) > 1:
+        because = say("{tokens} at a time: many small pieces keep the pipeline's stages busy.", tokens=tokens)
+        why_more = say("Fewer pieces, and longer waits at the pipeline's ends.")
     else:
         because = say(
             "{tokens} need {peak} of the {usable} that may be used.",

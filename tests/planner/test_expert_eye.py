@@ -147,3 +147,15 @@ def test_devices_of_other_makers_are_not_taken_for_a_slip(text: str) -> None:
     with pytest.raises(BadInput) as caught:
         parse(text)
     assert "Did you mean" not in caught.value.remedy
+
+
+def test_small_pieces_in_a_pipeline_are_not_blamed_on_memory() -> None:
+    corpus = data(rows=2_000_000, mean=900, longest=4_000)
+    made = make_plan(
+        facts("deepseek-v3", corpus, "256 nodes x 8 H800 ib 400"),
+        Wishes(stage="pretrain"),
+        alternatives=False,
+    )
+    because = made.decisions["per_device_train_batch_size"].because
+    assert made.forecast.peak_memory_bytes < 0.5 * made.forecast.memory_limit_bytes
+    assert "pipeline's stages" in because and "may be used" not in because

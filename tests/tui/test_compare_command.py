@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,8 @@ def test_three_plans(files: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
     assert ["small", "large", "pinned"] in lines
     assert "large against small" in out
     assert "pinned against small" in out
+    assert " 1 times" not in out
+    assert re.search(r"as fast,\s+as long as a whole,\s+as\s+much\s+memory\s+per\s+process", out)
     row = next(line for line in lines if line[:1] == ["lora_rank"])
     assert row[-1] == "64"
     assert "seed" not in [line[0] for line in lines if line]  # the same in all

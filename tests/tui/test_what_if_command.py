@@ -63,7 +63,7 @@ def test_other_data_change_what_follows_from_them(file: Path, capsys: Capture) -
     found = json.loads(said.out)
     changed = {one["name"]: one for one in found["differences"]["what_if"]["settings"]}
     assert "max_length" in changed
-    assert "38,000 rows to train on" in said.err
+    assert "39,000 rows to train on" in said.err
     assert what_if(file, "--data", "steersman-demo", "--hardware", "8x A100-80G nvlink") == 0
     out = capsys.readouterr().out
     assert "110 rows" in out
