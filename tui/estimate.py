@@ -40,12 +40,13 @@ def expected(run: RunFolder) -> Expected:
 def stage_remaining(stage: StageView, forecast: Expected, now: float) -> float | None:
     """Return the seconds that a running stage still takes, by progress or forecast; None if unknown."""
     spent = max(now - stage.started, 0.0)
-    step = next((metric.values.get("step_seconds") for metric in reversed(stage.metrics)), None)
+    timed = (metric.values.get("step_seconds") for metric in reversed(stage.metrics))
+    step = next((seconds for seconds in timed if seconds is not None), None)  # a look at dev rows has none
     progress = stage.progress
     if progress is not None and progress.total > 0:
         left = max(progress.total - progress.done, 0.0)
-        if step is not None and progress.unit == "steps":
-            return left * step
+        if progress.unit == "steps" and (step is not None or not left):
+            return left * (step or 0.0)
         share = progress.done / progress.total
         if progress.unit != "steps" and FIRST_TRUSTED_SHARE < share <= 1:
             return spent * (1 - share) / share

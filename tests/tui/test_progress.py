@@ -159,6 +159,15 @@ def test_before_its_first_step_a_stage_is_estimated_by_its_forecast() -> None:
     assert stage_remaining(view.stage("train"), FORECAST, 150) == 150
 
 
+def test_a_look_at_held_out_rows_does_not_hide_how_fast_steps_are() -> None:
+    view = fold(under_way(), STAGES)
+    looked = Metric(t=80, stage="train", step=30, values={"eval_loss": 1.0})
+    view.apply(looked)
+    assert stage_remaining(view.stage("train"), FORECAST, 81) == 70 * 1.5
+    view.apply(Progress(t=82, stage="train", done=100, total=100, unit="steps"))
+    assert stage_remaining(view.stage("train"), FORECAST, 82) == 0
+
+
 def test_a_continued_training_keeps_its_curve_and_one_from_scratch_does_not() -> None:
     again = [State(t=90, stage="train", state="started")]
     continued = fold(

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from planner.language import say
 from planner.phrases import count, size
-from runtime.run.durations import span
 from runtime.run.utilisation import Utilisation
 from runtime.run.view import RunView, StageView
+from runtime.stages.report_page import quantity
 from tui.estimate import Expected
 from tui.learning_figures import learning
 
@@ -61,7 +61,7 @@ def training_rows(view: RunView, forecast: Expected) -> list[Row]:
         speed = count(values["tokens_per_second"])
         rows.append(Row(say("Speed"), say("{count} tokens/s", count=speed)))
     if "step_seconds" in values:
-        rows.append(Row(say("One step"), span(values["step_seconds"])))
+        rows.append(Row(say("One step"), quantity(values["step_seconds"], "seconds")))
     if "peak_memory_bytes" in values:
         rows.append(memory_row(values["peak_memory_bytes"], forecast.peak_memory_bytes))
     return rows
