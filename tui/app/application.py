@@ -20,9 +20,12 @@ from planner.language import current, join, say, template, use_everywhere
 from tui.app import leaving, preferences
 from tui.app.breathing import breathe
 from tui.app.desk import Desk
+from tui.app.drawing import draw_later
 from tui.app.keys import Key
+from tui.app.leftovers import let_go
 from tui.app.messages import LanguageChanged
 from tui.app.pauses import REST_SECONDS, Collector, collect_seldom, keep_what_is_loaded
+from tui.app.restyling import few_nodes, restyle
 from tui.app.sheets import Sheets
 from tui.app.shield import shield
 from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
@@ -101,6 +104,8 @@ class SteersmanApp(App[int]):
         self._leaving_since = 0.0
         shield(MessagePump)
         breathe(MessagePump)
+        draw_later(Screen)
+        let_go()
         break_between_characters()
         for theme in THEMES:
             self.register_theme(theme)
@@ -117,7 +122,10 @@ class SteersmanApp(App[int]):
         if not self.is_headless:
             load = partial(self.run_worker, _load_planner, group="loading", thread=True, exit_on_error=False)
             self.set_timer(READING_SECONDS, load)
-            self.set_interval(REST_SECONDS / 3, self.collector.look)
+            self.set_interval(REST_SECONDS / 3, self._collect)
+
+    def _collect(self) -> None:
+        self.collector.look(at_rest=len(self.screen_stack) == 1 and not self.work.jobs)
 
     @cached_property
     def runs(self) -> Runs:
@@ -229,6 +237,15 @@ class SteersmanApp(App[int]):
         """Wear a theme (a key of `LOOKS`), now and at the next start."""
         self.theme = LOOKS[name].theme
         preferences.remember(theme=name)
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Style everything anew, in steps where there is much."""
+        if few_nodes(self):
+            super().refresh_css(animate)
+            return
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.stylesheet.reparse()
+        self.run_worker(restyle(self), group="restyling", exclusive=True)
 
     def slash(self, text: str) -> None:
         """Do what a slash command says; a wrong one is answered in a sentence."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-from functools import lru_cache
 
 THRESHOLDS = (5_000, 8, 400)
 """New objects, young and middle collections before the next older one.
@@ -17,7 +16,7 @@ portions: 20,000 of them took up to 20 ms of CPU time between a key and the scre
 is 0.02 to 0.04 s. All objects are looked at while nobody works, see `Collector`; 400 is for a person who
 never rests."""
 
-MANY_PASSES = 25
+MANY_PASSES = 1
 """Collections of the middle ones after which everything is looked at, even if no screen was closed: about a
 million new objects, which is an hour of watching a run."""
 
@@ -40,18 +39,22 @@ class Collector:
         """Say that a screen was closed: its widgets know each other, so that only a collection frees them."""
         self._left = True
 
-    def look(self) -> None:
-        """Collect everything, if there is something to collect and the person rests."""
+    def look(self, at_rest: bool = False) -> None:
+        """Collect everything, if there is something to collect and the person rests.
+
+        `at_rest` says that the app does so, too: Home is all that is open, and nothing is worked out. What is
+        there then stays, and later collections pass it by: caches and modules that a screen brought."""
         much = self._left or gc.get_count()[2] >= MANY_PASSES
         if much and time.monotonic() - self._since >= REST_SECONDS:
             self._left = False
             gc.collect()
+            if at_rest:
+                gc.freeze()
 
 
 def collect_seldom() -> None:
     """Let the collector walk through old objects seldom. What has no cycles is freed at once, as ever."""
     gc.set_threshold(*THRESHOLDS)
-    _forget_pictures()
 
 
 def keep_what_is_loaded() -> None:
@@ -59,17 +62,3 @@ def keep_what_is_loaded() -> None:
 
     Without them, a collection of everything takes 0.08 s with a plan open, and not 0.15 s."""
     gc.freeze()
-
-
-def _forget_pictures() -> None:
-    """Let closed widgets go: Textual remembers two colours for each and its rendered lines with them.
-
-    It caches a method, and so keeps the objects that it was called on: up to 1,024, and 65,000 objects for
-    every plan that was opened and closed (Textual 8.2, `StylesCache.get_inner_outer`)."""
-    from textual._styles_cache import StylesCache
-
-    method = StylesCache.get_inner_outer
-    if hasattr(method, "__wrapped__") and not isinstance(vars(StylesCache)["get_inner_outer"], staticmethod):
-        plain = method.__wrapped__
-        cached = lru_cache(1024)(lambda base, background: plain(StylesCache, base, background))
-        setattr(StylesCache, "get_inner_outer", staticmethod(cached))  # noqa: B010 - mypy refuses a plain one

@@ -6,13 +6,18 @@ import asyncio
 import gc
 import time
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from rich.segment import Segment
+from textual._compositor import Compositor
 from textual._styles_cache import StylesCache
 from textual.color import Color
+from textual.dom import DOMNode
 from textual.message import Message
+from textual.strip import Strip
 from textual.widget import Widget
 
 from planner.language import use_everywhere
@@ -21,9 +26,12 @@ from tests.tui.app.plan_pages import is_there, reading, small
 from tests.tui.app.replay import Replay
 from tui.app import breathing, pauses
 from tui.app.application import SteersmanApp
+from tui.app.leftovers import let_go
 from tui.app.pauses import REST_SECONDS, Collector
+from tui.app.restyling import NODES_AT_ONCE
 from tui.app.screens.plan import PlanScreen
 from tui.app.screens.run import RunScreen
+from tui.app.sheets import Sheets
 from tui.app.widgets.decision_groups import Fold
 from tui.app.widgets.decision_row import DecisionRow
 from tui.app.widgets.decision_tree import BATCH_ROWS, DecisionTree
@@ -161,8 +169,111 @@ async def test_a_curve_that_is_drawn_outlives_a_change_of_language(home: Path) -
             use_everywhere("en")
 
 
+@pytest.mark.asyncio
+async def test_another_theme_is_put_on_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    update_nodes = Sheets.update_nodes
+
+    def counted(self: Sheets, nodes: Iterable[DOMNode], animate: bool = False) -> None:
+        some = list(nodes)
+        steps.append(len(some))
+        update_nodes(self, some, animate)
+
+    async with reading(small(), tmp_path, (160, 50)) as reader:
+        app, background = reader.app, reader.screen.styles.background
+        await reader.rest()
+        monkeypatch.setattr(Sheets, "update_nodes", counted)
+        app.look("light")
+        await until(reader.pilot, lambda: not app.workers and sum(steps) > NODES_AT_ONCE)
+        assert max(steps) <= NODES_AT_ONCE and len(steps) > 4
+        background_now = Color.parse(app.theme_variables["background"])
+        for screen in app.screen_stack:
+            assert screen.styles.background == background_now != background
+        for row in reader.screen.query(DecisionRow):
+            assert row.background_colors[0] == background_now, "rows far below, too"
+
+
+@pytest.mark.asyncio
+async def test_the_colours_of_a_node_refresh_what_is_inside_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with reading(small(), tmp_path, (120, 40)) as reader:
+        refreshed: list[Widget] = []
+        tree = reader.screen.query_one(DecisionTree)
+        row = reader.screen.query(DecisionRow).first()
+        monkeypatch.setattr(row, "refresh", lambda **how: refreshed.append(row))
+        rules = tree.styles.base.get_rules()
+        colours = [name for name, value in rules.items() if isinstance(value, Color)]
+        assert len(colours) > 3
+        for name in colours:
+            cast(dict[str, Any], rules)[name] = Color(1, 2, 3)
+        Sheets.replace_rules(tree, rules)
+        assert refreshed == [row]
+
+
+@pytest.mark.asyncio
+async def test_others_have_a_turn_between_a_layout_and_its_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, seen = 0, []
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def noted(kind: type[Any], name: str) -> None:
+        method = getattr(kind, name)
+
+        def noting(self: Any, *some: Any, **more: Any) -> Any:
+            seen.append((name, turns))
+            return method(self, *some, **more)
+
+        monkeypatch.setattr(kind, name, noting)
+
+    async with reading(small(), tmp_path, (120, 40)) as reader:
+        noted(Compositor, "reflow")
+        noted(Compositor, "render_update")
+        task = asyncio.create_task(others())
+        reader.screen.refresh(layout=True)
+        await until(reader.pilot, lambda: [name for name, _ in seen][-1:] == ["render_update"])
+        task.cancel()
+        laid_out = next(turn for name, turn in seen if name == "reflow")
+        drawn = next(turn for name, turn in seen if name == "render_update")
+        assert drawn > laid_out
+
+
+class Line(Strip):
+    """A line that can be watched."""
+
+
+def test_a_line_does_not_keep_itself() -> None:
+    let_go()
+    line = Line([Segment("as wide as what it is cut for")])
+    assert list(line.divide([line.cell_length])) == [line]
+    assert [piece.text for piece in line.divide([2, line.cell_length])] == ["as", line.text[2:]]
+    seen = weakref.ref(line)
+    gc.disable()
+    try:
+        del line
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.asyncio
+async def test_a_closed_screen_keeps_no_lines(tmp_path: Path) -> None:
+    async with reading(small(), tmp_path, (120, 40)) as reader:
+        nodes = [node for node in reader.screen.walk_children() if isinstance(node, Widget)]
+        assert any(node._styles_cache._cache for node in nodes)
+        reader.app.go_home()
+        await until(reader.pilot, lambda: not any(node.is_attached for node in nodes))
+        assert not any(node._styles_cache._cache for node in nodes)
+
+
 def test_a_closed_widget_is_not_kept_for_its_colours() -> None:
-    pauses._forget_pictures()
+    let_go()
     cache = StylesCache()
     inner, outer = cache.get_inner_outer(Color(1, 2, 3), Color(4, 5, 6))
     assert (inner.background, outer.background) == (Color(4, 5, 6), Color(1, 2, 3))
@@ -192,6 +303,22 @@ def test_everything_is_collected_only_while_the_person_rests(monkeypatch: pytest
     monkeypatch.setattr(gc, "get_count", lambda: (0, 0, pauses.MANY_PASSES))
     collector.look()
     assert collected == [True, True], "watching a run for hours leaves something behind, too"
+
+
+def test_what_is_there_at_rest_is_passed_by_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[bool] = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(True))
+    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, 0))
+    monkeypatch.setattr(pauses, "REST_SECONDS", 0.0)
+    collector = Collector()
+    collector.left()
+    collector.look()
+    assert not frozen, "a screen is open: it will be closed, and must be found then"
+    collector.look(at_rest=True)
+    assert not frozen, "there is nothing to collect"
+    collector.left()
+    collector.look(at_rest=True)
+    assert frozen
 
 
 def test_the_collector_looks_at_objects_in_small_portions() -> None:
