@@ -119,7 +119,11 @@ class KeyFooter(Footer):
             self.bindings_changed(self.screen)
 
     def bindings_changed(self, screen: Screen[Any]) -> None:
-        """Compose anew only what differs: a training asks several times a second."""
+        """Compose anew only what differs: a training asks several times a second.
+
+        An empty footer is filled even in a window without focus, such as a browser's in the background."""
         here = self.is_attached and screen is self.screen
         if here and (not self._bindings_ready or self.shown_keys() != self._composed):
             super().bindings_changed(screen)
+            if not screen.app.app_focus and not self._composed:
+                self.call_after_refresh(self.recompose)

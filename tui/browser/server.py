@@ -81,6 +81,7 @@ class Server:
         app.add_routes(
             [
                 web.get(f"{self.prefix}/", self.show_page),
+                *([web.get(self.prefix, self.add_slash)] if self.prefix else []),
                 web.get(f"{self.prefix}/ws", self.talk),
                 web.static(f"{self.prefix}/static", STATIC),
             ]
@@ -126,6 +127,10 @@ class Server:
             again=say("Open it again"),
         )
         return web.Response(text=text, content_type="text/html")
+
+    async def add_slash(self, request: web.Request) -> web.Response:
+        """Send on who left the slash at the end away."""
+        raise web.HTTPFound(f"{self.prefix}/")
 
     async def talk(self, request: web.Request) -> web.WebSocketResponse:
         """Run one app for as long as the browser window is open."""

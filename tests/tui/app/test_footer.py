@@ -52,3 +52,13 @@ async def test_keys_without_room_are_left_out_and_the_help_stays(
         assert ("Commands" in text_of(footer)) == (width == 80)
         await pilot.resize_terminal(80, 20)
         await until(pilot, lambda: "Commands" in text_of(footer))
+
+
+async def test_a_window_without_focus_has_its_keys_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path))
+    app = SteersmanApp()
+    app.set_reactive(SteersmanApp.app_focus, False)
+    async with app.run_test(size=(80, 20)) as pilot:
+        await until(pilot, lambda: "f1 Help" in text_of(app.screen.query_one(KeyFooter)))

@@ -16,6 +16,7 @@ from tui.app.screens.conversation import ConversationScreen
 from tui.app.screens.plan import PlanScreen
 from tui.app.screens.run import RunScreen
 from tui.app.widgets.events_pane import EventsPane
+from tui.app.widgets.loss_curve import LossCurve
 from tui.app.widgets.run_head import RunHead
 from tui.app.widgets.stage_list import StageList
 from tui.app.widgets.trouble import Trouble
@@ -68,6 +69,10 @@ async def test_a_run_is_seen_from_its_training_to_its_end(tmp_path: Path) -> Non
             pilot,
             lambda: "proof merge.tokens holds" in " ".join(text_of(screen.query_one(EventsPane)).split()),
         )
+        looks = sum("eval_loss" in m.values for m in screen.view.stages["train"].metrics)
+        await pilot.press("1")
+        curve = screen.query_one(LossCurve)
+        await until(pilot, lambda: text_of(curve).count("●") == looks + 1)  # and one is the legend's
         last = f"loss {losses[-1]:.3f}"
         assert last in result(screen.view.stages["train"]), "the loss beside the stage is that of the curve"
         await pilot.press("2")

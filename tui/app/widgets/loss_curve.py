@@ -115,7 +115,9 @@ class LossCurve(Vertical):
         plot.clear()
         ends = [*losses.steps[-1:], *dev.steps[-1:]]
         begins = [*losses.steps[:1], *dev.steps[:1]]
-        plot.set_xlimits(min(begins), max([*ends, self._total, min(begins) + 1]))
+        first, last = min(begins), max([*ends, self._total, min(begins) + 1])
+        cell = (last - first) / max(self.content_size.width - LEFT_CELLS, 10)
+        plot.set_xlimits(first, last + cell)  # a point on the very edge would not be drawn
         low, high = min(losses.values + dev.values), max(losses.values + dev.values)
         margin = (high - low) * 0.05 or max(abs(high) * 0.05, 1e-3)
         plot.set_ylimits(low - margin, high + margin)
