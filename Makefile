@@ -4,14 +4,14 @@
 #   ENGINE=paddleformers  with `demo`: train with the second engine
 #   STEERSMAN_HOME=DIR    where engines, models and runs are kept (default: the platform's data folder)
 #   UPGRADE=1             with `lock`: take the newest versions
-#   PROCESSES=N           with `test`: test files that run at once (default: 2)
+#   PROCESSES=N           with `test`: test files that run at once (default: 3; many wait rather than work)
 #   PARTS='paint keys' with `bench-app`: only these; also memory, imports
 #   AGAIN='a.xml b.xml' with `capabilities`: reports of tests that ran again
 #   MODEL=DIR             with `parity`: the merged model (default: the newest run's, or the demo's base model)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-PROCESSES ?= 2
+PROCESSES ?= 3
 # Bytecode is kept, whatever the shell says: hundreds of processes start, without it in twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 STEERSMAN := .venv/bin/steersman
