@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from planner import memory, pace, speed
+from planner import memory, pace
+from planner.assumptions import assumptions
 from planner.budget import look_seconds, start_seconds
-from planner.language import say
-from planner.phrases import GIB, MIB, duration, plural, size
+from planner.phrases import GIB, MIB
 from planner.plan import Forecast, MemoryPart
 from planner.rules.checkpoints import checkpoint_bytes
 from planner.search.base import held, memory_limit, profile_of
 from planner.search.ranking import memory_ratio
 from planner.setup import FULL_RECOMPUTE, Setup
 from planner.situation import Situation
-from planner.stage_times import BYTES_PER_SECOND, stage_seconds, stored_bytes
+from planner.stage_times import stage_seconds, stored_bytes
 from planner.unused import WITHOUT_TRAINING
 from planner.workload import kept_tokens
 
@@ -94,101 +94,6 @@ def disk_bytes(s: Situation) -> int:
         return 2 * one + 50 * MIB
     kept = s.whole("save_total_limit") + 1
     return int(3 * one + kept * checkpoint_bytes(s) + s.data.lengths.total * 8 + 50 * MIB)
-
-
-def assumptions(s: Situation, host_bytes: int, train_seconds: float) -> tuple[str, ...]:
-    """Return what the forecast takes for granted, in sentences; `host_bytes` of RAM are needed on a node."""
-    lines = [speed_assumption(s)]
-    calibration = s.facts.calibration
-    if calibration is not None:
-        lines.append(
-            calibration.because
-            or say(
-                "Corrected by {runs} on this machine: memory x {memory:.2f}, speed x {speed:.2f}.",
-                runs=plural(calibration.runs, "measured run"),
-                memory=calibration.memory_ratio,
-                speed=calibration.speed_ratio,
-            )
-        )
-    if not s.data.lengths.counted and not s.data.typed:
-        lines.append(say("Token lengths are estimated from characters."))
-    if s.wishes.stage == "kto":
-        lines.append(
-            say(
-                "KTO reads every row with another row's answer beside it, so rows count {tokens:.0f} tokens "
-                "on average instead of {plain:.0f}.",
-                tokens=s.data.lengths.mean,
-                plain=s.facts.data.lengths.mean,
-            )
-        )
-    if s.data.typed:
-        lines.append(say("The data was described, not scanned: rows and lengths are taken as given."))
-    if s.model.source.kind != "local":
-        lines.append(
-            say(
-                "Downloads run at {speed} MiB/s; what is cached already takes no time.",
-                speed=BYTES_PER_SECOND // MIB,
-            )
-        )
-    if s.hardware.origin == "typed":
-        lines.append(
-            say(
-                "The hardware was described, not probed: disk, host memory and driver are assumed to suffice."
-            )
-        )
-    if s.hardware.memory_assumed and host_bytes > s.hardware.memory_bytes:
-        lines.append(
-            say(
-                "Check the host memory: a machine needs {needed}, and you named none (add `1024g ram` to the "
-                "description).",
-                needed=size(host_bytes),
-            )
-        )
-    if s.hardware.nodes > 1 and s.hardware.network_gbit is None:
-        lines.append(
-            say(
-                "The network between machines was not named: {gbit:.0f} Gbit/s are assumed.",
-                gbit=speed.cluster(s.hardware, s.word("precision")).network * 8 / 1e9 * per_node(s),
-            )
-        )
-    low, high = pace.time_range(s)
-    limit = s.wishes.time_limit_minutes
-    if limit is not None and train_seconds > limit * 60:
-        lines.append(
-            say(
-                "Training takes longer than your limit of {limit:g} min: {why}",
-                limit=limit,
-                why=say("you fixed how long it is.")
-                if s.wishes.pins.keys() & {"max_steps", "num_train_epochs"}
-                else say("it cannot be shorter than one step."),
-            )
-        )
-    lines.append(
-        say("Training may take between {low:.0%} and {high:.0%} of the time named.", low=low, high=high)
-    )
-    lines.append(
-        say(
-            "Starting processes and loading the model takes {time} of the training time.",
-            time=duration(start_seconds(s)),
-        )
-    )
-    return tuple(lines)
-
-
-def speed_assumption(s: Situation) -> str:
-    """Return where the speed comes from."""
-    if s.on_gpu:
-        return say(
-            "Speed comes from published peaks and utilisation, not from a measurement on this machine."
-        )
-    return say(
-        "Speed on the CPU is scaled from a measurement: 233 tokens/s at 135M weights on two AMD EPYC cores."
-    )
-
-
-def per_node(s: Situation) -> int:
-    """Return accelerators of one node."""
-    return max(1, s.hardware.device_count // s.hardware.nodes)
 
 
 def fits_host(s: Situation, needed: int) -> bool:

@@ -70,6 +70,8 @@ def micro(s: Situation) -> Choice:
         why_more = larger[0].reason
     elif larger and larger[0].fits:
         because = say("{tokens} at a time: more would fit only beside slower settings.", tokens=tokens)
+        if s.wishes.goal == "memory":
+            because = say("{tokens} at a time need the least memory, which you favour.", tokens=tokens)
         why_more = larger[0].reason
     elif not larger and int(found.setup.pipeline) > 1:
         because = say("{tokens} at a time: many small pieces keep the pipeline's stages busy.", tokens=tokens)
@@ -128,52 +130,66 @@ def accumulation(s: Situation) -> Choice:
     per_epoch = sequences(
         s.data, s.whole("max_length"), s.flag("zero_padding"), s.flag("greedy_zero_padding")
     )
-    rows = value * per_pass * s.data.train_rows / per_epoch
-    because = say(
-        "{value} x {per_pass} sequences are about {rows:.0f} rows per step; about {wanted:.0f} are wanted "
-        "for {all} and at least {steps} steps.",
-        value=value,
-        per_pass=per_pass,
-        rows=rows,
-        wanted=demand(s)[0],
-        all=plural(s.data.train_rows, "row"),
-        steps=TARGET_STEPS,
-    )
-    if rows > BEYOND * demand(s)[0]:
+    rows, wanted = value * per_pass * s.data.train_rows / per_epoch, demand(s)[0]
+    if s.wishes.stage == "pretrain":
+        because = tokens_of_step(s, value, per_pass)
+    elif too_many_processes(s, rows):
+        because = too_many(s, replicas, rows, per_epoch)
+    elif rows > BEYOND * wanted:
         because = say(
             "{value} x {per_pass} sequences are about {rows:.0f} rows per step, more than the {wanted:.0f} "
             "that would do: {why}",
             value=value,
             per_pass=per_pass,
             rows=rows,
-            wanted=demand(s)[0],
+            wanted=wanted,
             why=more_rows(s, replicas),
         )
-    if too_many_processes(s, rows):
+    else:
         because = say(
-            "{replicas} replicas take at least one sequence each, so a step sees about {rows:.0f} rows where "
-            "{wanted:.0f} are wanted: about {few} steps in all instead of {steps}. With --set "
-            "num_processes={fewer} there would be about {more}.",
-            replicas=replicas,
-            rows=rows,
-            wanted=demand(s)[0],
-            few=all_steps(s, per_epoch, replicas),
-            steps=TARGET_STEPS,
-            fewer=fewer_processes(s),
-            more=all_steps(s, per_epoch, max(1, replicas * fewer_processes(s) // s.whole("num_processes"))),
-        )
-    if s.wishes.stage == "pretrain":
-        because = say(
-            "{value} x {per_pass} sequences are about {tokens} tokens per step, usual for {number} weights "
-            "and {text} tokens of text.",
+            "{value} x {per_pass} sequences are about {rows:.0f} rows per step; about {wanted:.0f} are "
+            "wanted for {all} and at least {steps} steps.",
             value=value,
             per_pass=per_pass,
-            tokens=count(value * per_pass * s.whole("max_length")),
-            number=parameters(s.model.parameters),
-            text=count(s.data.lengths.total),
+            rows=rows,
+            wanted=wanted,
+            all=plural(s.data.train_rows, "row"),
+            steps=TARGET_STEPS,
         )
     twice = say("About {rows:.0f} rows per step: half as many steps.", rows=2 * rows)
     return Choice(value, because, (not_(value * 2, twice),))
+
+
+def tokens_of_step(s: Situation, value: int, per_pass: int) -> str:
+    """Return the tokens of a step of pretraining."""
+    return say(
+        "{value} x {per_pass} sequences are about {tokens} tokens per step, usual for {number} weights "
+        "and {text} tokens of text.",
+        value=value,
+        per_pass=per_pass,
+        tokens=count(value * per_pass * s.whole("max_length")),
+        number=parameters(s.model.parameters),
+        text=count(s.data.lengths.total),
+    )
+
+
+def too_many(s: Situation, replicas: int, rows: float, per_epoch: int) -> str:
+    """Return what so many processes do to so few rows, and how many would serve better, if any would."""
+    few, fewer = all_steps(s, per_epoch, replicas), fewer_processes(s)
+    more = all_steps(s, per_epoch, max(1, replicas * fewer // s.whole("num_processes")))
+    because = say(
+        "{replicas} replicas take at least one sequence each, so a step sees about {rows:.0f} rows where "
+        "{wanted:.0f} are wanted: about {few} steps in all instead of {steps}.",
+        replicas=replicas,
+        rows=rows,
+        wanted=demand(s)[0],
+        few=few,
+        steps=TARGET_STEPS,
+    )
+    if more <= few:
+        return because
+    remedy = say("With --set num_processes={fewer} there would be about {more}.", fewer=fewer, more=more)
+    return f"{because} {remedy}"
 
 
 @rule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from planner.language import say
 from planner.methods import methods
 from planner.phrases import plural
-from planner.rules.lengths import RULES as LENGTHS
+from planner.rules.max_length import RULES as LENGTHS
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
 from planner.situation import Situation
 from planner.unused import PACKED_STAGES
@@ -30,67 +30,48 @@ def zero_padding(s: Situation) -> Choice:
     """Pack where the stage does, or when at least one and a half rows fit into a sequence."""
     stage, length, mean = s.wishes.stage, s.whole("max_length"), s.data.lengths.mean
     if stage in PACKED_STAGES:
-        if length < mean:
-            return Choice(
-                True,
-                say(
-                    "The script of stage {stage} always packs: a text of {mean:,.0f} tokens goes on in the "
-                    "next of about {pieces:.1f} sequences of {length:,}.",
-                    stage=stage,
-                    mean=mean,
-                    pieces=mean / length,
-                    length=length,
-                ),
-            )
-        return Choice(
-            True,
-            say(
-                "The script of stage {stage} always packs rows, about {rows:.1f} of them into {length:,} "
-                "tokens.",
-                stage=stage,
-                rows=length / mean,
-                length=length,
-            ),
-        )
+        return Choice(True, always_packed(stage, length, mean))
     if stage in ("embedding", "quantise", "export"):
         return Choice(False, say("The script of stage {stage} takes one row at a time.", stage=stage))
     if counts_positions(s):
-        return Choice(
-            False,
-            say("{method} counts positions from where a row begins.", method=methods()[wanted(s)].title),
-            (not_(True, say("Rows that share a sequence begin anywhere in it.")),),
-        )
+        because = say("{method} counts positions from where a row begins.", method=methods()[wanted(s)].title)
+        return Choice(False, because, (not_(True, say("Rows that share a sequence begin anywhere in it.")),))
     rows = length / mean
     if rows < 1.5:
-        return Choice(
-            False,
-            say(
-                "Rows of {mean:.0f} tokens on average fill {length:,} tokens already.",
-                mean=mean,
-                length=length,
-            ),
-            (not_(True, say("Two rows seldom fit into one sequence.")),),
+        because = say(
+            "Rows of {mean:.0f} tokens on average fill {length:,} tokens already.", mean=mean, length=length
         )
-    wasted = 1 - mean / min(length, s.data.lengths.p90)
-    return Choice(
-        True,
-        say(
-            "About {rows:.1f} rows of {mean:.0f} tokens share a sequence of {length:,}, kept apart by the "
-            "attention "
-            "mask.",
-            rows=rows,
+        return Choice(False, because, (not_(True, say("Two rows seldom fit into one sequence.")),))
+    because = say(
+        "About {rows:.1f} rows of {mean:.0f} tokens share a sequence of {length:,}, kept apart by the "
+        "attention mask.",
+        rows=rows,
+        mean=mean,
+        length=length,
+    )
+    padded = say(
+        "Batches would be padded to their longest row; about {share:.0%} of the work on padding.",
+        share=max(0, 1 - mean / min(length, s.data.lengths.p90)),
+    )
+    return Choice(True, because, (not_(False, padded),))
+
+
+def always_packed(stage: str, length: int, mean: float) -> str:
+    """Return how rows of `mean` tokens lie in sequences where the stage's script packs in any case."""
+    if length < mean:
+        return say(
+            "The script of stage {stage} always packs: a text of {mean:,.0f} tokens goes on in the next of "
+            "about {pieces:.1f} sequences of {length:,}.",
+            stage=stage,
             mean=mean,
+            pieces=mean / length,
             length=length,
-        ),
-        (
-            not_(
-                False,
-                say(
-                    "Batches would be padded to their longest row; about {share:.0%} of the work on padding.",
-                    share=max(wasted, 0),
-                ),
-            ),
-        ),
+        )
+    return say(
+        "The script of stage {stage} always packs rows, about {rows:.1f} of them into {length:,} tokens.",
+        stage=stage,
+        rows=length / mean,
+        length=length,
     )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from planner.language import say
+from planner.pace import GRANULARITY
 from planner.phrases import size
 from planner.rules.attention import flash_attention, flash_mask, found_family
 from planner.rules.precision import shown
+from planner.rules.rivals import slower
 from planner.rules.rule import Choice, not_, rule
 from planner.search import HEADROOM, differing, outcome, words
-from planner.setup import CORE_ATTENTION, FULL_ATTENTION, FULL_RECOMPUTE
 from planner.situation import Situation
 
-GRANULARITY = {CORE_ATTENTION: "core_attn", FULL_ATTENTION: "full_attn", FULL_RECOMPUTE: "full"}
+WORD_OF = {value: word for word, value in GRANULARITY.items()}
+"""Value of `Setup.recompute` -> word of `recompute_granularity`."""
 
 
 @rule(
@@ -194,22 +196,20 @@ def recompute(s: Situation) -> Choice:
             ),
             (not_(False, say("Needs {peak} per process.", peak=size(rival.peak))),),
         )
-    return Choice(
-        True,
-        say(
-            "With it {peak} of {limit} per process. The best way without it ({way}) is {slower}.",
-            peak=usable,
-            limit=limit,
-            way=words(differing(rival.setup, found.setup, "recompute")) or say("otherwise the same"),
-            slower=slower(found.tokens_per_second / rival.tokens_per_second - 1),
-        ),
-        (not_(False, rival.reason),),
+    because = say(
+        "With it {peak} of {limit} per process. The best way without it ({way}) is {slower}.",
+        peak=usable,
+        limit=limit,
+        way=words(differing(rival.setup, found.setup, "recompute")) or say("otherwise the same"),
+        slower=slower(found, rival),
     )
-
-
-def slower(share: float) -> str:
-    """Return how much slower another way is, in words."""
-    return say("{share:.0%} slower", share=share) if share > 0.02 else say("no faster, and less simple")
+    if s.wishes.goal == "memory":
+        because = say(
+            "With it {peak} per process, and without at least {without}: you favour memory.",
+            peak=usable,
+            without=size(rival.peak),
+        )
+    return Choice(True, because, (not_(False, rival.reason),))
 
 
 @rule(
@@ -221,7 +221,7 @@ def granularity(s: Situation) -> Choice:
     """As the search found it: the least that fits."""
     found = outcome(s)
     known = found_family(s).recompute
-    chosen = GRANULARITY.get(int(found.setup.recompute), "full")
+    chosen = WORD_OF.get(int(found.setup.recompute), "full")
     why = {
         "full": say("Recomputes whole blocks: least memory, most time."),
         "full_attn": say("Recomputes attention with its projections: keeps the activations of the MLP."),

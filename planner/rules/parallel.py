@@ -3,38 +3,20 @@ it."""
 
 from __future__ import annotations
 
-from planner.families import family
 from planner.language import say
-from planner.pace import STAGES
 from planner.phrases import plural, size
-from planner.plan import Alternative
+from planner.rules.long_sequences import RULES as LONG_SEQUENCES
 from planner.rules.overlap import SWITCHES
+from planner.rules.rivals import fastest, other_degrees, shown
 from planner.rules.rule import MEASURED_CPU, Choice, not_, rule
-from planner.search import HEADROOM, Candidate, Outcome, differing, outcome, words
-from planner.search.axes import LONG_SEQUENCE
+from planner.rules.sharding import RULES as SHARDING
+from planner.search import HEADROOM, Outcome, outcome
 from planner.situation import Situation
-
-MOST_SHOWN = 2
-"""Rejected degrees of one split that are shown."""
 
 
 def cpu_only_data_parallel() -> str:
     """Return why processors cannot split a model."""
     return say("Paddle refuses it on processors; it only supports accelerators there.")
-
-
-def other_degrees(found: Outcome, kind: str) -> list[Candidate]:
-    """Return the best way with each other value of a split, the closest value first."""
-    here = int(getattr(found.setup, kind))
-    rivals = [one for one in found.rejected if one.kind == kind]
-    return sorted(rivals, key=lambda one: (abs(int(getattr(one.setup, kind)) - here), one.peak))
-
-
-def shown(found: Outcome, kind: str) -> tuple[Alternative, ...]:
-    """Return the closest other values with the reason why each lost."""
-    return tuple(
-        not_(int(getattr(one.setup, kind)), one.reason) for one in other_degrees(found, kind)[:MOST_SHOWN]
-    )
 
 
 @rule(
@@ -120,23 +102,9 @@ def tensor(s: Situation) -> Choice:
             degree=degree,
             peak=used,
             limit=limit,
-            others=fastest(found, fewer),
+            others=fastest(found, fewer, s.wishes.goal),
         )
     return Choice(degree, because, shown(found, "tensor"))
-
-
-def fastest(found: Outcome, fewer: list[Candidate]) -> str:
-    """Return how ways with fewer splits compare; those that are faster have a last resort, or are nearly as
-    fast."""
-    faster = [one for one in fewer if one.fits and one.tokens_per_second > found.tokens_per_second]
-    if not faster:
-        return say("It is the fastest way that fits.")
-    best = max(faster, key=lambda one: one.tokens_per_second)
-    return say(
-        "The best way with fewer splits ({way}) is {share:.0%} faster, too little for what it brings along.",
-        way=words(differing(best.setup, found.setup)),
-        share=best.tokens_per_second / found.tokens_per_second - 1,
-    )
 
 
 @rule("parallel.sequence", "sequence_parallel", "arXiv:2205.05198; PaddleNLP PR#8973")
@@ -217,205 +185,7 @@ def virtual(s: Situation) -> Choice:
     )
 
 
-@rule("parallel.sharding", "sharding", "ZeRO: arXiv:1910.02054; PaddleNLP 3.0.0b4 trainer.py:2229")
-def sharding(s: Situation) -> Choice:
-    """Spread optimizer states, then gradients, where memory or speed asks for it."""
-    found = outcome(s)
-    stage, replicas = int(found.setup.sharding), int(found.setup.replicas)
-    others = [not_(STAGES[int(one.setup.sharding)], one.reason) for one in other_degrees(found, "sharding")]
-    if s.on_gpu and found.setup.processes > 1 and stage < 3:
-        others.append(
-            not_(
-                "stage3", say("Spreads the weights too; saving and reloading under it fails in this version.")
-            )
-        )
-    if stage == 0:
-        if found.setup.processes == 1:
-            because = say("There is one process, and nobody to share with.")
-        elif replicas == 1:
-            because = say("There is one replica, so there is nobody to share with.")
-        else:
-            because = say(
-                "Everything fits without it: {peak} of {limit}.",
-                peak=size(found.peak),
-                limit=size(found.limit),
-            )
-        if not s.on_gpu:
-            others = [
-                not_("stage1", say("Saves little here and adds communication.")),
-                not_("stage2", say("Needs accelerators.")),
-            ]
-        return Choice("none", because, tuple(others))
-    because = say(
-        "Spread over {degree} processes, optimizer states leave {peak} per device of {limit}.",
-        degree=int(found.setup.sharding_degree),
-        peak=size(found.peak),
-        limit=size(found.limit),
-    )
-    return Choice(STAGES[stage], because, tuple(others))
+SPLITS = (processes, tensor, sequence_parallel, pipeline, virtual)
 
-
-@rule(
-    "parallel.sharding_degree", "sharding_parallel_degree", "PaddleNLP 3.0.0b4 trainer/training_args.py:1156"
-)
-def sharding_degree(s: Situation) -> Choice:
-    """All replicas share, or those of one node, or none."""
-    setup = outcome(s).setup
-    degree, replicas = int(setup.sharding_degree), int(setup.replicas)
-    if setup.sharding == 0:
-        return Choice(1, say("Nothing is sharded."))
-    if degree == replicas:
-        because = say("All {replicas} replicas share, the most that can be saved.", replicas=replicas)
-        return Choice(degree, because)
-    return Choice(
-        degree,
-        say(
-            "The {degree} replicas of one node share over its fast link; between nodes only gradients "
-            "travel.",
-            degree=degree,
-        ),
-        (not_(replicas, say("Would gather weights over the network between nodes in every step.")),),
-    )
-
-
-@rule("parallel.data", "data_parallel_degree", "PaddleNLP 3.0.0b4 trainer/training_args.py:1175")
-def data_parallel(s: Situation) -> Choice:
-    """What is left of the processes."""
-    total, shards = s.whole("num_processes"), s.whole("sharding_parallel_degree")
-    split = int(outcome(s).setup.context)
-    tensor_, pipe = s.whole("tensor_parallel_degree"), s.whole("pipeline_parallel_degree")
-    degree = max(1, total // (tensor_ * pipe * shards * split))
-    if total == 1:
-        return Choice(1, say("There is one process."))
-    return Choice(
-        degree,
-        say(
-            "{total} processes / ({tensor} tensor x {pipe} pipeline x {shards} sharding) = {degree} plain "
-            "replicas.",
-            total=total,
-            tensor=tensor_,
-            pipe=pipe,
-            shards=shards * split,
-            degree=degree,
-        )
-        if split == 1
-        else say(
-            "{total} processes / ({tensor} tensor x {pipe} pipeline x {shards} sharding x {split} context) = "
-            "{degree} plain replicas.",
-            total=total,
-            tensor=tensor_,
-            pipe=pipe,
-            shards=shards,
-            split=split,
-            degree=degree,
-        ),
-    )
-
-
-def context_choice(s: Situation, setting: str) -> Choice:
-    """Decide one of the two ways to split a sequence; ring attention is preferred where both exist."""
-    found, split = family(s.word("engine"), s.model.model_type), int(outcome(s).setup.context)
-    ring = found is not None and found.context_parallel
-    own = (setting == "context_parallel_degree") == ring
-    other = "sep_parallel_degree" if setting == "context_parallel_degree" else "context_parallel_degree"
-    fixed = s.pinned_whole(other)
-    if fixed is not None:
-        own = fixed == 1
-    if split > 1 and own:
-        length = s.whole("max_length")
-        return Choice(
-            split,
-            say("{split} processes share each sequence of {length:,} tokens.", split=split, length=length),
-        )
-    if split > 1:
-        return Choice(1, say("Sequences are split the other way, by {setting}.", setting=other))
-    return Choice(1, whole_sequences(s))
-
-
-def whole_sequences(s: Situation) -> str:
-    """Return why no sequence is split over processes."""
-    length = s.whole("max_length")
-    if length < LONG_SEQUENCE:
-        return say(
-            "Sequences of {length:,} tokens fit on one process; splitting is for pretraining with more than "
-            "{long:,}.",
-            length=length,
-            long=LONG_SEQUENCE,
-        )
-    if s.wishes.stage != "pretrain":
-        return say(
-            "The engine splits sequences in pretraining only; here tensor parallelism and recomputation make "
-            "room for {length:,} tokens.",
-            length=length,
-        )
-    return say("Sequences of {length:,} tokens fit on one process, and whole ones are faster.", length=length)
-
-
-@rule("parallel.context", "context_parallel_degree", "ring attention: arXiv:2310.01889; run_pretrain.py:443")
-def context(s: Situation) -> Choice:
-    """Only for sequences too long for one process."""
-    return context_choice(s, "context_parallel_degree")
-
-
-@rule("parallel.sep", "sep_parallel_degree", "Ulysses: arXiv:2309.14509; training_args.py:1152")
-def sep(s: Situation) -> Choice:
-    """The same by heads, where the engine has no ring attention."""
-    return context_choice(s, "sep_parallel_degree")
-
-
-@rule("parallel.expert", "expert_parallel_degree", "arXiv:2006.16668; training_args.py:1170-1185")
-def expert(s: Situation) -> Choice:
-    """Spread experts over the sharding group where that saves memory or time."""
-    if s.model.experts is None:
-        return Choice(1, say("The model has no experts."))
-    found = outcome(s)
-    degree = int(found.setup.expert)
-    number = s.model.experts.count
-    if degree == 1:
-        because = say("Every process holds all {number} experts of its layers.", number=number)
-        if found.setup.processes > 1 and not other_degrees(found, "expert"):
-            because = f"{because} {no_expert_parallel(s)}"
-        return Choice(1, because, shown(found, "expert"))
-    return Choice(
-        degree,
-        say(
-            "{number} experts are spread over {degree} processes: {peak} of {limit} per device.",
-            number=number,
-            degree=degree,
-            peak=size(found.peak),
-            limit=size(found.limit),
-        ),
-        shown(found, "expert"),
-    )
-
-
-def no_expert_parallel(s: Situation) -> str:
-    """Return why experts cannot be spread here."""
-    known = family(s.word("engine"), s.model.model_type)
-    if known is None or not known.expert_parallel:
-        return say(
-            "{engine} cannot spread the experts of {kind} models.",
-            engine=s.word("engine"),
-            kind=s.model.model_type,
-        )
-    if s.word("method") != "full":
-        return say("The engine spreads them only where every weight is trained.")
-    return say("No way to spread them divides these processes.")
-
-
-DEGREES = (
-    processes,
-    tensor,
-    sequence_parallel,
-    pipeline,
-    virtual,
-    sharding,
-    sharding_degree,
-    context,
-    sep,
-    expert,
-    data_parallel,
-)
-
-
-RULES = (*DEGREES, *SWITCHES)
+RULES = (*SPLITS, *LONG_SEQUENCES, *SHARDING, *SWITCHES)
+"""In this order: plain replicas are what all the others leave."""
