@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 from textual.pilot import Pilot
+from textual.widget import Widget
 
 from planner.plan import Plan
 from runtime.data.scan import scan
@@ -52,13 +53,18 @@ def showing(plan: Plan, *, look: str = "dark", opened: str = "", keys: tuple[str
             await pilot.pause()
         await pilot.press(*keys)
         await pilot.pause()
-        seen: list[str] = []
+        seen: list[tuple[str, float]] = []
         while len(seen) < 4 or len(set(seen[-4:])) > 1:
+            at = 0.0
             if keys:  # where an editor scrolls to depends on the moment: look at it from one place
+                await pilot.wait_for_scheduled_animations()
                 row = app.screen.query_one(f"#row-{opened}", DecisionRow)
                 app.screen.scroll_to_widget(row, top=True, animate=False, immediate=True, force=True)
-            await pilot.pause(0.1)
-            seen.append(screen_text(pilot))
+                await pilot.pause(0.1)
+                at = max(part.scroll_y for part in row.ancestors if isinstance(part, Widget))
+            else:
+                await pilot.pause(0.1)
+            seen.append((screen_text(pilot), at))  # half a line of scrolling moves the bar, not the text
 
     return before
 
