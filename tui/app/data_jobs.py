@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from runtime.data.masked_row import Token
     from runtime.data.row_pass import Sample
     from runtime.data.scan import Scan
+    from runtime.data.tokens import TokenCounter
 
 FIRST_ROWS = 100
 """Rows that can be looked at."""
@@ -28,12 +30,13 @@ class Row:
     tokens: tuple[Token, ...]
     rejected: int | None = None
     """Index of the token with which the worse of two answers begins; None where there is one answer."""
+    passages: tuple[int, ...] = ()
+    """Indices of the tokens with which the passages of a query begin; nothing of such a row is written."""
 
 
 def read_first_rows(plan: Plan, reporter: Reporter) -> tuple[Row, ...]:
     """Return the first training rows of the plan's data, cut to the plan's lengths."""
     from runtime.data.first_rows import first_rows
-    from runtime.data.masked_row import masked_row
     from runtime.data.tokens import load_counter
 
     refuse_described(plan)
@@ -49,12 +52,21 @@ def read_first_rows(plan: Plan, reporter: Reporter) -> tuple[Row, ...]:
         rows=FIRST_ROWS,
     )
     limit = number(plan, "max_length")
-    found = []
-    for sample in samples:
-        tokens = masked_row(counter, sample.parts, limit)
-        better = masked_row(counter, sample.parts[:-1], limit) if sample.kind == "preference" else ()
-        found.append(Row(sample, tokens, len(better) or None))
-    return tuple(found)
+    return tuple(shown(counter, sample, limit) for sample in samples)
+
+
+def shown(counter: TokenCounter, sample: Sample, limit: int) -> Row:
+    """Return a row token by token, up to the longest that is trained on."""
+    from runtime.data.masked_row import masked_row
+
+    if sample.kind == "retrieval":
+        texts = [text for part in sample.parts for text in part if text]
+        vectors = [masked_row(counter, [(text, "")], limit) for text in texts]
+        begins = accumulate(map(len, vectors[:-1]))
+        return Row(sample, tuple(chain.from_iterable(vectors)), passages=tuple(begins))
+    tokens = masked_row(counter, sample.parts, limit)
+    better = masked_row(counter, sample.parts[:-1], limit) if sample.kind == "preference" else ()
+    return Row(sample, tokens, len(better) or None)
 
 
 def read_everything(plan: Plan, reporter: Reporter) -> Scan:

@@ -235,7 +235,9 @@ def judged(kind: str, folder: Path) -> Path:
     for n in range(40):
         pair = {"prompt": f"What is {n}+{n}?", "chosen": f"It is {2 * n}.", "rejected": f"No idea {n}."}
         label = {"prompt": pair["prompt"], "completion": pair["chosen"], "label": bool(n % 2)}
-        rows.append({"pairs": pair, "labels": label, "texts": {"text": f"Two times {n} is {2 * n}."}}[kind])
+        text = {"text": f"Two times {n} is {2 * n}."}
+        passages = {"query": f"two times {n}", "positive": text["text"], "negative": f"Rain on day {n}."}
+        rows.append({"pairs": pair, "labels": label, "texts": text, "passages": passages}[kind])
     file = folder / f"{kind}.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
@@ -254,6 +256,19 @@ async def test_chosen_and_rejected_answers_stand_under_their_names(
         assert chosen < rejected
         assert lines[chosen + 1].startswith("»It is ") and lines[rejected + 1].startswith("»No idea ")
         assert "«" in "".join(lines[chosen:rejected]), "the better answer ends before the worse one begins"
+
+
+async def test_of_a_query_and_its_passages_nothing_is_said_to_be_written(
+    tiny_hf_model: Path, tmp_path: Path
+) -> None:
+    data = scan(str(judged("passages", tmp_path)), tiny_hf_model).facts
+    async with looking(planned(data, tiny_hf_model), (100, 40)) as (_, screen):
+        shown = text_of(screen.query_one(TokenView))
+        assert "each made into a vector" in shown and "»" not in shown and "trained" not in shown
+        lines = [line.strip() for line in shown.splitlines()]
+        for head, text in (("query", "two times "), ("▲ passage that answers it", "Two times ")):
+            assert lines[lines.index(head) + 1].startswith(text)
+        assert lines[lines.index("another passage") + 1].startswith("Rain on day ")
 
 
 @pytest.mark.parametrize(("kind", "words"), [("labels", "▼ judged bad"), ("texts", "plain text")])

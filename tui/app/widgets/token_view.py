@@ -69,23 +69,24 @@ class TokenView(Widget, can_focus=True):
             say("{file} row {row}", file=sample.file, row=f"{sample.row:,}"),
             kind_of(sample),
             say("{taught:,} of {seen:,} tokens trained ({share:.0%})", taught=taught, seen=seen,
-                share=taught / max(1, seen)),
+                share=taught / max(1, seen)) if sample.kind != "retrieval" else plural(seen, "token"),
         ]  # fmt: skip
         if self.held_out:
             words.append(say("held out for evaluation, not trained on"))
         return Text("  ·  ".join(words), ink(self, "foreground", bold=True))
 
     def _legend(self) -> Text:
+        assert self.row is not None
+        written = any(token.trained for token in self.row.tokens)
         legend = Text.assemble(
-            (f"{BEGIN}{say('trained')}{END}", self._taught(EVEN)),
-            "   ",
+            (f"{BEGIN}{say('trained')}{END}", self._taught(EVEN)) if written else "",
+            "   " if written else "",
             (say("only read"), ink(self, "foreground-muted")),
             "   ",
             (say("<special token>"), ink(self, "text-accent", bold=True)),
             "   ",
             (f"{LINE_END} {say('line end')}", ink(self, "foreground-disabled")),
         )
-        assert self.row is not None
         if self.row.rejected is not None or self.row.sample.good is False:
             legend.append(f"   {BEGIN}{say('to be avoided')}{END}", self._taught(EVEN, "error"))
         if any(token.cut for token in self.row.tokens):
@@ -144,6 +145,8 @@ def kind_of(sample: Sample) -> str:
     """Return what a row is, in a few words."""
     if sample.kind == "text":
         return say("plain text")
+    if sample.kind == "retrieval":
+        return say("a query with passages, each made into a vector")
     if sample.kind == "preference":
         return say("two answers")
     if sample.kind == "labelled":
@@ -154,6 +157,9 @@ def kind_of(sample: Sample) -> str:
 def headings(row: Row) -> dict[int, str]:
     """Return index of a token -> what stands above it: which answer begins there."""
     sample = row.sample
+    if sample.kind == "retrieval":
+        others = {index: say("another passage") for index in row.passages[1:]}
+        return {0: say("query"), row.passages[0]: say("▲ passage that answers it"), **others}
     first = next((index for index, token in enumerate(row.tokens) if token.trained), None)
     if first is None or sample.kind not in ("preference", "labelled"):
         return {}
