@@ -31,6 +31,7 @@ from tui.app.shield import shield
 from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
 from tui.app.type_ahead import TypeAhead
 from tui.app.work import Work
+from tui.control_codes import forbid_control_codes
 from tui.line_breaks import break_between_characters
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class SteersmanApp(App[int]):
         draw_later(Screen)
         let_go()
         break_between_characters()
+        forbid_control_codes()
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = LOOKS["dark"].theme

@@ -147,6 +147,11 @@ async def test_narrow_terminals_stack_the_panes(home: Path) -> None:
         screen = await opened(pilot, finished_run(home))
         base, tuned = (screen.query_one(f"#pane-{which}").region for which in ("base", "tuned"))
         assert base.width == tuned.width == 80 and base.bottom == tuned.y
+        for text in ("one", "two", "three", "four"):
+            await ask(pilot, screen, text)
+        await pilot.resize_terminal(60, 18)
+        await until(pilot, lambda: "base heard four" in screen_text(pilot))
+        assert "tuned heard four" in screen_text(pilot), "the end stays in sight when the size changes"
 
 
 @pytest.mark.asyncio

@@ -61,7 +61,7 @@ class Turn:
             speed = f"{self.tokens_per_second:.1f}"
             figures = say("{tokens} tokens, {speed} per second", tokens=self.tokens, speed=speed)
         reason = say(REASONS[self.state]) if REASONS[self.state] else ""
-        return "; ".join(filter(None, (figures, reason)))
+        return " · ".join(filter(None, (figures, reason)))
 
 
 class TurnView(Static):
@@ -134,3 +134,16 @@ class Turns(VerticalScroll):
     """Scrolls through what was said."""
 
     HELP = template("What one model was asked and answered. Page up and page down scroll.")
+
+    follows = True
+    """Whether the end was in sight, where it stays when the size changes."""
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Note whether the person reads further up."""
+        super().watch_scroll_y(old_value, new_value)
+        self.follows = self.max_scroll_y - new_value <= NEAR_LINES
+
+    def on_resize(self) -> None:
+        """Keep the end in sight."""
+        if self.follows:
+            self.call_after_refresh(self.scroll_end, animate=False)

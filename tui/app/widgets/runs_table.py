@@ -90,7 +90,7 @@ class RunsTable(RowsTable):
             line.append("─" * (cells - filled) + " ", ink(self, "text-disabled"))
         line.append(text)
         if row.reason and row.state in ("failed", "damaged"):
-            line.append((": " if text else "") + row.reason, ink(self, "text-muted"))
+            line.append((" · " if text else "") + row.reason, ink(self, "text-muted"))
         line.truncate(room, overflow="ellipsis")
         return line
 

@@ -111,8 +111,8 @@ def described(chosen: Sampling) -> str:
             top_p=chosen.top_p,
         )
         if chosen.seed is not None:
-            how += ", " + say("seed {seed}", seed=chosen.seed)
-    return f"{how}, " + say("at most {tokens} tokens", tokens=chosen.max_new_tokens)
+            how += " · " + say("seed {seed}", seed=chosen.seed)
+    return f"{how} · " + say("at most {tokens} tokens", tokens=chosen.max_new_tokens)
 
 
 def _number(text: str, name: str) -> float:
