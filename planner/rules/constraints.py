@@ -13,6 +13,7 @@ from planner.rules.constraints_kernels import KERNELS
 from planner.rules.constraints_methods import METHODS
 from planner.rules.constraints_parallel import PARALLEL
 from planner.rules.constraints_pipeline import PIPELINE, SHARDING
+from planner.rules.constraints_precision import PRECISION
 from planner.rules.constraints_sequence import SEQUENCE
 from planner.rules.constraints_training import TRAINING
 from planner.rules.engine import preferred
@@ -39,6 +40,7 @@ BUILDS: tuple[Constraint, ...] = (
 CONSTRAINTS = (
     *BUILDS,
     *METHODS,
+    *PRECISION,
     *KERNELS,
     *PARALLEL,
     *PIPELINE,

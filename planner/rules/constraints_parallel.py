@@ -66,8 +66,6 @@ PROCESSES: tuple[Constraint, ...] = (
         ),
         template("Release data_parallel_degree, which fills the rest."),
         "trainer/training_args.py:1148,1175",
-        early=False,
-        severity="rejects",
     ),
     Constraint(
         "parallel.not-more-than-devices",
@@ -99,10 +97,7 @@ PROCESSES: tuple[Constraint, ...] = (
     ),
     Constraint(
         "parallel.crowded-cores",
-        (
-            "num_processes",
-            "omp_num_threads",
-        ),
+        ("num_processes", "omp_num_threads"),
         lambda s: (
             not s.on_gpu
             and s.whole("num_processes") * s.whole("omp_num_threads")
@@ -116,21 +111,16 @@ PROCESSES: tuple[Constraint, ...] = (
         ),
         template("Lower num_processes or omp_num_threads."),
         "measured",
-        early=False,
         severity="fails",
     ),
     Constraint(
         "parallel.cpu-splits",
-        (
-            "tensor_parallel_degree",
-            "pipeline_parallel_degree",
-        ),
+        ("tensor_parallel_degree", "pipeline_parallel_degree"),
         lambda s: not s.on_gpu and (over(s, "tensor_parallel_degree") or over(s, "pipeline_parallel_degree")),
         lambda s: say("Tensor and pipeline parallelism need GPUs: Paddle refuses them on a CPU."),
         template("Set tensor_parallel_degree=1 and pipeline_parallel_degree=1."),
         "measured",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.cpu-sharding",
@@ -142,7 +132,6 @@ PROCESSES: tuple[Constraint, ...] = (
         template("Set sharding=none."),
         "measured",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.sharding-idle",
@@ -158,11 +147,7 @@ PROCESSES: tuple[Constraint, ...] = (
     ),
     Constraint(
         "parallel.cpu-sequence",
-        (
-            "sequence_parallel",
-            "context_parallel_degree",
-            "sep_parallel_degree",
-        ),
+        ("sequence_parallel", "context_parallel_degree", "sep_parallel_degree"),
         lambda s: (
             not s.on_gpu
             and (
@@ -175,7 +160,6 @@ PROCESSES: tuple[Constraint, ...] = (
         template("Set sequence_parallel=false and both degrees to 1."),
         "measured: 'Fleet' object has no attribute '_hcg'; transformers/fusion_ops.py:73",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.auto-scripts",
@@ -184,8 +168,6 @@ PROCESSES: tuple[Constraint, ...] = (
         no_auto_parallel,
         template("Set enable_auto_parallel=false."),
         "trainer/training_args.py:965; llm/auto_parallel",
-        early=False,
-        severity="rejects",
     ),
     Constraint(
         "parallel.auto-degrees",
@@ -207,7 +189,6 @@ PROCESSES: tuple[Constraint, ...] = (
         ),
         template("Set sharding=stage1, or enable_auto_parallel=false."),
         "llm/auto_parallel/*/pretrain_argument.json",
-        severity="rejects",
     ),
     Constraint(
         "parallel.static-alone",
@@ -216,7 +197,6 @@ PROCESSES: tuple[Constraint, ...] = (
         lambda s: say("Only auto-parallel trains a static graph, and enable_auto_parallel is off."),
         template("Set enable_auto_parallel=true, or to_static=false."),
         "trainer/training_args.py:1222",
-        severity="rejects",
     ),
 )
 
@@ -234,7 +214,6 @@ TENSOR: tuple[Constraint, ...] = (
         template("Set tensor_parallel_degree=1."),
         "recipes/engines/*/families.yaml",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.tensor-in-node",
@@ -261,7 +240,6 @@ TENSOR: tuple[Constraint, ...] = (
         possible_degrees,
         "transformers/llama/modeling.py:724",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.tensor-divides-kv-heads",
@@ -278,7 +256,6 @@ TENSOR: tuple[Constraint, ...] = (
         possible_degrees,
         "transformers/qwen2/modeling.py:536",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.tensor-divides-width",
@@ -301,17 +278,13 @@ TENSOR: tuple[Constraint, ...] = (
     ),
     Constraint(
         "parallel.sequence-needs-tensor",
-        (
-            "sequence_parallel",
-            "tensor_parallel_degree",
-        ),
+        ("sequence_parallel", "tensor_parallel_degree"),
         lambda s: s.flag("sequence_parallel") and not over(s, "tensor_parallel_degree"),
         lambda s: say(
             "sequence_parallel splits what tensor parallelism leaves whole, and tensor_parallel_degree is 1."
         ),
         template("Set sequence_parallel=false."),
         "llm/run_pretrain.py:438; trainer/training_args.py:694",
-        early=False,
         severity="ignored",
     ),
     Constraint(

@@ -17,7 +17,6 @@ PIPELINE: tuple[Constraint, ...] = (
         template("Set pipeline_parallel_degree=1."),
         "trainer/trainer.py:374-379; recipes/engines/*/families.yaml",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.pipeline-stage",
@@ -27,7 +26,6 @@ PIPELINE: tuple[Constraint, ...] = (
         template("Set pipeline_parallel_degree=1."),
         "alignment/rm/flashmask/run_reward.py:158; run_embedding.py:59; no Pipe class reads kto_config",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.pipeline-preference",
@@ -59,10 +57,7 @@ PIPELINE: tuple[Constraint, ...] = (
     ),
     Constraint(
         "parallel.virtual-needs-pipeline",
-        (
-            "virtual_pp_degree",
-            "pipeline_parallel_degree",
-        ),
+        ("virtual_pp_degree", "pipeline_parallel_degree"),
         lambda s: over(s, "virtual_pp_degree") and not over(s, "pipeline_parallel_degree"),
         lambda s: say(
             "virtual_pp_degree {degree} cuts pipeline stages into chunks, and there is no pipeline.",
@@ -70,15 +65,11 @@ PIPELINE: tuple[Constraint, ...] = (
         ),
         template("Set virtual_pp_degree=1."),
         "transformers/configuration_utils.py:248",
-        early=False,
         severity="ignored",
     ),
     Constraint(
         "parallel.virtual-stages",
-        (
-            "virtual_pp_degree",
-            "pipeline_parallel_degree",
-        ),
+        ("virtual_pp_degree", "pipeline_parallel_degree"),
         lambda s: over(s, "virtual_pp_degree") and s.whole("pipeline_parallel_degree") == 2,
         lambda s: say(
             "virtual_pp_degree {degree} needs at least three pipeline stages: Paddle refuses it with two.",
@@ -86,7 +77,6 @@ PIPELINE: tuple[Constraint, ...] = (
         ),
         template("Set virtual_pp_degree=1."),
         "paddlepaddle 3.3.1 fleet/meta_parallel/pipeline_parallel.py:1973",
-        early=False,
         severity="fails",
     ),
     Constraint(
@@ -101,10 +91,7 @@ PIPELINE: tuple[Constraint, ...] = (
     ),
     Constraint(
         "parallel.virtual-divides",
-        (
-            "virtual_pp_degree",
-            "pipeline_parallel_degree",
-        ),
+        ("virtual_pp_degree", "pipeline_parallel_degree"),
         lambda s: (
             over(s, "virtual_pp_degree")
             and over(s, "pipeline_parallel_degree")
@@ -120,15 +107,10 @@ PIPELINE: tuple[Constraint, ...] = (
         ),
         template("Choose a virtual_pp_degree that divides the layers of a stage."),
         "transformers/qwen2/modeling_pp.py:332",
-        early=False,
-        severity="rejects",
     ),
     Constraint(
         "parallel.pipeline-eval-batch",
-        (
-            "per_device_eval_batch_size",
-            "pipeline_parallel_degree",
-        ),
+        ("per_device_eval_batch_size", "pipeline_parallel_degree"),
         lambda s: (
             over(s, "pipeline_parallel_degree")
             and s.word("engine") == "paddleformers"
@@ -143,18 +125,13 @@ PIPELINE: tuple[Constraint, ...] = (
         ),
         template("Release per_device_eval_batch_size."),
         "paddleformers trainer/training_args.py:2042-2050",
-        early=False,
-        severity="rejects",
     ),
 )
 
 SHARDING: tuple[Constraint, ...] = (
     Constraint(
         "parallel.sharding-needs-degree",
-        (
-            "sharding",
-            "sharding_parallel_degree",
-        ),
+        ("sharding", "sharding_parallel_degree"),
         lambda s: (
             s.whole("num_processes") > 1
             and (s.word("sharding") == "none") != (s.whole("sharding_parallel_degree") == 1)
@@ -166,15 +143,11 @@ SHARDING: tuple[Constraint, ...] = (
         ),
         template("Set both, or neither."),
         "trainer/training_args.py:1156",
-        early=False,
         severity="ignored",
     ),
     Constraint(
         "parallel.stage2-no-pipeline",
-        (
-            "sharding",
-            "pipeline_parallel_degree",
-        ),
+        ("sharding", "pipeline_parallel_degree"),
         lambda s: s.word("sharding") in ("stage2", "stage3") and over(s, "pipeline_parallel_degree"),
         lambda s: say(
             "sharding {stage} does not work with pipeline_parallel_degree {degree}.",
@@ -184,28 +157,19 @@ SHARDING: tuple[Constraint, ...] = (
         template("Set sharding=stage1."),
         "trainer/training_args.py:1244",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.stage3-no-tensor",
-        (
-            "sharding",
-            "tensor_parallel_degree",
-        ),
+        ("sharding", "tensor_parallel_degree"),
         lambda s: s.word("sharding") == "stage3" and over(s, "tensor_parallel_degree"),
         lambda s: say("sharding stage3 does not work with tensor parallelism."),
         template("Set sharding=stage2."),
         "trainer/trainer.py:2197",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.stage2-master-grad",
-        (
-            "sharding",
-            "amp_master_grad",
-            "data_parallel_degree",
-        ),
+        ("sharding", "amp_master_grad", "data_parallel_degree"),
         lambda s: (
             s.word("sharding") in ("stage2", "stage3")
             and s.flag("amp_master_grad")
@@ -219,7 +183,5 @@ SHARDING: tuple[Constraint, ...] = (
         ),
         template("Release sharding_parallel_degree."),
         "trainer/trainer.py:2229",
-        early=False,
-        severity="rejects",
     ),
 )

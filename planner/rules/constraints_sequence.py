@@ -9,10 +9,7 @@ from planner.rules.constraints_parallel import found, over
 SEQUENCE: tuple[Constraint, ...] = (
     Constraint(
         "parallel.ring-or-heads",
-        (
-            "context_parallel_degree",
-            "sep_parallel_degree",
-        ),
+        ("context_parallel_degree", "sep_parallel_degree"),
         lambda s: over(s, "context_parallel_degree") and over(s, "sep_parallel_degree"),
         lambda s: say(
             "context_parallel_degree {ring} and sep_parallel_degree {heads} split the same sequence in two "
@@ -23,7 +20,6 @@ SEQUENCE: tuple[Constraint, ...] = (
         template("Set one of them to 1."),
         "trainer/training_args.py:1152",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.context-family",
@@ -37,27 +33,18 @@ SEQUENCE: tuple[Constraint, ...] = (
         template("Set context_parallel_degree=1."),
         "transformers/llama/modeling.py:254,1714; recipes/engines/*/families.yaml",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.context-flash",
-        (
-            "context_parallel_degree",
-            "use_flash_attention",
-        ),
+        ("context_parallel_degree", "use_flash_attention"),
         lambda s: over(s, "context_parallel_degree") and not s.flag("use_flash_attention"),
         lambda s: say("context_parallel_degree needs use_flash_attention, which is off."),
         template("Set context_parallel_degree=1."),
         "transformers/llama/modeling.py:254",
-        early=False,
-        severity="rejects",
     ),
     Constraint(
         "parallel.context-divides",
-        (
-            "context_parallel_degree",
-            "max_length",
-        ),
+        ("context_parallel_degree", "max_length"),
         lambda s: s.whole("max_length") % s.whole("context_parallel_degree") != 0,
         lambda s: say(
             "context_parallel_degree {degree} does not divide max_length {length:,}.",
@@ -66,15 +53,10 @@ SEQUENCE: tuple[Constraint, ...] = (
         ),
         template("Choose a divisor."),
         "llm/run_pretrain.py:443",
-        early=False,
-        severity="rejects",
     ),
     Constraint(
         "parallel.context-needs-experts",
-        (
-            "context_parallel_degree",
-            "expert_parallel_degree",
-        ),
+        ("context_parallel_degree", "expert_parallel_degree"),
         lambda s: (
             s.word("engine") == "paddleformers"
             and over(s, "context_parallel_degree")
@@ -100,7 +82,6 @@ SEQUENCE: tuple[Constraint, ...] = (
         template("Set sep_parallel_degree=1."),
         "transformers/llama/modeling.py:864; recipes/engines/*/families.yaml",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.sep-divides",
@@ -118,14 +99,10 @@ SEQUENCE: tuple[Constraint, ...] = (
         template("Choose a divisor of both."),
         "transformers/llama/modeling.py:864",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.split-stage",
-        (
-            "context_parallel_degree",
-            "sep_parallel_degree",
-        ),
+        ("context_parallel_degree", "sep_parallel_degree"),
         lambda s: (
             (over(s, "context_parallel_degree") or over(s, "sep_parallel_degree"))
             and s.word("engine") == "paddlenlp"
@@ -157,14 +134,10 @@ SEQUENCE: tuple[Constraint, ...] = (
         template("Set expert_parallel_degree=1."),
         "llm/run_finetune.py:179; recipes/engines/*/families.yaml",
         early=True,
-        severity="rejects",
     ),
     Constraint(
         "parallel.experts-sharding",
-        (
-            "expert_parallel_degree",
-            "sharding_parallel_degree",
-        ),
+        ("expert_parallel_degree", "sharding_parallel_degree"),
         lambda s: (
             over(s, "expert_parallel_degree")
             and s.word("engine") == "paddlenlp"
@@ -182,7 +155,5 @@ SEQUENCE: tuple[Constraint, ...] = (
         ),
         template("Release sharding and sharding_parallel_degree."),
         "trainer/training_args.py:1170-1185",
-        early=False,
-        severity="rejects",
     ),
 )

@@ -7,9 +7,10 @@ from planner.methods import LOW_BIT, blocked
 from planner.phrases import parameters, plural, size
 from planner.plan import Alternative
 from planner.rules.adapters import RULES as ADAPTER_RULES
-from planner.rules.adapters import method_reasons
 from planner.rules.engine import engine as engine
 from planner.rules.engine import engine_build as engine_build
+from planner.rules.other_methods import RULES as OTHER_RULES
+from planner.rules.other_methods import method_reasons
 from planner.rules.rule import Choice, not_, rule
 from planner.search import FULL_ROWS, Candidate, outcome
 from planner.setup import adapter_parameters
@@ -248,7 +249,7 @@ def ssa(s: Situation) -> Choice:
     )
 
 
-EARLY_RULES = (engine, engine_build, *ADAPTER_RULES, double_quant, neftune, neftune_alpha, ssa)
+EARLY_RULES = (engine, engine_build, *ADAPTER_RULES, *OTHER_RULES, double_quant, neftune, neftune_alpha, ssa)
 """Before the search."""
 
 LATE_RULES = (method, weight_format)

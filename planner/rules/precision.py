@@ -22,6 +22,11 @@ def capability(s: Situation) -> tuple[int, int]:
     return min((tuple(int(part) for part in text.split(".")[:2]) for text in known), default=(0, 0))  # type: ignore[return-value]
 
 
+def nvidia(s: Situation) -> bool:
+    """Return whether training runs on NVIDIA cards."""
+    return s.on_gpu and s.hardware.devices[0].maker == "nvidia"
+
+
 def shown(s: Situation) -> str:
     """Return the devices and, of NVIDIA's, their capability, for a sentence."""
     device = s.hardware.devices[0]

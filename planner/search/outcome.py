@@ -12,7 +12,8 @@ from planner.search.demand import room_for_sequences, wanted_sequences
 from planner.search.grid import accelerator_grid, processor_grid
 from planner.search.kinds import Kind, kinds
 from planner.search.nothing import nothing_fits
-from planner.search.ranking import Outcome, Predicted, alternatives, choose, fitting, predict
+from planner.search.ranking import Outcome, Predicted, choose, fitting, predict
+from planner.search.rejected import alternatives
 from planner.setup import Setup
 from planner.situation import Situation
 
