@@ -26,6 +26,13 @@ def assumptions(s: Situation, host_bytes: int, train_seconds: float) -> tuple[st
 
 def speed_assumption(s: Situation) -> str:
     """Return where the speed comes from."""
+    if s.on_gpu and speed.peak_is_assumed(s.hardware, s.word("precision")):
+        return say(
+            "No computing speed of {device} is public: {tflops:.0f} TFLOP/s are assumed, so times may be "
+            "several times off until a run on it was measured.",
+            device=s.hardware.devices[0].name,
+            tflops=speed.ASSUMED_PEAK / 1e12,
+        )
     if s.on_gpu:
         return say(
             "Speed comes from published peaks and utilisation, not from a measurement on this machine."
@@ -99,6 +106,10 @@ def of_time(s: Situation, train_seconds: float) -> Iterator[str]:
         )
     low, high = pace.time_range(s)
     yield say("Training may take between {low:.0%} and {high:.0%} of the time named.", low=low, high=high)
+    yield say(
+        "The range of the whole run is that of training: the other stages stand in it with one figure each, "
+        "and take half as long on an idle machine, and twice as long on a busy one or over a slow network."
+    )
     yield say(
         "Starting processes and loading the model takes {time} of the training time.",
         time=duration(start_seconds(s)),

@@ -71,6 +71,10 @@ AUTO_SCRIPTS = {
 """Model type -> auto-parallel's pretraining script under llm. None fine-tunes: run_finetune_auto.py and its
 trainer are not in 3.0.0b4 (they came with upstream's commit a9982912)."""
 
+AUTO, STARTER = "pretrain_auto", "start.py"
+"""What starts auto-parallel's script, which by itself does not run with the engine's Paddle, and loads no
+weights."""
+
 MODEL, DATA, OUTPUT = "model", "data", "output"
 
 
@@ -85,6 +89,8 @@ def files(plan: Plan) -> dict[str, str]:
         "launch.sh": launch(plan, config),
         "README.md": readme(plan),
     }
+    if family(plan) == AUTO:
+        found[STARTER] = filled(plan, "paddlenlp/auto_start.py.j2")
     if merges(plan):
         name = "paddleformers/export.yaml.j2"
         found["export.yaml"] = filled(plan, name, **values(plan), model=MODEL, output_dir=OUTPUT)
@@ -115,6 +121,7 @@ def launch(plan: Plan, config: str) -> str:
         devices=visible_devices(plan),
         script=script_path(plan),
         launcher="" if alone else shlex.join(launch_arguments(plan, "log")),
+        starter=STARTER if family(plan) == AUTO else "",
         arguments=shlex.join(arguments),
     )
 
@@ -159,6 +166,7 @@ def readme(plan: Plan) -> str:
         data_files=data_files(plan),
         nodes=plan.facts.hardware.nodes,
         merges=merges(plan),
+        starter=STARTER if family(plan) == AUTO else "",
         **extra_package(plan),
     )
 

@@ -12,14 +12,16 @@ import numpy as np
 
 from planner.facts import ModelFacts
 from planner.setup import Real, Setup
-from planner.speed.cluster import Cluster, cluster
+from planner.speed.cluster import ASSUMED_PEAK, Cluster, cluster, peak_is_assumed
 from planner.speed.cpu import cpu_terms, cpu_tokens_per_second
 from planner.speed.step import gpu_terms
 
 __all__ = [
+    "ASSUMED_PEAK",
     "Cluster",
     "cluster",
     "cpu_tokens_per_second",
+    "peak_is_assumed",
     "step_seconds",
     "terms",
     "tokens_per_second",

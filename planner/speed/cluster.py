@@ -72,6 +72,10 @@ DEFAULT_NETWORK_GBIT = {"nvlink": 800.0, "other": 25.0}
 """Network of a node where nobody said: machines with NVLink usually have a training network (eight cards of
 200 or 400 Gbit/s in NVIDIA's reference designs), others none. Cautious estimates."""
 
+ASSUMED_PEAK = 50e12
+"""Dense FLOP/s of a card whose rate is not public: that of a mid-range one; an estimate, and the plan says
+so."""
+
 NETWORK_REACHED = 0.8
 """Share of the network that collectives between nodes reach; an estimate."""
 
@@ -128,13 +132,23 @@ def cluster(hardware: HardwareFacts, precision: str) -> Cluster:
     )
 
 
+def peak_is_assumed(hardware: HardwareFacts, precision: str) -> bool:
+    """Return whether no rate of the first device is public, so that `ASSUMED_PEAK` stands for it."""
+    return bool(hardware.devices) and not _published(find_device(hardware.devices[0].name), precision)
+
+
 def _peak(device: Device | None, precision: str) -> float:
     """Return the dense peak; float32 products run in TF32 where the card has it (Paddle's and cuBLAS's
     default)."""
+    return _published(device, precision) * 1e12 or ASSUMED_PEAK
+
+
+def _published(device: Device | None, precision: str) -> float:
+    """Return the published TFLOP/s, of the nearest number format that has any; 0 where none has."""
     if device is None:
-        return 50e12
+        return 0.0
     order = ("tf32", "fp32") if precision == "fp32" else (precision, "bf16", "fp16", "fp32")
-    found = next((device.tflops[name] for name in order if device.tflops.get(name)), 50.0)
+    found = next((device.tflops[name] for name in order if device.tflops.get(name)), 0.0)
     if (
         precision == "fp32"
         and "tf32" not in device.tflops
@@ -142,7 +156,7 @@ def _peak(device: Device | None, precision: str) -> float:
         and device.tflops.get("bf16")
     ):
         found = max(found, device.tflops["bf16"] / 2)
-    return found * 1e12
+    return found
 
 
 def _achievable(device: Device | None, capability: str, precision: str) -> float:

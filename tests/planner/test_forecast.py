@@ -73,6 +73,14 @@ def test_time_is_a_range_around_the_forecast_and_the_plan_says_how_wide() -> Non
     assert ahead.train_seconds_high is not None
     assert ahead.train_seconds_low < ahead.train_seconds < ahead.train_seconds_high
     assert any("may take between" in line for line in ahead.assumptions)
+    assert any("range of the whole run is that of training" in line for line in ahead.assumptions)
+
+
+def test_a_card_without_a_published_rate_is_said_to_be_guessed() -> None:
+    words = "50 TFLOP/s are assumed"
+    for hardware, guessed in (("8x K100-AI", True), ("8x A100-80G", False)):
+        ahead = plan("qwen2.5-1.5b-instruct", SHORT, hardware).forecast
+        assert any(words in line for line in ahead.assumptions) is guessed, hardware
 
 
 def test_cost_is_devices_times_hours_times_price_and_unknown_without_a_price() -> None:

@@ -57,6 +57,8 @@ def test_the_config_is_for_upstreams_own_script(name: str, static: bool) -> None
     folder = files(plan)
     assert f'"$LLM/{MADE[name][3]}"' in folder["launch.sh"]
     assert MADE[name][3] in folder["README.md"]
+    assert f' start.py "$LLM/{MADE[name][3]}"' in folder["launch.sh"] and "`start.py`" in folder["README.md"]
+    compile(folder["start.py"], "start.py", "exec")
     assert runnable(plan)
 
 

@@ -40,7 +40,7 @@ def test_qlora_trains_merges_onto_the_plain_base_and_answers(
     done = run_worker(gpu_python, spec)
     assert done.returncode == 0, done.stderr[-3000:]
     proofs = {proof["name"]: proof["passed"] for proof in events_of(tmp_path / "merge", "proof")}
-    assert proofs == {"merge.logits": True, "merge.tokens": True}
+    assert proofs.keys() >= {"merge.logits", "merge.tokens"} and all(proofs.values()), proofs
     answers = {
         "stage": "generate",
         "stage_folder": str(tmp_path / "generate"),

@@ -7,12 +7,14 @@ PaddleSlim from its sources in the engine: the script imports what its last rele
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from tests.runtime.texts_setup import prepared, texts
 from tests.runtime.train_setup import rows, write_data
 from tui.command_line import main
 
@@ -26,8 +28,11 @@ class Case(NamedTuple):
     flags: tuple[str, ...]
 
 
+AUTO = ("--stage", "pretrain", "--set", "enable_auto_parallel=true")
 CASES = {
     "pipeline": Case(2, ("--method", "lora", "--set", "pipeline_parallel_degree=2")),
+    "auto-parallel": Case(2, AUTO),
+    "auto-parallel, static": Case(2, (*AUTO, "--set", "to_static=true")),
     "a8w8": Case(1, ("--stage", "quantise", "--set", "quantise=a8w8")),
     "gptq": Case(1, ("--stage", "quantise", "--set", "quantise=gptq")),
     "awq": Case(1, ("--stage", "quantise", "--set", "quantise=awq")),
@@ -47,10 +52,18 @@ def test_the_rendered_folder_runs(
     assert main(["plan", "--model", str(tiny_hf_model), *described, *case.flags, "-o", str(plan)]) == 0
     assert main(["render", str(plan), "-o", str(folder)]) == 0
     (folder / "model").symlink_to(tiny_paddle_model)
-    write_data(folder / "data", rows(23), rows(6, seed=1))
+    if set(AUTO) <= set(case.flags):
+        made = prepared(tmp_path / "texts", texts(200), tiny_hf_model, 0.1)
+        (folder / "data").mkdir()
+        for name in ("train.bin", "train.idx"):
+            shutil.copyfile(made / name, folder / "data" / name)
+    else:
+        write_data(folder / "data", rows(23), rows(6, seed=1))
     environment = {**os.environ, "LLM": llm, "PYTHON": str(gpu_python)}
     done = subprocess.run(
         [str(folder / "launch.sh")], capture_output=True, text=True, env=environment, timeout=1200
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert list((folder / "output").rglob("*.safetensors")) or list((folder / "output").rglob("*.pdparams"))
+    assert any(
+        list((folder / "output").rglob(f"*.{ending}")) for ending in ("safetensors", "pdparams", "distcp")
+    )
