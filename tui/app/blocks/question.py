@@ -70,7 +70,10 @@ class ChoiceList(OptionList):
 
     def draw(self) -> None:
         """Draw every choice with its reason in a column of its own, and the sign at the marked one."""
-        width = self.scrollable_content_region.width
+        # Not the region, which is empty until the screen has been laid out; the size comes with the event.
+        width = self.outer_size.width - self.gutter.width
+        if width <= 0:
+            return
         longest = max((cell_len(choice.label) for _, choice in self.choices), default=0)
         wide = min(longest, max(MOST_LABEL, width // 2 - SIGN))
         lines = [
