@@ -181,7 +181,10 @@ async def test_data_that_was_described_cannot_be_looked_at(tiny_hf_model: Path) 
         shown = " ".join(text_of(screen.query_one(RefusalBlock)).split())
         assert "was described" in shown and "What to do" in shown
         page = screen_text(pilot)
-        assert "being counted" not in page and "will stand here" not in page, "nothing of it will come"
+        assert "being counted" not in page and "being read" not in page and "will stand here" not in page, (
+            "nothing of it will come"
+        )
+        assert page.count("Not all rows were read.") == 2, "for the lengths, and for the findings"
         assert "c copies the details." in page and "Nothing was changed" not in page
         facts = text_of(screen.query_one(DataFactsPart))
         assert "described, not read" in facts and "Duplicates" not in facts and "Layout" not in facts

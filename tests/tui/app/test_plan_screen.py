@@ -193,6 +193,41 @@ async def test_details_of_a_refusal_are_copied(tmp_path: Path) -> None:
         assert not block.display and reader.screen.query_one(WhatIfInput).value == "goal happiness"
 
 
+async def test_a_command_that_is_typed_into_the_filter_is_offered_and_done(tmp_path: Path) -> None:
+    async with reading(small(), tmp_path) as reader:
+        await reader.press("slash")
+        await reader.type("what-if lora_rank=4")
+        await reader.press("enter")
+        pane = reader.screen.query_one(WhatIfPane)
+        await until(reader.pilot, lambda: pane.other)
+        assert reader.screen.query_one(WhatIfInput).value == "lora_rank=4" and reader.screen.tab == "what-if"
+        assert not reader.screen.filter_text, "the filter is gone again"
+        await reader.press("1", "slash")
+        await reader.type("set lora_rank=4")
+        assert "Tab runs the command /set lora_rank=4." in reader.status
+        await reader.press("tab")
+        await until(reader.pilot, lambda: reader.session.past)
+        assert reader.session.plan.value("lora_rank") == 4
+        await reader.press("slash")
+        await reader.type("/why method")
+        await reader.press("enter")
+        await until(reader.pilot, lambda: reader.screen.query_one("#row-method", DecisionRow).opened)
+        await reader.press("slash")
+        await reader.type("undo")
+        await reader.press("tab")
+        await until(reader.pilot, lambda: not reader.session.past)
+
+
+async def test_words_of_decisions_stay_words_even_if_they_are_commands(tmp_path: Path) -> None:
+    async with reading(small(), tmp_path) as reader:
+        await reader.press("slash")
+        await reader.type("save")
+        assert "decisions found." in reader.status and "Tab runs the command /save." in reader.status
+        await reader.press("enter")
+        await reader.rest()
+        assert reader.screen.filter_text == "save" and isinstance(reader.screen.focused, DecisionRow)
+
+
 async def test_a_slash_is_no_key_where_it_would_be_typed(tmp_path: Path) -> None:
     async with reading(small(), tmp_path) as reader:
         assert any(words == "Filter" for _, words, _ in key_lines(reader.screen))

@@ -163,6 +163,17 @@ async def test_a_run_is_started_once_it_was_agreed_to(
         assert len(list_runs()) == 1
 
 
+async def test_a_question_that_is_left_for_another_part_is_answered_by_no(tmp_path: Path) -> None:
+    async with reading(small(), tmp_path) as reader:
+        await reader.press("r")
+        assert isinstance(reader.screen.focused, YesNo)
+        tabs = await files_of(reader)
+        await until(reader.pilot, lambda: not reader.screen.query_one(AskBar).display)
+        assert reader.screen.tab == "files" and reader.screen.focused is tabs.query_one(FileTabs)
+        await reader.press("y")
+        assert reader.app.clipboard == tabs.text and not list_runs(), "y copies here, and starts nothing"
+
+
 async def test_changes_that_are_not_saved_are_not_lost_by_leaving(tmp_path: Path) -> None:
     async with reading(small(), tmp_path) as reader:
         reader.screen.again({"lora_rank": 4})

@@ -99,15 +99,20 @@ class DataScreen(Screen[None]):
     def on_cancelled(self, event: Cancelled) -> None:
         """Say that reading was ended."""
         self.tell(say("Cancelled."))
-        self.query_one(Histogram).tell(say("Rows could not be counted."))
+        self.unread()
+
+    def unread(self) -> None:
+        """Say where lengths and findings would stand that they will not come."""
+        self.query_one(Histogram).tell(say("Not all rows were read."))
+        self.query_one(FindingsList).tell(say("Not all rows were read."))
 
     def on_refused(self, event: Refused) -> None:
         """Show what cannot be read."""
         self.refused = event
         self.query_one(RefusalBlock).show(event)
         self.tell("")
-        self.query_one(TokenView).tell(say("The row cannot be shown."))
-        self.query_one(Histogram).tell(say("Rows could not be counted."))
+        self.query_one(TokenView).tell(say("The rows cannot be shown."))
+        self.unread()
 
     async def on_worked(self, event: Worked) -> None:
         """Take the first rows, and go on with all of them; or take what a scan found."""

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static, TabbedContent, TabPane
 
 from planner.errors import SteersmanError
-from planner.language import current, say, template
+from planner.language import current, join, say, template
 from planner.phrases import plural
 from planner.plan import Plan
 from planner.solve import show
@@ -315,13 +315,16 @@ class PlanScreen(Screen[None]):
     def filter_changed(self, event: Input.Changed) -> None:
         """Filter at every key."""
         self.filter_text = event.value
-        found = self.query_one(DecisionTree).filter(event.value)
-        self.tell(say("{found} found.", found=plural(found, "decision")) if event.value.strip() else "")
+        found = say(
+            "{found} found.", found=plural(self.query_one(DecisionTree).filter(event.value), "decision")
+        )
+        self.tell(join((found, self.query_one(FilterInput).offer)) if event.value.strip() else "")
 
     @on(Input.Submitted, "#plan-filter")
     def filter_submitted(self) -> None:
-        """Go to what was found."""
-        self.query_one(DecisionTree).action_edge(0)
+        """Go to what was found; what finds nothing may be a command."""
+        tree, field = self.query_one(DecisionTree), self.query_one(FilterInput)
+        field.action_obey() if field.command and not tree.found else tree.action_edge(0)
 
     def action_data(self) -> None:
         """Show the rows."""
@@ -368,8 +371,7 @@ class PlanScreen(Screen[None]):
         elif sum(map(work.cancel, JOBS)):
             return
         elif self.filter_text or self.query_one(FilterInput).display:
-            self.query_one(FilterInput).value = ""
-            self.query_one(FilterInput).display = False
+            self.query_one(FilterInput).close()
             self.focus_first()
         elif self.tab != "page":
             self.action_tab("page")

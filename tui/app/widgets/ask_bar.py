@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -85,6 +86,19 @@ class AskBar(Vertical):
         about, self.about = self.about, ""
         self.display = False
         self.post_message(self.Answered(about, text))
+
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        """Leave everything as it is once another part has the focus: y would mean something else there."""
+        if self.display:
+            self.app.call_later(
+                self.left_behind
+            )  # behind a focus that is under way, such as to the next question
+
+    def left_behind(self) -> None:
+        """Take the question away, unless it is only the terminal that lost the focus."""
+        here = self.is_attached and self.screen is self.app.screen and self.app.app_focus
+        if self.display and here and not self.has_focus_within:
+            self.answer(None)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take the text."""

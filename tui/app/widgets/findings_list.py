@@ -109,9 +109,16 @@ class FindingsList(Vertical):
         super().__init__()
         self.found: Scan | None = None
 
+    def tell(self, words: str) -> None:
+        """Say why there are no findings."""
+        for line in self.query(Unknown):
+            line.words = words
+            line.refresh(layout=True)
+
     def compose(self) -> ComposeResult:
         """Compose one line for each kind."""
         if self.found is None:
+            yield Unknown()
             return
         if not self.found.findings:
             yield NoFindings()
@@ -130,6 +137,19 @@ class NoFindings(Widget):
     def render(self) -> RenderableType:
         """Return a sentence."""
         return Text(f"✓ {say('Every row can be trained on as it is.')}", ink(self, "text-success", bold=True))
+
+
+class Unknown(Widget):
+    """What stands there until all rows are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = ""
+        """Said instead; empty while rows are being read."""
+
+    def render(self) -> RenderableType:
+        """Return a sentence."""
+        return Text(self.words or say("All rows are being read."), ink(self, "foreground-muted"))
 
 
 def place(finding: Finding) -> str:
