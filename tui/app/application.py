@@ -124,10 +124,7 @@ class SteersmanApp(App[int]):
         if not self.is_headless:
             load = partial(self.run_worker, _load_planner, group="loading", thread=True, exit_on_error=False)
             self.set_timer(READING_SECONDS, load)
-            self.set_interval(REST_SECONDS / 3, self._collect)
-
-    def _collect(self) -> None:
-        self.collector.look(at_rest=len(self.screen_stack) == 1 and not self.work.jobs)
+            self.set_interval(REST_SECONDS / 3, self.collector.look)
 
     @cached_property
     def runs(self) -> Runs:

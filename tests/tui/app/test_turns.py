@@ -282,43 +282,33 @@ def test_a_closed_widget_is_not_kept_for_its_colours() -> None:
     assert seen() is None
 
 
-def test_everything_is_collected_only_while_the_person_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    collected: list[bool] = []
+def test_objects_are_collected_while_the_person_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
     now = [100.0]
-    monkeypatch.setattr(gc, "collect", lambda: collected.append(True))
-    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, 0))
+    new = [0]
+    for name in ("collect", "freeze", "unfreeze"):
+        monkeypatch.setattr(gc, name, lambda name=name: done.append(name))
+    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, new[0]))
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     collector = Collector()
-    now[0] += 2 * REST_SECONDS
-    collector.look()
-    assert not collected, "nothing was closed"
-    collector.left()
-    collector.touched()
-    collector.look()
-    assert not collected, "the person is at work"
     now[0] += REST_SECONDS
     collector.look()
+    assert not done, "there is nothing new"
+    new[0] = pauses.MANY_PASSES
+    collector.touched()
     collector.look()
-    assert collected == [True]
-    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, pauses.MANY_PASSES))
+    assert not done, "the person is at work"
+    now[0] += REST_SECONDS
     collector.look()
-    assert collected == [True, True], "watching a run for hours leaves something behind, too"
-
-
-def test_what_is_there_at_rest_is_passed_by_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    frozen: list[bool] = []
-    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(True))
-    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, 0))
-    monkeypatch.setattr(pauses, "REST_SECONDS", 0.0)
-    collector = Collector()
+    assert done == ["collect", "freeze"], "what is there now is not looked at again in a short rest"
+    new[0] = 0
     collector.left()
     collector.look()
-    assert not frozen, "a screen is open: it will be closed, and must be found then"
-    collector.look(at_rest=True)
-    assert not frozen, "there is nothing to collect"
-    collector.left()
-    collector.look(at_rest=True)
-    assert frozen
+    assert len(done) == 2, "a look at everything takes longer"
+    now[0] += pauses.ABSENCE_SECONDS
+    collector.look()
+    collector.look()
+    assert done[2:] == ["unfreeze", "collect", "freeze"], "what was closed is found once the person is away"
 
 
 def test_the_collector_looks_at_objects_in_small_portions() -> None:
