@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,21 @@ from tests.tiny_model import write_tiny_llama
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell's background jobs ignore Ctrl-C, and every process under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what tests run out of the person's own lists of runs, plans and measured peaks.
+
+    Engines and models, which take gigabytes, are those of the person.
+    """
+    from runtime.paths import home
+
+    own, scratch = home(), Path(tempfile.mkdtemp(prefix="steersman-home-"))
+    for name in ("engines", "models"):
+        (own / name).mkdir(parents=True, exist_ok=True)
+        (scratch / name).symlink_to(own / name)
+    os.environ["STEERSMAN_HOME"] = str(scratch)
+    config.add_cleanup(lambda: shutil.rmtree(scratch, ignore_errors=True))
 
 
 LONG = (
