@@ -34,17 +34,21 @@ class Row:
     """Indices of the tokens with which the passages of a query begin; nothing of such a row is written."""
 
 
-def read_first_rows(plan: Plan, reporter: Reporter) -> tuple[Row, ...]:
-    """Return the first training rows of the plan's data, cut to the plan's lengths."""
+def read_first_rows(plan: Plan, file: Path | None, reporter: Reporter) -> tuple[Row, ...]:
+    """Return the first training rows of the plan's data, cut to the plan's lengths.
+
+    `file` is where the plan is saved, if it is: the data may lie beside it.
+    """
     from runtime.data.first_rows import first_rows
     from runtime.data.tokens import load_counter
+    from runtime.run.place import path_of_data
 
     refuse_described(plan)
     reporter.say(say("Reading the tokenizer"))
     counter = load_counter(folder_of(plan, reporter))
     reporter.say(say("Reading the first rows"))
     samples = first_rows(
-        plan.facts.data.path,
+        path_of_data(plan, file),
         counter,
         max_length=number(plan, "max_length"),
         src_length=number(plan, "src_length"),
@@ -69,14 +73,15 @@ def shown(counter: TokenCounter, sample: Sample, limit: int) -> Row:
     return Row(sample, tokens, len(better) or None)
 
 
-def read_everything(plan: Plan, reporter: Reporter) -> Scan:
+def read_everything(plan: Plan, file: Path | None, reporter: Reporter) -> Scan:
     """Return what a scan of all rows finds, with the plan's lengths and split."""
     from runtime.data.scan import scan
+    from runtime.run.place import path_of_data
 
     refuse_described(plan)
     data = plan.facts.data
     return scan(
-        data.path,
+        path_of_data(plan, file),
         folder_of(plan, reporter),
         max_length=number(plan, "max_length"),
         src_length=number(plan, "src_length"),

@@ -23,6 +23,7 @@ def start(plan: Plan, file: Path | None, reporter: Reporter | None = None, *, ye
     """
     from planner.planfile import dumps
     from runtime.run.layout import create_run
+    from runtime.run.place import folder_of_paths
     from runtime.run.start import start_supervisor
     from runtime.run.task import table_module
     from tui.machine_place import check_alone
@@ -45,6 +46,6 @@ def start(plan: Plan, file: Path | None, reporter: Reporter | None = None, *, ye
     tell(say("Checking the engine"))
     table.check()
     tell(say("Starting the run"))
-    run = RunFolder(root) if known else create_run(root, text)
+    run = RunFolder(root) if known else create_run(root, text, folder_of_paths(plan, file))
     start_supervisor(run)
     return run

@@ -99,6 +99,7 @@ def command(
     from planner.language import say, template
     from runtime.recent_plans import remember
     from runtime.run.layout import RunFolder, create_run
+    from runtime.run.place import folder_of_paths
     from runtime.run.task import read_plan_file, table_module
     from tui import machine_place, session
     from tui.run_choice import choose_run
@@ -129,7 +130,11 @@ def command(
         ctx.exit(machine_place.join(place, text))
     listening = machine_place.prepared(RunFolder(root), place)
     remember(Path(plan_file))
-    run = RunFolder(root) if known else create_run(root, text)
+    plan = getattr(table, "plan", None)
+    paths_from = (
+        None if plan is None or not hasattr(plan, "facts") else folder_of_paths(plan, Path(plan_file))
+    )
+    run = RunFolder(root) if known else create_run(root, text, paths_from)
     words = template("The run is in {folder}.")
     words = template("Continuing the run in {folder}: its plan is the same.") if known else words
     click.echo(say(words, folder=root), err=True)

@@ -219,6 +219,22 @@ async def test_data_that_is_gone_is_said_in_a_sentence(tiny_hf_model: Path, tmp_
         assert screen.refused is not None and "broken.jsonl" in screen.refused.error.sentence()
 
 
+async def test_data_beside_the_plan_is_found_from_any_folder(tiny_hf_model: Path, tmp_path: Path) -> None:
+    broken(tiny_hf_model, tmp_path)
+    found = scan(str(tmp_path / "broken.jsonl"), tiny_hf_model).facts.model_copy(
+        update={"path": "broken.jsonl"}
+    )
+    plan = planned(found, tiny_hf_model)
+    app = SteersmanApp()
+    async with app.run_test(size=(100, 40)) as pilot:
+        app.desk.put(plan, tmp_path / "plan.yaml")
+        app.open_data(plan)
+        await until(pilot, lambda: isinstance(app.screen, DataScreen) and not app.work.jobs)
+        screen = cast(DataScreen, app.screen)
+        await until(pilot, lambda: screen.found or screen.refused)
+        assert screen.refused is None and screen.rows
+
+
 async def test_it_speaks_chinese_and_keeps_the_row(tiny_hf_model: Path, tmp_path: Path) -> None:
     async with looking(broken(tiny_hf_model, tmp_path), (160, 50)) as (pilot, screen):
         try:

@@ -75,8 +75,8 @@ class DataScreen(Screen[None]):
     def on_mount(self) -> None:
         """Read the first rows, then all."""
         self.arrange_focus()
-        work, plan = the_app(self).work, self.plan
-        work.start(ROWS, self, lambda reporter: data_jobs.read_first_rows(plan, reporter))
+        plan, file = self.plan, the_app(self).desk.file
+        the_app(self).work.start(ROWS, self, lambda reporter: data_jobs.read_first_rows(plan, file, reporter))
 
     async def recompose(self) -> None:
         """Compose anew, in another language: what is known is shown again."""
@@ -116,10 +116,10 @@ class DataScreen(Screen[None]):
 
     async def on_worked(self, event: Worked) -> None:
         """Take the first rows, and go on with all of them; or take what a scan found."""
-        plan = self.plan
+        plan, work, file = self.plan, the_app(self).work, the_app(self).desk.file
         if event.job == ROWS:
             self.rows = event.result
-            the_app(self).work.start(ALL, self, lambda reporter: data_jobs.read_everything(plan, reporter))
+            work.start(ALL, self, lambda reporter: data_jobs.read_everything(plan, file, reporter))
         elif event.job == ALL:
             self.found = event.result
             self.tell("")
