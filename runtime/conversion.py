@@ -120,12 +120,13 @@ def describe(folder: Path) -> str:
     files = sorted(folder.glob("*.safetensors"))
     size = sum(path.stat().st_size for path in files)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    from planner.phrases import plural
     from planner.phrases import size as size_words
 
     return say(
-        "{folder}: a {kind} model, {size} in {count} weight files.",
+        "{folder}: a {kind} model, {size} in {files}.",
         folder=folder,
         kind=config.get("model_type", "?"),
         size=size_words(size),
-        count=len(files),
+        files=plural(len(files), "weight file"),
     )

@@ -147,13 +147,13 @@ def prove(samples: list[dict[str, Any]], stage: Stage, endless: bool = False) ->
     empty = sum(not sample["tuned"] for sample in samples)
     ended = sum(sample["tuned_ended"] for sample in samples)
     differing = sum(sample["tuned"] != sample["base"] for sample in samples)
-    cut = say(" {cut} were cut at the limit of new tokens.", cut=count - ended) if ended < count else ""
+    cut = say(" The others were cut at the limit of new tokens.") if ended < count else ""
     stage.emitter.proof(
         "generate.answers",
         empty == 0 and (ended > 0 or endless),
         say(
-            "The tuned model answered {answered} of {count} prompts, ended {ended} answers by itself, and "
-            "answered {differing} differently from the base model.{cut}",
+            "The tuned model answered {answered} of {count} prompts: {differing} of {count} differently from "
+            "the base model, {ended} of {count} to the end.{cut}",
             answered=count - empty,
             count=count,
             ended=ended,

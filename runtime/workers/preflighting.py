@@ -139,7 +139,8 @@ def prove_memory(stage: Stage, measured: Measured, processes: int, free: int) ->
         "preflight.memory",
         needed <= free,
         say(
-            "{processes} process(es) on the longest sequences need {gigabytes} memory.",
+            "On the longest sequences all training processes together ({processes}) need {gigabytes} "
+            "of memory.",
             processes=processes,
             gigabytes=gigabytes,
         ),

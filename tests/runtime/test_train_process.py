@@ -168,6 +168,6 @@ def test_preflight_takes_all_processes_measures_two_steps_and_keeps_nothing(
     assert 0 < figures["longest_row_tokens"] <= 256
     events = [json.loads(line) for line in (stage / "events-rank0.jsonl").read_text().splitlines()]
     steps, memory = [event for event in events if event["kind"] == "proof"]
-    assert steps["passed"] and memory["passed"] and "2 process(es)" in memory["sentence"]
+    assert steps["passed"] and memory["passed"] and "together (2) need" in memory["sentence"]
     assert not list(stage.glob("**/checkpoint-*"))
     assert not (stage / "rehearsal").exists()
