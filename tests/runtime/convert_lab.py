@@ -126,6 +126,26 @@ def do_naive_mergekit(base: str, adapter: str, out: str) -> dict[str, float]:
     return {"far": far, "effect": effect}
 
 
+def do_naive_mergekit_models(model: str, out: str) -> float:
+    """Merge a model, as `do_native` saves it, with itself; return how far mergekit's result is from it."""
+    import paddle
+    from paddlenlp.mergekit import MergeConfig, MergeModel
+    from safetensors.numpy import load_file
+
+    config = MergeConfig(
+        merge_method="linear", model_path_list=[model, model], weight_list=[0.5, 0.5], output_path=out,
+        tensor_type="np", copy_file_list=["config.json"],
+    )  # fmt: skip
+    MergeModel(config).merge_model()
+    wanted = paddle.load(str(Path(model, "model_state.pdparams")), return_numpy=True)
+    after = {
+        name: value for file in Path(out).glob("*.safetensors") for name, value in load_file(file).items()
+    }
+    if set(wanted) - set(after):
+        return float("inf")
+    return max(float(np.abs(after[name] - value).max()) for name, value in wanted.items())
+
+
 def do_logits(folder: str, tokens: list[int]) -> list[list[float]]:
     """Return what PaddleNLP says to a row of tokens, folder in Hugging Face's format."""
     from runtime.workers.decoding import all_logits

@@ -83,6 +83,11 @@ def lab(
         "adapter": str(root / "adapter-2"),
         "out": str(root / "mergekit"),
     }
+    steps["naive mergekit of models"] = {
+        "do": "naive_mergekit_models",
+        "model": str(root / "native"),
+        "out": str(root / "mergekit-models"),
+    }
     mix = {"adapters": [str(root / "adapter-1"), str(root / "adapter-2")], "hf_folder": str(base.hf)}
     for method in METHODS:
         recipe = {"method": method, "weights": [0.7, 0.3], "density": 0.5, "normalize": True, "seed": 1}
@@ -193,6 +198,11 @@ def test_upstreams_loading_writes_into_the_source_folder(lab: dict[str, Any]) ->
 def test_mergekit_loses_the_mixer_silently(lab: dict[str, Any]) -> None:
     """Why adapters are not merged by mergekit's own file handling."""
     assert lab["naive mergekit"]["far"] > 0.1 * lab["naive mergekit"]["effect"]
+
+
+def test_mergekit_spoils_models_in_upstreams_own_files_silently(lab: dict[str, Any]) -> None:
+    """A model merged with itself is another one. Why models are read and written by our own code."""
+    assert lab["naive mergekit of models"] > 0.01
 
 
 @pytest.mark.parametrize("method", METHODS)
