@@ -35,19 +35,32 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONG = (
-    "test_conversation.py",
     "test_train_process.py",
-    "test_run_commands.py",
-    "test_train_exactness.py",
-    "test_methods.py",
+    "test_conversation.py",
     "test_acquire_hubs.py",
-    "test_slash.py",
     "test_plan_screen.py",
-    "test_chat.py",
-    "test_convert.py",
+    "test_run_commands.py",
+    "test_paddleformers.py",
+    "test_methods.py",
+    "test_slash.py",
+    "test_data_prepare.py",
+    "test_train_exactness.py",
     "test_run_survival.py",
+    "test_run_stop.py",
+    "test_run_language.py",
+    "test_plan_screen_files.py",
+    "test_run_screen.py",
+    "test_conversation_languages.py",
+    "test_data_hub.py",
+    "test_machines.py",
+    "test_plan_command.py",
+    "test_ask.py",
+    "test_properties.py",
+    "test_run_refuses.py",
+    "test_data_command.py",
+    "test_what_if_command.py",
 )
-"""Files that take longest, by the `time` of tests in reports/test.xml; from a minute to two."""
+"""Files that take longest, by the `time` of tests in reports/test.xml: from a minute to a quarter of one."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
