@@ -43,6 +43,8 @@ def asked(value: Any) -> Asked:
         known = messages.pop()["content"]
     if not messages or not messages[-1]["content"].strip():
         raise NoQuestion(say("The row asks nothing."))
+    if value.get("label") is False:  # judged bad: no answer to hope for
+        return Asked(messages)
     return Asked(messages, known if known is not None else _reference(value))
 
 
@@ -102,10 +104,17 @@ def _turns(source: Any, target: Any) -> Messages:
 
 
 def _reference(row: dict[str, Any]) -> str | None:
+    if isinstance(row.get("sort"), list) and isinstance(
+        row.get("response"), list
+    ):  # PaddleNLP's judged answers
+        rank, best = max(zip(row["sort"], map(str, row["response"]), strict=False), default=(0, ""))
+        return best if rank > 0 else None
     for key in ANSWERS:
         value = row.get(key)
-        if key == "tgt" and isinstance(value, list) and value:
+        if isinstance(value, list) and value:
             value = value[-1]
+        if isinstance(value, dict):
+            value = value.get("content", value.get("value"))
         if isinstance(value, str):
             return value
     return None

@@ -33,6 +33,11 @@ USER = {"role": "user", "content": "Hi"}
          [USER, {"role": "assistant", "content": "Yes"}, {"role": "user", "content": "And?"}], "No"),
         ({"prompt": "Hi", "system": "Be brief."}, [{"role": "system", "content": "Be brief."}, USER], None),
         ({"prompt": [USER], "completion": "Yes"}, [USER], "Yes"),
+        ({"conversations": [{"from": "human", "value": "Hi"}], "chosen": {"from": "gpt", "value": "Yes"},
+          "rejected": {"from": "gpt", "value": "No"}}, [USER], "Yes"),
+        ({"src": ["Hi"], "tgt": [], "response": ["No", "Yes"], "sort": [0, 1]}, [USER], "Yes"),
+        ({"src": ["Hi"], "tgt": [], "response": ["No"], "sort": [0]}, [USER], None),
+        ({"messages": [USER, {"role": "assistant", "content": "No"}], "label": False}, [USER], None),
         ("Hi", [USER], None),
     ],
 )  # fmt: skip
