@@ -101,11 +101,5 @@ def device(text: str) -> Device:
     return found
 
 
-def peak_flops(name: str, precision: str) -> float | None:
-    """Return one device's dense peak in operations per second; None where the catalogue states none."""
-    found = find_device(name)
-    return found.tflops[precision] * 1e12 if found and found.tflops.get(precision) else None
-
-
 def _key(text: str) -> str:
     return re.sub(r"[\s_\-]+", "", text.lower())

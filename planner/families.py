@@ -114,12 +114,6 @@ def engines_for(model_type: str, stage: str) -> tuple[str, ...]:
     )
 
 
-def trained_types(stage: str) -> tuple[str, ...]:
-    """Return every model type that some engine trains in `stage`, for a `did you mean`."""
-    names = {name for engine in ENGINES for name in families(engine) if engines_for(name, stage)}
-    return tuple(sorted(names))
-
-
 def _family(values: dict[str, Any]) -> Family:
     rest = {key: value for key, value in values.items() if key != "supports"}
     return Family(**rest, **dict.fromkeys(values["supports"], True))

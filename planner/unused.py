@@ -175,39 +175,27 @@ def _switches(s: Situation, setting: str) -> str:
     return told[1]() if told is not None and told[0](s) else ""
 
 
-SWITCHES: dict[str, tuple[Callable[[Situation], bool], Callable[[], str]]] = {
+Idle = tuple[Callable[[Situation], bool], Callable[[], str]]
+"""When a setting has no effect, and the sentence that says so."""
+
+NOT_RECOMPUTED: Idle = (lambda s: not s.flag("recompute"), lambda: say("Not used: nothing is recomputed."))
+NOT_EVALUATED: Idle = (
+    lambda s: s.word("evaluation_strategy") == "no",
+    lambda: say("Not used: nothing is evaluated."),
+)
+
+SWITCHES: dict[str, Idle] = {
     "scale_loss": (
         lambda s: s.word("precision") != "fp16",
         lambda: say("Not used: only fp16 needs its loss scaled."),
     ),
-    "recompute_granularity": (
-        lambda s: not s.flag("recompute"),
-        lambda: say("Not used: nothing is recomputed."),
-    ),
-    "recompute_method": (
-        lambda s: not s.flag("recompute"),
-        lambda: say("Not used: nothing is recomputed."),
-    ),
-    "recompute_num_layers": (
-        lambda s: not s.flag("recompute"),
-        lambda: say("Not used: nothing is recomputed."),
-    ),
-    "eval_with_do_generation": (
-        lambda s: s.word("evaluation_strategy") == "no",
-        lambda: say("Not used: nothing is evaluated."),
-    ),
-    "early_stopping_patience": (
-        lambda s: s.word("evaluation_strategy") == "no",
-        lambda: say("Not used: nothing is evaluated."),
-    ),
-    "eval_steps": (
-        lambda s: s.word("evaluation_strategy") == "no",
-        lambda: say("Not used: nothing is evaluated."),
-    ),
-    "per_device_eval_batch_size": (
-        lambda s: s.word("evaluation_strategy") == "no",
-        lambda: say("Not used: nothing is evaluated."),
-    ),
+    "recompute_granularity": NOT_RECOMPUTED,
+    "recompute_method": NOT_RECOMPUTED,
+    "recompute_num_layers": NOT_RECOMPUTED,
+    "eval_with_do_generation": NOT_EVALUATED,
+    "early_stopping_patience": NOT_EVALUATED,
+    "eval_steps": NOT_EVALUATED,
+    "per_device_eval_batch_size": NOT_EVALUATED,
     "async_save": (
         lambda s: not s.flag("unified_checkpoint"),
         lambda: say("Not used: only unified checkpoints can be written meanwhile."),
@@ -221,4 +209,4 @@ SWITCHES: dict[str, tuple[Callable[[Situation], bool], Callable[[], str]]] = {
         lambda: say("Not used: one machine needs no network."),
     ),
 }
-"""Setting -> when it has no effect, and the sentence that says so."""
+"""Setting -> when it has no effect beside the switches."""

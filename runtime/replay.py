@@ -25,8 +25,6 @@ from runtime.run.layout import RunFolder
 from runtime.run.view import RunView, fold
 
 CURVES = ("loss", "eval_loss")
-MEASURED = ("tokens_per_second", "peak_memory_bytes", "train_seconds")
-"""Figures that no two runs share to the last digit."""
 
 
 class Point(Record):

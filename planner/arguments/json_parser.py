@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from typing import Any, NoReturn
 
 from planner.arguments import schema
+from planner.arguments.rule import without_output_dir
 from planner.arguments.schema import Argument
 from planner.did_you_mean import closest
 from planner.findings import Finding
@@ -122,7 +123,7 @@ def parse(script: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], froze
         found += faults
         given.add(name)
     if "output_dir" in parsed and "output_dir" not in given:
-        found.append(missing())
+        found.append(without_output_dir("trainer/training_args.py:402"))
         parsed["output_dir"] = ""
     return parsed, frozenset(given), found
 
@@ -238,16 +239,4 @@ def none_text(key: str, name: str) -> Finding:
         ),
         fix=say("Remove the line: the default applies."),
         source=f"{SOURCE}:273",
-    )
-
-
-def missing() -> Finding:
-    """Return the finding for a file without an output folder."""
-    return Finding(
-        code="parser.output-dir",
-        severity="warns",
-        field="output_dir",
-        because=say("`output_dir` is missing: the parser stops unless the command line gives it."),
-        fix=say("Add `output_dir`, the folder for checkpoints."),
-        source="trainer/training_args.py:402",
     )

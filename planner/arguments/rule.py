@@ -53,3 +53,15 @@ def finding(rule: Rule, case: Case) -> Finding:
         fix=say(rule.fix, **figures) if rule.fix else "",
         source=rule.source,
     )
+
+
+def without_output_dir(source: str) -> Finding:
+    """Return the finding for a file that names no output folder; `source` is the parser's line."""
+    return Finding(
+        code="parser.output-dir",
+        severity="warns",
+        field="output_dir",
+        because=say("`output_dir` is missing: the parser stops unless the command line gives it."),
+        fix=say("Add `output_dir`, the folder for checkpoints."),
+        source=source,
+    )

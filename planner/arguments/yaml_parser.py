@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from planner.arguments import degrees, schema
+from planner.arguments.rule import without_output_dir
 from planner.arguments.schema import Argument
 from planner.did_you_mean import closest
 from planner.findings import Finding
@@ -78,7 +79,7 @@ def parse(
         given.add(key)
         found += value_faults(known[key], value, processes, str(values.get("stage", "")))
     if "output_dir" not in given:
-        found.append(missing())
+        found.append(without_output_dir("cli/hparams/finetuning_args.py:249"))
         parsed["output_dir"] = ""
     return parsed, frozenset(given), found
 
@@ -174,16 +175,4 @@ def unknown(script: str, key: str) -> Finding:
         ),
         fix=say("Did you mean `{near}`?", near=near) if near else say("Remove the line."),
         source="cli/hparams/parser.py:139-142",
-    )
-
-
-def missing() -> Finding:
-    """Return the finding for a file without an output folder."""
-    return Finding(
-        code="parser.output-dir",
-        severity="warns",
-        field="output_dir",
-        because=say("`output_dir` is missing: the parser stops unless the command line gives it."),
-        fix=say("Add `output_dir`, the folder for checkpoints."),
-        source="cli/hparams/finetuning_args.py:249",
     )

@@ -18,7 +18,7 @@ from planner.audit.suggestions import all_of
 from planner.facts import HardwareFacts, ModelFacts
 from planner.findings import Finding
 from planner.language import say
-from planner.model_catalogue import find_model
+from planner.model_names import named_in
 from planner.phrases import machine, size
 from planner.plan import MemoryPart
 from planner.schema import Record
@@ -84,7 +84,7 @@ def audit(
     document = read(text)
     kind = detect(document, engine, script, name)
     asked = str(document.values.get("model_name_or_path") or "")
-    known = model or catalogue_model(asked)
+    known = model or named_in(asked)
     case, found = examine(
         kind.engine, kind.script, document.values, world(kind.engine, document, hardware, known)
     )
@@ -106,13 +106,6 @@ def audit(
         suggestions=suggested(case, setup, known, hardware, fit, stage, document),
         **fit,
     )
-
-
-def catalogue_model(name: str) -> ModelFacts | None:
-    """Return the facts of a model that the catalogue knows by this name or by the last part of a path."""
-    if not name:
-        return None
-    return find_model(name) or find_model(name.rstrip("/").rpartition("/")[2])
 
 
 def world(engine: str, document: Document, hardware: HardwareFacts | None, model: ModelFacts | None) -> World:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planner.budget import TARGET_STEPS
 from planner.search.base import HEADROOM, memory_limit, setup_for
-from planner.search.demand import MOST_ROWS, wanted_rows, wanted_sequences
+from planner.search.demand import wanted_rows, wanted_sequences
 from planner.search.kinds import FULL_ROWS
 from planner.search.naming import differing, words
 from planner.search.outcome import fits, outcome
@@ -13,7 +13,6 @@ from planner.search.ranking import Candidate, Outcome
 __all__ = [
     "FULL_ROWS",
     "HEADROOM",
-    "MOST_ROWS",
     "TARGET_STEPS",
     "Candidate",
     "Outcome",

@@ -9,7 +9,7 @@ from planner.facts import ModelFacts
 from planner.situation import Situation
 from planner.workload import sequences
 
-MOST_ROWS = {"full": 64}
+MOST_ROWS = 64
 """Most rows per step that a plan chooses for training every weight: more seldom helps fine-tuning."""
 
 MOST_ADAPTER_ROWS = 32
@@ -22,7 +22,7 @@ PRETRAIN_TOKENS = ((1.3e8, 5e5), (1.3e9, 1e6), (6.7e9, 2e6), (1.75e11, 3.2e6))
 
 def most_rows(method: str) -> int:
     """Return the most rows per step for a method."""
-    return MOST_ROWS.get(method, MOST_ADAPTER_ROWS)
+    return MOST_ROWS if method == "full" else MOST_ADAPTER_ROWS
 
 
 BATCH_FIT = (0.2920, 0.3271)

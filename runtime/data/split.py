@@ -25,7 +25,6 @@ class DevSplit:
     def __init__(self, fraction: float, most: int = MOST_DEV_ROWS) -> None:
         self.fraction = fraction
         self.most = most if fraction > 0 else 0
-        self.distinct_seen = 0
         self.rows = 0
         self._heap: list[int] = []
         self._held: dict[int, list[Held]] = {}

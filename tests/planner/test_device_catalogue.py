@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from planner.device_catalogue import Device, devices, exact_device, find_device, peak_flops
+from planner.device_catalogue import Device, devices, exact_device, find_device
 from planner.errors import BadInput
 
 PRECISIONS = {"fp32", "tf32", "bf16", "fp16", "fp8", "int8"}
@@ -110,12 +110,6 @@ def test_names_as_drivers_report_them(reported: str, name: str) -> None:
 @pytest.mark.parametrize("text", ["a10x", "NVIDIA GeForce RTX 2060 Laptop GPU", "GeForce MX450", ""])
 def test_a_similar_name_is_not_a_device(text: str) -> None:
     assert find_device(text) is None
-
-
-def test_peaks_are_operations_per_second() -> None:
-    assert peak_flops("NVIDIA A100-SXM4-80GB", "bf16") == 312e12
-    assert peak_flops("V100", "bf16") is None
-    assert peak_flops("abacus", "bf16") is None
 
 
 def test_an_unknown_device_is_refused_with_the_nearest_name() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.paths import engines_folder
+from tests.runtime import stand_in_table
 from tests.runtime.results_setup import Trained, make_taught, make_trained
 
 
@@ -31,3 +32,19 @@ def gpu_python() -> Path:
     if not found or not Path("/dev/nvidiactl").exists():
         pytest.skip("needs an NVIDIA GPU and `steersman engines install paddlenlp`")
     return found[-1]
+
+
+@pytest.fixture
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs have stages that only pretend to work (`stand_in_table`)."""
+    monkeypatch.setenv("STEERSMAN_STAGE_TABLE", stand_in_table.NAME)
+
+
+@pytest.fixture
+def real_stages(tmp_path: Path, engine_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs have their real stages, in a home of their own that shares the engines."""
+    engines, home = engines_folder(), tmp_path / "home"
+    home.mkdir()
+    (home / "engines").symlink_to(engines)
+    monkeypatch.setenv("STEERSMAN_HOME", str(home))
+    monkeypatch.delenv("STEERSMAN_STAGE_TABLE", raising=False)

@@ -18,7 +18,6 @@ from planner.solve import make_plan
 from planner.wishes import Wishes
 from runtime.acquire.resolve import resolve_model
 from runtime.data.scan import scan
-from runtime.paths import engines_folder
 from runtime.run.layout import RunFolder
 from runtime.run.machine_host import free_port
 from runtime.run.processes import Identity, members
@@ -39,13 +38,7 @@ PINS = {
 
 
 @pytest.fixture
-def plan(tiny_hf_model: Path, engine_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    engines = engines_folder()
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "engines").symlink_to(engines)
-    monkeypatch.setenv("STEERSMAN_HOME", str(home))
-    monkeypatch.delenv("STEERSMAN_STAGE_TABLE", raising=False)
+def plan(tiny_hf_model: Path, real_stages: None, tmp_path: Path) -> Path:
     data = scan("steersman-demo", tiny_hf_model, max_length=512, src_length=256, seed=42, dev_fraction=0.1)
     hardware = parse("2 machines, each 1 amd core 8g")
     facts = Facts(model=resolve_model(str(tiny_hf_model)), data=data.facts, hardware=hardware)

@@ -20,7 +20,6 @@ from runtime.run import failures
 from runtime.run.environment import device_variables, remove_secrets
 from runtime.run.layout import RunFolder, StageFolder
 from runtime.run.status import read_status
-from tests.runtime import stand_in_table
 from tests.runtime.stand_in_run import (
     change_plan,
     events,
@@ -33,10 +32,7 @@ from tests.runtime.stand_in_run import (
     worker,
 )
 
-
-@pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STEERSMAN_STAGE_TABLE", stand_in_table.NAME)
+pytestmark = pytest.mark.usefixtures("stand_ins")
 
 
 def rank_log(clock: str, exception: str) -> str:

@@ -14,8 +14,9 @@ from runtime.run import offer
 from runtime.run.layout import RunFolder
 from runtime.run.out_of_memory import memory_kills
 from runtime.run.status import read_status
-from tests.runtime import stand_in_table
 from tests.runtime.stand_in_run import events, executions, new_run, reason, states, supervise
+
+pytestmark = pytest.mark.usefixtures("stand_ins")
 
 GPU = "ResourceExhaustedError: \n\nOut of memory error on GPU 0. Cannot allocate 172.000000MB memory"
 TRAIN = {
@@ -27,11 +28,6 @@ TRAIN = {
     "save_steps": 1,
     "out_of_memory": GPU,
 }
-
-
-@pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STEERSMAN_STAGE_TABLE", stand_in_table.NAME)
 
 
 def training(folder: Path, **changes: Any) -> RunFolder:

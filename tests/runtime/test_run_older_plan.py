@@ -18,12 +18,9 @@ from tests.planner.scenes import plan
 from tests.runtime import stand_in_table
 from tests.runtime.stand_in_run import events, new_run, plan_text, reason, states, supervise
 
+pytestmark = pytest.mark.usefixtures("stand_ins")
+
 TOLD = "plan.yaml was saved by an earlier version."
-
-
-@pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STEERSMAN_STAGE_TABLE", stand_in_table.NAME)
 
 
 def updated(run: RunFolder, lacking: str = TOLD, **stages: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ from planner.errors import BadInput
 from runtime.run.saving import request_checkpoint
 from runtime.run.status import read_status
 from runtime.run.stopping import is_pause, pause, request, requests
-from tests.runtime import stand_in_table
 from tests.runtime.stand_in_run import (
     events,
     executions,
@@ -24,11 +23,12 @@ from tests.runtime.stand_in_run import (
     worker,
 )
 
+pytestmark = pytest.mark.usefixtures("stand_ins")
+
 
 @pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STEERSMAN_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("STEERSMAN_STAGE_TABLE", stand_in_table.NAME)
 
 
 def test_a_paused_run_frees_the_machine_and_continues_where_it_was(tmp_path: Path) -> None:

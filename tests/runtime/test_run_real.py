@@ -14,7 +14,6 @@ from planner.solve import make_plan
 from planner.wishes import Wishes
 from runtime.acquire.resolve import resolve_model
 from runtime.data.scan import scan
-from runtime.paths import engines_folder
 from runtime.probe import probe_hardware
 from runtime.run import processes
 from runtime.run.layout import RunFolder, create_run
@@ -35,16 +34,8 @@ PINS = {
 
 
 @pytest.fixture
-def run(
-    tiny_hf_model: Path, engine_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> RunFolder:
+def run(tiny_hf_model: Path, real_stages: None, tmp_path: Path) -> RunFolder:
     """A run of the bundled data with a tiny model, in a home of its own that shares the engine."""
-    engines = engines_folder()
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "engines").symlink_to(engines)
-    monkeypatch.setenv("STEERSMAN_HOME", str(home))
-    monkeypatch.delenv("STEERSMAN_STAGE_TABLE", raising=False)
     data = scan("steersman-demo", tiny_hf_model, max_length=512, src_length=256, seed=42, dev_fraction=0.1)
     facts = Facts(model=resolve_model(str(tiny_hf_model)), data=data.facts, hardware=probe_hardware(tmp_path))
     return create_run(tmp_path / "run", dumps(make_plan(facts, Wishes(pins=PINS))))

@@ -11,7 +11,6 @@ import pytest
 from runtime.run import stopping
 from runtime.run.status import read_status
 from runtime.run.stopping import request
-from tests.runtime import stand_in_table
 from tests.runtime.stand_in_run import (
     events,
     executions,
@@ -25,10 +24,7 @@ from tests.runtime.stand_in_run import (
     worker,
 )
 
-
-@pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STEERSMAN_STAGE_TABLE", stand_in_table.NAME)
+pytestmark = pytest.mark.usefixtures("stand_ins")
 
 
 @pytest.mark.parametrize("how", ["request", "SIGTERM", "SIGINT", "SIGHUP"])

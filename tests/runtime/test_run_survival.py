@@ -13,7 +13,6 @@ import pytest
 
 from runtime.run.processes import members
 from runtime.run.status import read_status
-from tests.runtime import stand_in_table
 from tests.runtime.stand_in_run import (
     change_plan,
     events,
@@ -29,12 +28,9 @@ from tests.runtime.stand_in_run import (
     worker,
 )
 
+pytestmark = pytest.mark.usefixtures("stand_ins")
+
 STAGES = ("acquire", "train", "report")
-
-
-@pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STEERSMAN_STAGE_TABLE", stand_in_table.NAME)
 
 
 def waiting_at(stage: str, tmp_path: Path) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,6 @@ from runtime.run.layout import RunFolder
 from runtime.run.loss_watch import LossWatch
 from runtime.run.status import read_status
 from runtime.run.watchdog import Watchdog
-from tests.runtime import stand_in_table
 from tests.runtime.stand_in_run import (
     events,
     new_run,
@@ -26,10 +25,7 @@ from tests.runtime.stand_in_run import (
     worker,
 )
 
-
-@pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STEERSMAN_STAGE_TABLE", stand_in_table.NAME)
+pytestmark = pytest.mark.usefixtures("stand_ins")
 
 
 def training(folder: Path, losses: list[Any], **behaviour: Any) -> RunFolder:
