@@ -46,9 +46,15 @@ def by_model(choices: Iterable[Choice], models: Iterable[ModelFacts], known: Kno
     if known.hardware is None:
         return tuple(choices)
     without = replace(known, answers={key: one for key, one in known.answers.items() if key != "method"})
+    hardware, plain = known.hardware, tuple(choices)
+    figured = (
+        _figured(replace(choice, because=""), model, hardware, without)
+        for choice, model in zip(plain, models, strict=True)
+    )
+    # The figures first: where a line is cut, they decide more than what there is to fetch.
     return tuple(
-        _figured(choice, model, known.hardware, without)
-        for choice, model in zip(choices, models, strict=True)
+        one if one.disabled else replace(one, because=_joined(one.because, choice.because))
+        for choice, one in zip(plain, figured, strict=True)
     )
 
 
@@ -117,4 +123,6 @@ def _with(known: Known, key: str, choice: Choice) -> Known:
 
 
 def _joined(words: str, figures: str) -> str:
-    return say("{words}; {figures}", words=words, figures=figures) if words else figures
+    if not (words and figures):
+        return words or figures
+    return say("{words}; {figures}", words=words, figures=figures)

@@ -47,10 +47,19 @@ class SteersmanCommands(Provider):
 
     async def search(self, query: str) -> Hits:
         """Yield what matches."""
-        matcher = self.matcher(query)
+        matcher, found = self.matcher(query), False
         for entry in self.entries:
             score = matcher.match(f"{entry.name} {entry.help}")
             if entry.name.lower().removeprefix("/").startswith(query.lower().removeprefix("/")):
                 score += FIRST
             if score > 0:
+                found = True
                 yield Hit(score, matcher.highlight(entry.name), entry.act, text=entry.name, help=entry.help)
+        if not found:
+            again = cast(SteersmanApp, self.app).action_command_palette
+            yield Hit(
+                1,
+                say("Nothing is called {query}.", query=query),
+                again,
+                help=say("Enter shows all there is."),
+            )

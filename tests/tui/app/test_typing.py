@@ -113,6 +113,10 @@ async def test_the_palette_offers_what_begins_with_the_letters_first(folder: Pat
         lines = [line.strip() for line in screen_text(person.pilot).splitlines()]
         found = [line for line in lines if line.startswith("/") and ": " in line]
         assert {line[:3] for line in found[:2]} == {"/wh"}, found
+        await person.pilot.press(*"qzx")
+        await until(person.pilot, lambda: "Nothing is called whqzx." in screen_text(person.pilot))
+        await person.pilot.press("down", "enter")
+        await until(person.pilot, lambda: "/plan: show the whole plan" in screen_text(person.pilot))
 
 
 async def press_to(person: Person, completion: Completion, *keys: str) -> None:

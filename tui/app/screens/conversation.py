@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 
@@ -31,6 +30,7 @@ from tui.app.keys import KeyFooter
 from tui.app.messages import Cancelled, LanguageChanged, Refused, Worked, Working
 from tui.app.pursuit import Pursuit
 from tui.app.transcript import Entry
+from tui.app.typed_into import TypedInto
 from tui.app.widgets.busy_line import BusyLine
 from tui.app.widgets.completing import offers
 from tui.app.widgets.completion_words import words_for
@@ -41,7 +41,7 @@ QUESTION_SHARE = 0.7
 """Of the height, for the question; as `max-height` of #ask in the style sheet."""
 
 
-class ConversationScreen(Screen[None]):
+class ConversationScreen(TypedInto):
     """One plan in the making."""
 
     AUTO_FOCUS = "#prompt"
@@ -248,33 +248,6 @@ class ConversationScreen(Screen[None]):
             if choices.highlighted is not None and choices.highlighted != choices.proposed:
                 return choices.options[choices.highlighted].id or ""
         return ""
-
-    def on_key(self, event: events.Key) -> None:
-        """Take what is typed while an answer has the focus into the prompt; the keys of that stay its own."""
-        prompt = self.query_one(Prompt)
-        letter = event.character if event.is_printable else None
-        if letter is not None and self.focused is not prompt and event.key not in self.active_bindings:
-            event.stop()
-            self.set_focus(prompt)
-            prompt.insert_text_at_cursor(letter)
-
-    def on_paste(self, event: events.Paste) -> None:
-        """Take what is pasted while something else has the focus into the prompt."""
-        prompt = self.query_one(Prompt)
-        if self.focused is not prompt:
-            event.stop()
-            self.set_focus(prompt)
-            prompt.post_message(events.Paste(event.text))
-
-    def begin_line(self, text: str) -> None:
-        """Put the beginning of a line into the prompt."""
-
-        def begin() -> None:
-            prompt = self.query_one(Prompt)
-            prompt.focus()
-            prompt.value, prompt.cursor_position = text, len(text)
-
-        self.call_after_refresh(begin)
 
     @on(OptionList.OptionSelected)
     def take_choice(self, event: OptionList.OptionSelected) -> None:
