@@ -5,7 +5,7 @@
 #   STEERSMAN_HOME=DIR    where engines, models and runs are kept (default: the platform's data folder)
 #   UPGRADE=1             with `lock`: take the newest versions
 #   PROCESSES=N           with `test`: test files that run at once (default: 3; many wait rather than work)
-#   PARTS='paint keys' with `bench-app`: only these; also memory, imports
+#   PARTS='paint keys' with `bench-app`: only these; also turns (longest hold of the event loop), memory, imports
 #   AGAIN='a.xml b.xml' with `capabilities`: reports of tests that ran again
 #   MODEL=DIR             with `parity`: the merged model (default: the newest run's, or the demo's base model)
 
@@ -35,7 +35,7 @@ help: ## List the targets
 	@echo 'make parity   compare a merged model with transformers (installs torch in a scratch folder)'
 	@echo 'make bench    measure; every figure in the docs comes from here'
 	@echo 'make bench-planner  compare the planner with published measurements and configs'
-	@echo 'make bench-app  first paint beside two other apps, keys under a flood of log lines, memory, imports'
+	@echo 'make bench-app  first paint beside two other apps, keys under a flood of log lines, longest turns, memory, imports'
 	@echo 'make screenshots  pictures of every screen, in docs/screens'
 	@echo 'make capabilities  write what the two left behind into docs/methods.md: everything it can do, and the proof'
 	@echo 'make messages collect the sentences to translate in recipes/locale'

@@ -1,6 +1,6 @@
-"""The app: time to first paint, key to screen under a flood of log lines, memory, imports.
+"""The app: time to first paint, key to screen under a flood of log lines, longest turns, memory, imports.
 
-`python -m bench.app` or `make bench-app`; `python -m bench.app paint keys memory imports` chooses.
+`python -m bench.app` or `make bench-app`; `python -m bench.app paint keys turns memory imports` chooses.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import psutil
 from bench.app_flood import READY
 from bench.app_rivals import RIVALS, installed
 from bench.app_terminal import Terminal
+from bench.app_turns import turns
 from tests.tui.app.replay import Replay
 
 COLUMNS, ROWS = 120, 40
@@ -51,7 +52,7 @@ FIRST_CHARACTER = 0x0180
 
 def main(parts: list[str]) -> int:
     """Measure and print; return 2 for an unknown part."""
-    table = {"paint": paint, "keys": keys, "memory": memory, "imports": imports}
+    table = {"paint": paint, "keys": keys, "turns": turns, "memory": memory, "imports": imports}
     unknown = set(parts) - set(table)
     if unknown:
         print(f"no part named {', '.join(unknown)}; there are: {', '.join(table)}", file=sys.stderr)

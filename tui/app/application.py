@@ -22,6 +22,7 @@ from tui.app.breathing import breathe
 from tui.app.desk import Desk
 from tui.app.drawing import draw_later
 from tui.app.keys import Key
+from tui.app.lean_lines import make_lines_lean
 from tui.app.leftovers import let_go
 from tui.app.messages import LanguageChanged
 from tui.app.pauses import REST_SECONDS, Collector, collect_seldom, keep_what_is_loaded
@@ -107,6 +108,7 @@ class SteersmanApp(App[int]):
         breathe(MessagePump)
         draw_later(Screen)
         let_go()
+        make_lines_lean()
         break_between_characters()
         forbid_control_codes()
         for theme in THEMES:

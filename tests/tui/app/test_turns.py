@@ -14,6 +14,7 @@ import pytest
 from rich.segment import Segment
 from textual._compositor import Compositor
 from textual._styles_cache import StylesCache
+from textual.cache import FIFOCache
 from textual.color import Color
 from textual.dom import DOMNode
 from textual.message import Message
@@ -26,6 +27,7 @@ from tests.tui.app.plan_pages import is_there, reading, small
 from tests.tui.app.replay import Replay
 from tui.app import breathing, pauses
 from tui.app.application import SteersmanApp
+from tui.app.lean_lines import make_lines_lean
 from tui.app.leftovers import let_go
 from tui.app.pauses import REST_SECONDS, Collector
 from tui.app.restyling import NODES_AT_ONCE
@@ -242,6 +244,17 @@ async def test_others_have_a_turn_between_a_layout_and_its_picture(
         laid_out = next(turn for name, turn in seen if name == "reflow")
         drawn = next(turn for name, turn in seen if name == "render_update")
         assert drawn > laid_out
+
+
+def test_a_line_makes_a_cache_when_it_looks_into_it() -> None:
+    make_lines_lean()
+    line = Strip([Segment("a line of text")])
+    before = len([one for one in gc.get_objects() if isinstance(one, FIFOCache)])
+    more = [Strip([Segment("another")]) for _ in range(100)]
+    assert len([one for one in gc.get_objects() if isinstance(one, FIFOCache)]) == before
+    assert line.crop(2, 6).text == "line"
+    assert line.crop(2, 6) is line.crop(2, 6), "it is remembered"
+    assert line.crop(2, 6) is not more[0].crop(2, 6)
 
 
 class Line(Strip):
