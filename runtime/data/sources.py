@@ -159,10 +159,11 @@ def open_file(path: Path) -> DataFile:
     container = contents(head)
     expected = "parquet" if suffix == ".parquet" else "csv" if suffix == ".csv" else "JSON"
     if expected != ("JSON" if container in ("lines", "list") else container):
-        held = say(HELD[container])
+        binary = container in ("csv", "text") and b"\0" in head
+        held = say("binary data") if binary else say(HELD[container])
         raise BadInput(
             say("{path} ends in `{ending}` but holds {found}.", path=path, ending=suffix, found=held),
-            remedy=say("Give it its own ending."),
+            remedy=say(ACCEPTED) if binary else say("Give it its own ending."),
         )
     return DataFile(path, container, tables.parquet_length(path) if container == "parquet" else size)
 

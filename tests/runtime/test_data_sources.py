@@ -101,6 +101,7 @@ def test_harmless(name: str, contents: bytes, tmp_path: Path) -> None:
         ("data", b"Hello", "the ending `data` is unknown. Accepted are .json"),
         ("table.xlsx", b"Hello", "Save the sheet as CSV"),
         ("json.csv", LINE.encode(), "ends in `.csv` but holds JSON lines (.jsonl). Give it its own ending."),
+        ("bytes.jsonl", b"\x8f\x00\x01\xfe\n\x00", "but holds binary data. Accepted are .json"),
         ("csv.json", b"src,tgt\na,b\n", "ends in `.json` but holds plain text."),
         ("json.parquet", LINE.encode(), "ends in `.parquet` but holds JSON lines"),
         ("packed.json", gzip.compress(LINE.encode(), mtime=0), "is packed (gzip). Unpack it first."),
