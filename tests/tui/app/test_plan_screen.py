@@ -14,10 +14,12 @@ from planner.settings import GROUPS
 from tests.planner.scenes import plan
 from tests.tui.app.pilot import screen_text, text_of, until
 from tests.tui.app.plan_pages import large, reading, small
+from tui.app.keys import KeyFooter
 from tui.app.screens.help import key_lines
 from tui.app.widgets.decision_groups import Fold, GroupHeading
 from tui.app.widgets.decision_row import DecisionRow
 from tui.app.widgets.decision_tree import DecisionTree
+from tui.app.widgets.filter_input import FilterInput
 from tui.app.widgets.plan_overview import Headline, MemoryPartBars, NeedsPart, OtherWay
 from tui.app.widgets.refusal_block import RefusalBlock
 from tui.app.widgets.setting_editor import SettingEditor
@@ -216,6 +218,19 @@ async def test_a_command_that_is_typed_into_the_filter_is_offered_and_done(tmp_p
         await reader.type("undo")
         await reader.press("tab")
         await until(reader.pilot, lambda: not reader.session.past)
+
+
+async def test_in_one_column_the_filter_and_what_it_finds_are_in_sight(tmp_path: Path) -> None:
+    async with reading(small(), tmp_path, (80, 24)) as reader:
+        await reader.press("slash")
+        field = reader.screen.query_one(FilterInput)
+        await until(reader.pilot, lambda: field.region in reader.screen.region and field.region.y < 20)
+        await reader.type("set lora_rank=4")
+        await until(reader.pilot, lambda: "set lora_rank=4" in screen_text(reader.pilot))
+        assert "tab Command" in text_of(reader.screen.query_one(KeyFooter))
+        field.value = ""
+        await reader.type("lora_rank")
+        await until(reader.pilot, lambda: "▸ lora_rank" in screen_text(reader.pilot))
 
 
 async def test_words_of_decisions_stay_words_even_if_they_are_commands(tmp_path: Path) -> None:

@@ -59,6 +59,19 @@ class FilterInput(Input):
         """A sentence about the command, if one is typed."""
         return say("Tab runs the command /{command}.", command=self.command) if self.command else ""
 
+    def on_focus(self) -> None:
+        """Come into sight: in one column it stands below the overview, and it was not laid out until now."""
+        self.come_into_sight()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Stay in sight with what is found below, and show in the footer whether tab runs a command."""
+        self.call_after_refresh(self.come_into_sight)  # the screen shows and hides rows only now
+        self.screen.refresh_bindings()
+
+    def come_into_sight(self) -> None:
+        """Scroll to the top, as far as there is something below."""
+        self.call_after_refresh(self.scroll_visible, top=True, animate=False)
+
     def close(self) -> None:
         """Show every decision again."""
         self.value = ""
