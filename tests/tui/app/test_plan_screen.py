@@ -15,7 +15,9 @@ from tests.planner.scenes import plan
 from tests.tui.app.pilot import screen_text, text_of, until
 from tests.tui.app.plan_pages import large, reading, small
 from tui.app.keys import KeyFooter
+from tui.app.messages import Worked
 from tui.app.screens.help import key_lines
+from tui.app.screens.plan import AGAIN
 from tui.app.widgets.decision_groups import Fold, GroupHeading
 from tui.app.widgets.decision_row import DecisionRow
 from tui.app.widgets.decision_tree import DecisionTree
@@ -340,6 +342,20 @@ async def test_it_speaks_chinese_when_the_app_does(tmp_path: Path) -> None:
             assert reader.session.plan.value("lora_rank") == large().value("lora_rank")
             strips = reader.screen._compositor.render_strips(reader.app.size)
             assert {strip.cell_length for strip in strips} == {160}
+        finally:
+            use_everywhere("en")
+
+
+async def test_a_plan_that_was_under_way_is_said_in_the_language_asked_for_meanwhile(tmp_path: Path) -> None:
+    async with reading(small(), tmp_path, (120, 40)) as reader:
+        try:
+            reader.app.speak("zh")
+            await until(reader.pilot, lambda: reader.session.plan.wishes.language == "zh")
+            await reader.rest()
+            reader.screen.post_message(Worked(AGAIN, small("en")))
+            await until(reader.pilot, lambda: len(reader.session.past) == 1)
+            await reader.rest()
+            await until(reader.pilot, lambda: reader.session.plan.wishes.language == "zh")
         finally:
             use_everywhere("en")
 

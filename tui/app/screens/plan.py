@@ -167,6 +167,7 @@ class PlanScreen(Screen[None]):
             self.clear_refusal()
         if event.job == AGAIN:
             await self.become(event.result)
+            self.speak()  # another language may have been asked for meanwhile
         elif event.job == SPEAK:
             await self.spoken(event.result)
         elif event.job in (WHAT_IF, SPEAK_OTHER):
