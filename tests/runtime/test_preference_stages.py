@@ -49,6 +49,8 @@ def test_the_better_answer_is_the_one_to_compare_with(tmp_path: Path) -> None:
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         for row, prompt in zip(rows, dev_prompts(file), strict=True):
             assert prompt.messages[-1] == {"role": "user", "content": row["src"][-1]}
-            assert [turn["role"] for turn in prompt.messages[:-1]] == ["user", "assistant"] * len(row["tgt"])
+            told = ["system"] if row.get("context", {}).get("system") else []
+            earlier = [turn["role"] for turn in prompt.messages[:-1]]
+            assert earlier == [*told, *["user", "assistant"] * len(row["tgt"])]
             bad = name == "judged" and row["sort"] == [0]
             assert prompt.reference is None if bad else str(prompt.reference).startswith(GOOD)
