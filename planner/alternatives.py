@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from planner.errors import SteersmanError
-from planner.language import say
 from planner.pace import setup_from
-from planner.phrases import duration, size
 from planner.plan import AlternativePlan, Plan
 from planner.search import Candidate, differing, outcome, words
 from planner.search.naming import named
 from planner.situation import Situation
+from planner.trade_off import trade_off
 from planner.unused import WITHOUT_TRAINING
 from planner.wishes import Value
 
@@ -114,13 +113,6 @@ def worth_showing(plan: Plan, other: Plan) -> bool:
 def described(plan: Plan, other: Plan, changes: dict[str, Value]) -> AlternativePlan:
     """Return another plan in figures, with the trade-off in a sentence."""
     here, there = plan.forecast, other.forecast
-    because = say(
-        "{memory} instead of {memory_now} per process, and {time} instead of {time_now} of training.",
-        memory=size(there.peak_memory_bytes),
-        memory_now=size(here.peak_memory_bytes),
-        time=duration(there.train_seconds),
-        time_now=duration(here.train_seconds),
-    )
     return AlternativePlan(
         title=words(changes),
         changes=changes,
@@ -129,7 +121,7 @@ def described(plan: Plan, other: Plan, changes: dict[str, Value]) -> Alternative
         train_seconds=there.train_seconds,
         tokens_per_second=there.tokens_per_second,
         cost=there.cost,
-        because=because,
+        because=trade_off(here, there),
     )
 
 

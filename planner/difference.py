@@ -14,6 +14,7 @@ from planner.plan import Forecast, Plan
 from planner.schema import Record
 from planner.setting_values import settings
 from planner.solve import make_plan
+from planner.trade_off import trade_off
 from planner.wishes import Value
 
 Unit = Literal["bytes", "seconds", "tokens per second", "money"]
@@ -82,7 +83,7 @@ def compare(before: Plan, after: Plan) -> Difference:
             facts=changed_facts(before, after),
             settings=changed_settings(before, after),
             figures=changed_figures(before.forecast, after.forecast),
-            because=summary(before.forecast, after.forecast),
+            because=trade_off(before.forecast, after.forecast),
         )
 
 
@@ -179,14 +180,3 @@ def changed_facts(before: Plan, after: Plan) -> tuple[str, ...]:
 def data_name(data: DataFacts) -> str:
     """Return where data is, or how much of it is elsewhere."""
     return say("{rows:,} rows elsewhere", rows=data.train_rows + data.dev_rows) if data.typed else data.path
-
-
-def summary(before: Forecast, after: Forecast) -> str:
-    """Return what a change comes to in memory and time."""
-    return say(
-        "{memory} instead of {memory_before} per process, and {time} instead of {time_before} of training.",
-        memory=size(after.peak_memory_bytes),
-        memory_before=size(before.peak_memory_bytes),
-        time=duration(after.train_seconds),
-        time_before=duration(before.train_seconds),
-    )

@@ -1,7 +1,7 @@
 """Sentences that can be said again in another language: what was said last, with what it was made from.
 
-An error is a few sentences that were said, and perhaps joined, just before it was raised. Where it stays on the screen while the
-person changes the language, it is said again.
+An error is a few sentences that were said, and perhaps joined, just before it was raised. Where it stays on
+the screen while the person changes the language, it is said again.
 """
 
 from __future__ import annotations

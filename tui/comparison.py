@@ -106,7 +106,7 @@ def verdict(first: Plan, other: Plan) -> str:
         "{changed} of {all} differ: {speed}, {seconds}, {memory}.",
         changed=changed,
         all=len(settings()),
-        speed=say("as fast") if alike(speed) else say("{ratio:.2g} times the speed", ratio=speed),
+        speed=at_speed(speed),
         seconds=say("as long as a whole")
         if alike(seconds)
         else say("{ratio:.2g} times the whole time", ratio=seconds),
@@ -114,6 +114,15 @@ def verdict(first: Plan, other: Plan) -> str:
         if alike(memory)
         else say("{ratio:.2g} times the memory per process", ratio=memory),
     )
+
+
+def at_speed(ratio: float) -> str:
+    """Return how fast, beside the first plan: `3 times the speed`, `7% of the speed`."""
+    if alike(ratio):
+        return say("as fast")
+    if ratio > 1:
+        return say("{ratio:.2g} times the speed", ratio=ratio)
+    return say("{share:.2g}% of the speed", share=100 * ratio)
 
 
 def alike(ratio: float) -> bool:
