@@ -18,18 +18,15 @@ from textual.screen import Screen
 
 from planner.language import current, join, say, template, use_everywhere
 from tui.app import leaving, preferences
-from tui.app.breathing import breathe
 from tui.app.desk import Desk
-from tui.app.drawing import draw_later
 from tui.app.keys import Key
-from tui.app.lean_lines import make_lines_lean
-from tui.app.leftovers import let_go
 from tui.app.messages import LanguageChanged
 from tui.app.pauses import REST_SECONDS, Collector, collect_seldom, keep_what_is_loaded
 from tui.app.restyling import few_nodes, restyle
 from tui.app.sheets import Sheets
 from tui.app.shield import shield
 from tui.app.themes import LOOKS, OWN_VARIABLES, THEMES, first_look
+from tui.app.tuning import tune
 from tui.app.type_ahead import TypeAhead
 from tui.app.work import Work
 from tui.control_codes import forbid_control_codes
@@ -105,10 +102,7 @@ class SteersmanApp(App[int]):
         self.failures = 0
         self._leaving_since = 0.0
         shield(MessagePump)
-        breathe(MessagePump)
-        draw_later(Screen)
-        let_go()
-        make_lines_lean()
+        tune()
         break_between_characters()
         forbid_control_codes()
         for theme in THEMES:
