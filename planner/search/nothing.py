@@ -33,7 +33,7 @@ class Change:
     """One change of the wishes, the hardware or the model after which a plan fits."""
 
     kind: str
-    """pin, method, sharding, max_length, devices, device, model, memory"""
+    """pin, rank, method, sharding, max_length, devices, device, model, memory"""
     sentence: str
     peak: int
     """Bytes of one process after the change."""
@@ -105,6 +105,7 @@ def working(s: Situation, attempt: Attempt) -> Iterator[Change]:
     """Yield changes after which something fits, the smallest first."""
     for candidates in (
         pins(s),
+        ranks(s),
         methods(s),
         spread_weights(s),
         lengths(s, attempt),
@@ -143,6 +144,16 @@ def without(s: Situation, names: list[str]) -> Situation:
     left = {name: value for name, value in s.wishes.pins.items() if name not in names}
     decided = {name: decision for name, decision in s.decisions.items() if name not in names}
     return Situation(s.facts, s.wishes.model_copy(update={"pins": left}), decided)
+
+
+def ranks(s: Situation) -> Tried:
+    """Yield smaller ranks than the one that was fixed, by powers of two from the largest."""
+    now = s.pin("lora_rank")
+    if not isinstance(now, int) or s.pin("method") == "full":
+        return
+    for power in range((now - 1).bit_length() - 1, 2, -1):
+        words = say("use lora_rank {rank} (you fixed it to {now})", rank=2**power, now=now)
+        yield "rank", words, s.trying(lora_rank=2**power), (("lora_rank", 2**power),)
 
 
 def methods(s: Situation) -> Tried:

@@ -246,6 +246,11 @@ def test_a_pin_that_is_too_much_is_the_first_thing_to_change() -> None:
     with pytest.raises(DoesNotFit) as caught:
         plan(SEVEN, SHORT, "4090", method="full", recompute=False, max_length=4096)
     assert caught.value.changes[0].kind == "pin"
+    with pytest.raises(DoesNotFit) as caught:
+        plan(SEVEN, SHORT, "4090", lora_rank=100_000)
+    smaller: dict[str, Any] = dict(caught.value.changes[0].pins)
+    assert smaller["lora_rank"] in {2**power for power in range(3, 17)}
+    assert plan(SEVEN, SHORT, "4090", **smaller).value("lora_rank") == smaller["lora_rank"]
 
 
 def test_pins_that_no_way_can_keep_are_named() -> None:
