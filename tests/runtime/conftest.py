@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ def taught(
 ) -> Trained:
     """A tiny llama: folder `taught` has learnt one answer, `silent` to say nothing. Never write into it."""
     return make_taught(engine_python, tmp_path_factory.mktemp("taught") / "model", trained["llama-tied"])
+
+
+@pytest.fixture(scope="session")
+def llm() -> Path:
+    """Folder `llm` of a checkout of PaddleNLP: upstream's own scripts."""
+    found = os.environ.get("STEERSMAN_TEST_LLM")
+    if not found:
+        pytest.skip("needs STEERSMAN_TEST_LLM, the folder llm of a checkout of PaddleNLP 3.0.0b4")
+    return Path(found).resolve()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ far as the device.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -65,14 +64,6 @@ def test_upstreams_trainer_is_there_only_with_what_is_rendered(engine_python: Pa
             [str(engine_python), *command], cwd=tmp_path, capture_output=True, text=True, timeout=300
         )
         assert said in done.stdout + done.stderr, done.stderr[-2000:]
-
-
-@pytest.fixture(scope="module")
-def llm() -> Path:
-    found = os.environ.get("STEERSMAN_TEST_LLM")
-    if not found:
-        pytest.skip("needs STEERSMAN_TEST_LLM, the folder llm of a checkout of PaddleNLP 3.0.0b4")
-    return Path(found).resolve()
 
 
 def launched(

@@ -8,7 +8,6 @@ must be ours. A step sees all rows, so that the order in which they are drawn do
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -97,15 +96,6 @@ CASES = {
     "pretrain": Case(("method=full",), "pretrain", same=False),
     "embedding": Case(("method=full", "per_device_train_batch_size=38"), "embedding", "qwen2"),
 }
-
-
-@pytest.fixture(scope="module")
-def llm() -> Path:
-    """The folder of upstream's scripts."""
-    found = os.environ.get("STEERSMAN_TEST_LLM")
-    if not found:
-        pytest.skip("needs STEERSMAN_TEST_LLM, the folder llm of a checkout of PaddleNLP 3.0.0b4")
-    return Path(found).resolve()
 
 
 @pytest.fixture(scope="module")
