@@ -25,13 +25,14 @@ from planner.language import use_everywhere
 from tests.tui.app.pilot import until
 from tests.tui.app.plan_pages import is_there, reading, small
 from tests.tui.app.replay import Replay
-from tui.app import breathing, pauses
+from tui.app import pauses
 from tui.app.application import SteersmanApp
 from tui.app.pauses import REST_SECONDS, Collector
 from tui.app.restyling import NODES_AT_ONCE
 from tui.app.screens.plan import PlanScreen
 from tui.app.screens.run import RunScreen
 from tui.app.sheets import Sheets
+from tui.app.tuning import breathing
 from tui.app.tuning.lean_lines import make_lines_lean
 from tui.app.tuning.leftovers import let_go
 from tui.app.widgets.decision_groups import Fold
